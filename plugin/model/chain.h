@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * chain.h: the model: images, domains and snapshots as one graph
+ *
+ * Everything that chain-show prints and that delete, revert and repair plan on.
+ * Pure: no I/O, no libvirt. plugin/backend reads the world and fills it through
+ * the functions below; afterwards it is only read.
+ *
+ *      snapshot s1          snapshot s2
+ *          | frozen             | frozen
+ *          v                    v
+ *        [F1] <--backing-- [O1 = F2] <--backing-- [O2]  <-- active: disk vda of domain D
+ *          ^
+ *          +-----backing-- [B]                          <-- branch made by a revert to s1
+ *
+ * Lifecycle:
+ *      graph = chain_graph_new()
+ *      for every image read:   chain_graph_image(...) and fill its fields
+ *      for every domain read:  chain_domain_new(), add disks and snapshots
+ *      chain_graph_link(graph)       once; computes overlays, users, snapshots of images, tree
+ *      chain_graph_check(graph, d)   findings of one domain
+ *      chain_graph_free(graph)
+ *
+ * Identity: an image is one node however it is spelled. Its key is, in this order, what
+ * the file is ("inode:DEV:INO") where that can be seen, else the normalised source
+ * ("file:/a/b", "nbd://host:port/name", …). The spellings met are kept as aliases.
+ *
+ * Ownership: the graph owns all nodes; pointers between nodes are borrowed. Strings belong
+ * to the node. NULL strings and CHAIN_UNKNOWN numbers mean "not known", never "none".
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/** A number of bytes that is not known. */
+#define CHAIN_UNKNOWN G_MAXUINT64
+
+typedef struct ChainGraph ChainGraph;
+typedef struct ChainImage ChainImage;
+typedef struct ChainDomain ChainDomain;
+typedef struct ChainDisk ChainDisk;
+typedef struct ChainSnapshot ChainSnapshot;
+
+/** Where an image is, as libvirt's <source> says it. */
+typedef enum {
+    CHAIN_SOURCE_NONE, /**< no medium */
+    CHAIN_SOURCE_FILE,
+    CHAIN_SOURCE_BLOCK,
+    CHAIN_SOURCE_VOLUME, /**< pool and volume, where the pool could not say the path */
+    CHAIN_SOURCE_NETWORK,
+    CHAIN_SOURCE_OTHER, /**< dir, nvme, vhostuser, vhostvdpa, a json: string not understood */
+} ChainSourceType;
+
+typedef struct {
+    ChainSourceType type;
+    char *path;      /**< file, block: absolute. volume: its path when the pool told it */
+    char *pool;      /**< volume, also kept when type became file or block by resolving it */
+    char *volume;
+    char *protocol;  /**< network: nbd, rbd, iscsi, … */
+    char *name;      /**< network: export, image */
+    char *host;      /**< network: "host:port" or a socket's path, of the first host */
+    char *other;     /**< other: the text */
+    char *xml;       /**< the <source> element as in the domain's or snapshot's XML with
+                          <backingStore> left out, NULL where seen in image headers only */
+    char *disk_type; /**< the disk's type attribute that goes with xml: "file", "volume", … */
+} ChainSource;
+
+ChainSource *chain_source_new(ChainSourceType type);
+ChainSource *chain_source_new_file(const char *path);
+ChainSource *chain_source_copy(const ChainSource *source);
+void chain_source_free(ChainSource *source);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChainSource, chain_source_free)
+
+/** The normalised source as a key: lexically cleaned paths ("//", "/./"; ".." is kept: links). */
+char *chain_source_key(const ChainSource *source);
+/** How people and scripts know it: the path, "pool/volume", "nbd://host:port/name". New string. */
+char *chain_source_describe(const ChainSource *source);
+
+typedef enum {
+    CHAIN_IMAGE_MISSING = 1 << 0,       /**< is not there */
+    CHAIN_IMAGE_UNREADABLE = 1 << 1,    /**< is there (or may be), its header could not be read */
+    CHAIN_IMAGE_HEADER_READ = 1 << 2,   /**< backing_* below are what the header says */
+    CHAIN_IMAGE_LOOP = 1 << 3,          /**< stands, through backing, on itself */
+    CHAIN_IMAGE_RELATIVE = 1 << 4,      /**< its backing is recorded as a relative name */
+    CHAIN_IMAGE_FORMAT_GUESSED = 1 << 5,/**< nobody recorded its format: shown, never opened */
+    CHAIN_IMAGE_ENCRYPTED = 1 << 6,
+    CHAIN_IMAGE_DATA_FILE = 1 << 7,     /**< qcow2 with an external data file */
+    CHAIN_IMAGE_BITMAPS = 1 << 8,       /**< has persistent dirty bitmaps */
+    CHAIN_IMAGE_INTERNAL = 1 << 9,      /**< has internal snapshots */
+    CHAIN_IMAGE_CORRUPT = 1 << 10,      /**< its header says dirty or corrupt */
+    CHAIN_IMAGE_NOT_WRITABLE = 1 << 11, /**< read-only permissions or immutable (where seen) */
+    CHAIN_IMAGE_ORPHAN = 1 << 12,       /**< found only by looking through directories and pools */
+} ChainImageFlags;
+
+/** One image. */
+struct ChainImage {
+    guint id;              /**< index in the graph's images, stable after linking */
+    char *key;             /**< identity, unique in the graph */
+    ChainSource *source;   /**< the best description met (one with xml wins) */
+    char *path;            /**< chain_source_describe(source): what is printed */
+    GPtrArray *aliases;    /**< char *: all other source keys met for it */
+    char *format;          /**< as recorded by the domain or the overlay: "qcow2", "raw", … or NULL */
+    unsigned int flags;    /**< ChainImageFlags */
+
+    char *backing_spec;    /**< as written in the header or XML; NULL: none (if known) */
+    char *backing_format;  /**< as recorded with it, or NULL */
+    ChainImage *backing;   /**< next image down; NULL at the root or where unknown (see flags) */
+    gboolean backing_known;/**< FALSE: whether there is a backing image is not known */
+
+    guint64 virtual_size;  /**< bytes the guest sees, or CHAIN_UNKNOWN */
+    guint64 allocation;    /**< bytes on the disk, or CHAIN_UNKNOWN */
+    guint64 fs_free;       /**< bytes free where the file lies, or CHAIN_UNKNOWN */
+    guint64 fs_id;         /**< which file system that is (st_dev), 0 unknown */
+
+    /* set by chain_graph_link() */
+    GPtrArray *overlays;   /**< ChainImage *: images whose backing this is */
+    GPtrArray *users;      /**< ChainDisk *: disks in whose active chain it is (all domains) */
+    GPtrArray *frozen_by;  /**< ChainSnapshot *: snapshots (all domains) whose state it is */
+};
+
+/** A block job of a disk. */
+typedef struct {
+    char *type;      /**< "commit", "active-commit", "pull", "copy", "backup" */
+    guint64 cur, end;
+    gboolean ready;  /**< READY was seen or <mirror ready='yes'>; never computed from cur and end */
+    char *mirror;    /**< what <mirror> names, or NULL */
+} ChainJob;
+
+/** A disk of a domain. */
+struct ChainDisk {
+    ChainDomain *domain;
+    char *target;          /**< "vda" */
+    char *device;          /**< "disk", "cdrom", "floppy", "lun" */
+    gboolean readonly;
+    gboolean shareable;
+    ChainImage *active;    /**< what is written now (live XML if running); NULL: empty drive */
+    ChainImage *configured;/**< what the persistent XML names; NULL for a transient domain */
+    GPtrArray *live_chain; /**< ChainImage *: from active to root as the live XML says; or NULL */
+    GPtrArray *config_chain; /**< as persistent XML's explicit <backingStore> says; or NULL */
+    ChainJob *job;         /**< or NULL */
+};
+
+typedef enum {
+    CHAIN_SNAP_NO,       /**< the disk is left out */
+    CHAIN_SNAP_INTERNAL,
+    CHAIN_SNAP_EXTERNAL,
+    CHAIN_SNAP_MANUAL,
+} ChainSnapshotKind;
+
+/** What a snapshot says of one disk. */
+typedef struct {
+    char *target;
+    ChainSnapshotKind kind;
+    ChainImage *frozen;         /**< F(S): source in <domain>; NULL: disk not there or empty */
+    ChainImage *frozen_inactive;/**< source in <inactiveDomain>, NULL without one */
+    ChainImage *overlay;        /**< O(S): source in <disks>, external only */
+    ChainImage *revert_overlay; /**< source in <revertDisks> (libvirt >= 9.9), or NULL */
+} ChainSnapshotDisk;
+
+typedef enum {
+    CHAIN_MEMORY_NONE,
+    CHAIN_MEMORY_INTERNAL,
+    CHAIN_MEMORY_EXTERNAL,
+} ChainMemoryKind;
+
+/** A snapshot. */
+struct ChainSnapshot {
+    ChainDomain *domain;
+    char *name;
+    char *parent_name;      /**< NULL for a root */
+    ChainSnapshot *parent;  /**< set by link */
+    GPtrArray *children;    /**< ChainSnapshot *, set by link */
+    gint64 creation_time;   /**< seconds since the epoch */
+    char *state;            /**< "running", "paused", "shutoff", "disk-snapshot", … */
+    gboolean current;
+    gboolean has_domain;    /**< it carries a <domain>: without one nothing can be restored */
+    gboolean delete_in_progress; /**< libvirt's own <snapshotDeleteInProgress/> on any disk */
+    ChainMemoryKind memory;
+    char *memory_file;
+    guint64 memory_size;    /**< bytes, or CHAIN_UNKNOWN */
+    GPtrArray *disks;       /**< ChainSnapshotDisk * */
+    char *xml;              /**< as read (secure, unless the connection is read-only) */
+};
+
+/** Any external disk or memory and nothing internal. */
+gboolean chain_snapshot_is_external(const ChainSnapshot *s);
+/** Any internal disk or memory and nothing external. */
+gboolean chain_snapshot_is_internal(const ChainSnapshot *s);
+/** What it says of @target, or NULL. */
+ChainSnapshotDisk *chain_snapshot_disk(const ChainSnapshot *s, const char *target);
+/** Whether @s is @ancestor or below it. */
+gboolean chain_snapshot_descends(const ChainSnapshot *s, const ChainSnapshot *ancestor);
+
+/** The unfinished operation of a domain, read from its journal. */
+typedef struct {
+    char *id;
+    char *command;    /**< "snapshot-delete-external", … */
+    char *snapshots;  /**< names joined with ", " for people */
+    GPtrArray *snapshot_names; /**< char * */
+    char *step;       /**< the step that was recorded last, for people */
+    char *started;    /**< ISO 8601 UTC */
+    gboolean alive;   /**< somebody is at it now */
+} ChainOperation;
+
+/** A domain. */
+struct ChainDomain {
+    ChainGraph *graph;
+    char *name;
+    char *uuid;
+    char *state;            /**< as `virsh domstate`: "running", "paused", "shut off", … */
+    gboolean active;        /**< QEMU runs */
+    gboolean persistent;
+    gboolean managed_save;
+    guint checkpoints;      /**< number of libvirt checkpoints */
+    gboolean backup_job;    /**< a backup job runs */
+    GPtrArray *disks;       /**< ChainDisk * in XML order */
+    GPtrArray *snapshots;   /**< ChainSnapshot *, parents before children after linking */
+    ChainSnapshot *current; /**< set by link; may be NULL */
+    char *xml;              /**< live XML if active, else inactive (secure unless read-only) */
+    char *inactive_xml;     /**< persistent XML, NULL for a transient domain */
+    ChainOperation *operation; /**< or NULL */
+};
+
+ChainDisk *chain_domain_disk(const ChainDomain *d, const char *target);
+ChainSnapshot *chain_domain_snapshot(const ChainDomain *d, const char *name);
+
+/** What is wrong or worth to know. */
+typedef enum { CHAIN_NOTICE, CHAIN_WARNING, CHAIN_ERROR } ChainSeverity;
+
+typedef struct {
+    const char *code;       /**< one of the contract's: "missing-image", … static */
+    ChainSeverity severity;
+    char *disk;             /**< target or NULL */
+    ChainImage *image;      /**< or NULL */
+    char *snapshot;         /**< name or NULL */
+    char *message;          /**< whole sentence without a full stop, translated */
+    char *remedy;           /**< names the command to use */
+} ChainFinding;
+
+/** Everything read of one connection. */
+struct ChainGraph {
+    GPtrArray *images;      /**< ChainImage * */
+    GHashTable *by_key;     /**< key or alias -> ChainImage * */
+    GPtrArray *domains;     /**< ChainDomain * */
+    gboolean complete;      /**< all domains of the connection and their snapshots were read */
+    gboolean local;         /**< the files of the connection are files here */
+    gboolean linked;
+    guint layer_limit;      /**< images in a chain that this libvirt and QEMU can start, 0 unknown */
+    unsigned long libvirt_version; /**< as virConnectGetLibVersion, 0 unknown */
+};
+
+ChainGraph *chain_graph_new(void);
+void chain_graph_free(ChainGraph *graph);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChainGraph, chain_graph_free)
+
+/**
+ * The node for a source, made if it is new.
+ *
+ * @source: copied
+ * @identity: "inode:DEV:INO" when the file was seen, else NULL
+ * Returns: borrowed. The same node for every spelling that has one identity; a node first met
+ *          without identity is merged when a later call tells it.
+ */
+ChainImage *chain_graph_image(ChainGraph *graph, const ChainSource *source,
+                              const char *identity);
+/** Finds without making. */
+ChainImage *chain_graph_find(const ChainGraph *graph, const ChainSource *source);
+/** Finds by path as printed. */
+ChainImage *chain_graph_find_path(const ChainGraph *graph, const char *path);
+
+ChainDomain *chain_graph_add_domain(ChainGraph *graph, const char *name, const char *uuid);
+ChainDomain *chain_graph_domain(const ChainGraph *graph, const char *name);
+ChainDisk *chain_domain_add_disk(ChainDomain *d, const char *target);
+ChainSnapshot *chain_domain_add_snapshot(ChainDomain *d, const char *name);
+ChainSnapshotDisk *chain_snapshot_add_disk(ChainSnapshot *s, const char *target);
+
+/** Computes everything marked "set by link", breaks loops (flag LOOP), sorts. Idempotent. */
+void chain_graph_link(ChainGraph *graph);
+
+/** Images from @top down to the root or to where it is unknown; loops end it. New array. */
+GPtrArray *chain_image_chain(ChainImage *top);
+/** Whether @image is @below or stands on it. */
+gboolean chain_image_stands_on(const ChainImage *image, const ChainImage *below);
+/** All images that belong to @disk: the active chain, root first, then other branches (all
+ *  images that snapshots of the domain name for this target, what stands on them). New array. */
+GPtrArray *chain_disk_images(ChainDisk *disk);
+
+/** Findings about @d, in the order of its disks. New array of ChainFinding *, frees its items. */
+GPtrArray *chain_graph_check(ChainGraph *graph, ChainDomain *d);
+void chain_finding_free(ChainFinding *finding);
+
+G_END_DECLS
