@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * ext.c: the plugin's table of commands
+ */
+#include "config.h"
+
+#include <glib.h>
+
+#include "plugin/cmd.h"
+#include "plugin/i18n.h"
+
+static const VextCmdDef commands[] = {
+    {
+        .name = "chain-show",
+        .handler = cmd_chain_show,
+        .opts = opts_chain_show,
+        .exclusive = exclusive_chain_show,
+        .summary = N_("show the images behind a domain's disks and its snapshots"),
+        .description = N_("Show every image behind every disk of a domain, running or shut off, "
+                          "and which snapshot each image belongs to."),
+    },
+    { .name = NULL },
+};
+
+static const VextPlugin plugin = {
+    .size = sizeof(VextPlugin),
+    .api = VEXT_PLUGIN_API,
+    .name = "snapshots",
+    .version = PACKAGE_VERSION,
+    .group_name = N_("External snapshots"),
+    .group_keyword = "external",
+    .commands = commands,
+};
+
+const VextPlugin *virsh_ext_plugin_init(const VextHost *host)
+{
+    return &plugin;
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * source.c: where an image is, and when two spellings of it are the same
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "plugin/model/chain.h"
+
+ChainSource *chain_source_new(ChainSourceType type)
+{
+    ChainSource *source = g_new0(ChainSource, 1);
+
+    source->type = type;
+    return source;
+}
+
+ChainSource *chain_source_new_file(const char *path)
+{
+    ChainSource *source = chain_source_new(CHAIN_SOURCE_FILE);
+
+    source->path = g_strdup(path);
+    return source;
+}
+
+ChainSource *chain_source_copy(const ChainSource *source)
+{
+    ChainSource *copy = chain_source_new(source->type);
+
+    copy->path = g_strdup(source->path);
+    copy->pool = g_strdup(source->pool);
+    copy->volume = g_strdup(source->volume);
+    copy->protocol = g_strdup(source->protocol);
+    copy->name = g_strdup(source->name);
+    copy->host = g_strdup(source->host);
+    copy->other = g_strdup(source->other);
+    copy->xml = g_strdup(source->xml);
+    copy->disk_type = g_strdup(source->disk_type);
+    return copy;
+}
+
+void chain_source_free(ChainSource *source)
+{
+    if (!source)
+        return;
+    g_free(source->path);
+    g_free(source->pool);
+    g_free(source->volume);
+    g_free(source->protocol);
+    g_free(source->name);
+    g_free(source->host);
+    g_free(source->other);
+    g_free(source->xml);
+    g_free(source->disk_type);
+    g_free(source);
+}
+
+/* "//" and "/./" mean "/" whatever the file system says; ".." does not where links are. */
+static void append_clean_path(GString *out, const char *path)
+{
+    const char *p = path;
+
+    while (*p) {
+        const char *end;
+
+        if (*p != '/') {
+            end = strchr(p, '/');
+            if (!end)
+                end = p + strlen(p);
+            g_string_append_len(out, p, end - p);
+            p = end;
+            continue;
+        }
+        while (p[0] == '/') {
+            if (p[1] == '/')
+                p++;
+            else if (p[1] == '.' && (p[2] == '/' || p[2] == '\0'))
+                p += 2;
+            else
+                break;
+        }
+        if (*p == '/') {
+            g_string_append_c(out, '/');
+            p++;
+        }
+    }
+}
+
+static void append_network(GString *out, const ChainSource *source)
+{
+    const char *protocol = source->protocol ? source->protocol : "network";
+    const char *name = source->name ? source->name : "";
+
+    if (source->host && source->host[0] == '/')
+        g_string_append_printf(out, "%s+unix:///%s?socket=%s", protocol, name, source->host);
+    else if (source->host)
+        g_string_append_printf(out, "%s://%s/%s", protocol, source->host, name);
+    else
+        g_string_append_printf(out, "%s:%s", protocol, name);
+}
+
+char *chain_source_key(const ChainSource *source)
+{
+    GString *out = g_string_new(NULL);
+
+    switch (source->type) {
+    case CHAIN_SOURCE_NONE:
+        g_string_append(out, "none:");
+        break;
+    case CHAIN_SOURCE_FILE:
+    case CHAIN_SOURCE_BLOCK:
+    case CHAIN_SOURCE_VOLUME:
+        if (source->path) {
+            g_string_append(out, "file:");
+            append_clean_path(out, source->path);
+        } else {
+            /* a pool's name has no slash */
+            g_string_append_printf(out, "volume:%s/%s", source->pool ? source->pool : "",
+                                   source->volume ? source->volume : "");
+        }
+        break;
+    case CHAIN_SOURCE_NETWORK:
+        append_network(out, source);
+        break;
+    case CHAIN_SOURCE_OTHER:
+        g_string_append_printf(out, "other:%s", source->other ? source->other : "");
+        break;
+    }
+    return g_string_free(out, FALSE);
+}
+
+char *chain_source_describe(const ChainSource *source)
+{
+    GString *out;
+
+    switch (source->type) {
+    case CHAIN_SOURCE_NONE:
+        return g_strdup("");
+    case CHAIN_SOURCE_FILE:
+    case CHAIN_SOURCE_BLOCK:
+    case CHAIN_SOURCE_VOLUME:
+        if (source->path)
+            return g_strdup(source->path);
+        return g_strdup_printf("%s/%s", source->pool ? source->pool : "",
+                               source->volume ? source->volume : "");
+    case CHAIN_SOURCE_NETWORK:
+        out = g_string_new(NULL);
+        append_network(out, source);
+        return g_string_free(out, FALSE);
+    case CHAIN_SOURCE_OTHER:
+        return g_strdup(source->other ? source->other : "");
+    }
+    return g_strdup("");
+}
