@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * safe.h: how names, paths, sizes and times from outside are written for people
+ *
+ * Names and paths are hostile: everything that prints one passes it through text_safe() or
+ * text_name(). What comes out has no control character, no escape sequence, nothing that turns
+ * or hides text around it, and is valid in the user's locale; and two different names never
+ * look the same because of the escaping (a backslash is escaped too).
+ *
+ * All returned strings are new.
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/** What the place that text goes to can show. Zeroed: a pipe in the C locale. */
+typedef struct {
+    gboolean utf8;   /**< UTF-8 may be printed: line drawing, names as they are */
+    gboolean colour; /**< ANSI colours may be printed */
+    guint width;     /**< columns of the terminal; 0: not a terminal, nothing is shortened */
+    gboolean bytes;  /**< --bytes: sizes as plain numbers */
+    gboolean quiet;  /**< -q: no table header */
+} TextOptions;
+
+/**
+ * What the file behind @fd can show: the locale's character set, terminal or not, its width,
+ * colour unless NO_COLOR is set and not empty or TERM is "dumb". The one place that asks.
+ */
+TextOptions text_terminal_options(int fd);
+
+/**
+ * A name or path that is safe to print.
+ *
+ * Control characters become \n, \t, … or \x1b, bytes that are not UTF-8 \xff, a backslash \\,
+ * characters that show nothing, another blank or change the direction of text \u202e. Without
+ * @utf8 every character that is not ASCII becomes \u00e9.
+ */
+char *text_safe(const char *s, gboolean utf8);
+
+/** As text_safe(), and in single quotes (with \' inside) where it could be taken for more than
+ *  one word of a list: blanks, commas, quotes, brackets, empty. */
+char *text_name(const char *s, gboolean utf8);
+
+/** "256M", "1.3G", "193K", "12B", powers of 1024 as lsblk prints them; CHAIN_UNKNOWN is "?".
+ *  With @bytes the plain number. */
+char *text_size(guint64 size, gboolean bytes);
+
+/** "0.4 s", "12 s", "3 min 5 s", "2 h 4 min". */
+char *text_duration(gint64 microseconds);
+
+/** Columns that safe text takes on a terminal. */
+gsize text_width(const char *safe);
+
+/** @safe in at most @width columns: the middle replaced by "…" ("..." without @utf8); the end,
+ *  where names differ, keeps more than the start. */
+char *text_shorten(const char *safe, gsize width, gboolean utf8);
+
+G_END_DECLS
