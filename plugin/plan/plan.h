@@ -71,6 +71,8 @@ typedef struct {
     gboolean helper_possible;  /**< helper domains can be started on this connection */
     gboolean ignore_operation; /**< the unfinished operation in the graph is our own (resume) */
     gint64 now;                /**< seconds since the epoch, for names */
+    const char *memory_problem;/**< revert: why the memory file cannot be restored, or NULL */
+    gboolean uefi_variables;   /**< revert: the domain keeps UEFI variables in a file */
 } PlanFacts;
 
 /** An image as the journal can keep it. */
@@ -183,6 +185,8 @@ typedef struct {
     GPtrArray *overlays;       /**< PlanOverlay * */
     GPtrArray *kept_disks;     /**< char *: targets that keep their present image */
     char *save_current;
+    GPtrArray *save_overlays;  /**< PlanOverlay *: what the snapshot save_current puts on top of
+                                    the present images; superfluous once the revert stands */
     char *memory_file;         /**< restored from it, or NULL */
     char *want_state;          /**< "running", "paused", "shutoff" */
     gboolean was_running;

@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * revert.c: plans the way back to an external snapshot
+ *
+ *        F(S) <-- O1 <-- O2 (active)              F(S) <-- O1          (O1: frozen by S2)
+ *                                        ==>        ^
+ *                                                   +-- R (active)     (O2 removed, last of all)
+ *
+ * The order of the steps follows from what must never happen:
+ *
+ *   overlays        made first, while the guest still runs: it can fail without any harm
+ *   define          before the guest is stopped: libvirt judges the configuration while the
+ *                   guest is alive. The configuration names new overlays only, so that a start
+ *                   at any moment is either what was or what is wanted, never a frozen image
+ *   stop            the first step that cannot be taken back
+ *   snapshots       "you are here", and the target's record of its new overlay
+ *   memory, start
+ *   files           what was written since the newest snapshot, once the new state stands
+ */
+#include "plugin/plan/plan.h"
+
+#include <string.h>
+
+#include "plugin/i18n.h"
+
+/* Names of files are read by people in a directory: long snapshot names are cut. */
+#define NAME_PART_MAX 64
+
+/** The snapshot's name as a part of a file's name: letters, digits, dot, dash, underscore. */
+static char *name_part(const char *name)
+{
+    GString *out = g_string_new(NULL);
+
+    for (const char *p = name; *p && out->len < NAME_PART_MAX; p++) {
+        if (g_ascii_isalnum(*p) || *p == '_' || *p == '-' || (*p == '.' && out->len > 0))
+            g_string_append_c(out, *p);
+        else
+            g_string_append_c(out, '_');
+    }
+    return g_string_free(out, FALSE);
+}
+
+/** "/img/vm1.s3-20261120T101112Z.qcow2" -> "vm1": the name without what follows its first dot. */
+static char *stem_of(const char *path)
+{
+    g_autofree char *base = g_path_get_basename(path);
+    char *dot = strchr(base + 1, '.');
+
+    if (dot)
+        *dot = '\0';
+    if (strlen(base) > NAME_PART_MAX)
+        base[NAME_PART_MAX] = '\0';
+    return g_steal_pointer(&base);
+}
+
+static const char *file_path(const ChainImage *image)
+{
+    if (image && image->source && image->source->type == CHAIN_SOURCE_FILE)
+        return image->source->path;
+    return NULL;
+}
+
+static gboolean overlay_path_taken(const Plan *plan, const ChainGraph *graph, const char *path)
+{
+    if (chain_graph_find_path(graph, path))
+        return TRUE;
+    for (guint i = 0; i < plan->overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);
+        if (g_str_equal(o->overlay->path, path))
+            return TRUE;
+    }
+    for (guint i = 0; i < plan->save_overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(plan->save_overlays, i);
+        if (g_str_equal(o->overlay->path, path))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/**
+ * Where the new overlay goes: the directory of the image it replaces, else of the frozen one.
+ * NULL when neither is a file (nothing says where files of this disk may lie).
+ */
+static char *overlay_path(const Plan *plan, const ChainGraph *graph, const ChainImage *active,
+                          const ChainImage *frozen, const char *snapshot, gint64 now)
+{
+    const char *near = file_path(active) ? file_path(active) : file_path(frozen);
+    const char *like = file_path(frozen) ? file_path(frozen) : near;
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(now);
+    g_autofree char *dir = NULL, *stem = NULL, *part = NULL, *stamp = NULL;
+
+    if (!near || !time)
+        return NULL;
+    dir = g_path_get_dirname(near);
+    stem = stem_of(like);
+    part = name_part(snapshot);
+    stamp = g_date_time_format(time, "%Y%m%dT%H%M%SZ");
+
+    for (guint n = 1; n < 1000; n++) {
+        g_autofree char *suffix = n == 1 ? g_strdup("") : g_strdup_printf("-%u", n);
+        g_autofree char *path = g_strdup_printf("%s/%s.%s-%s%s.qcow2",
+                                                g_str_equal(dir, "/") ? "" : dir,
+                                                stem, part, stamp, suffix);
+        if (!overlay_path_taken(plan, graph, path))
+            return g_steal_pointer(&path);
+    }
+    return NULL;
+}
+
+static ChainSnapshot *find_target(Plan *plan, ChainDomain *d, const PlanRequest *request)
+{
+    const char *name;
+    ChainSnapshot *s;
+
+    if (request->current || !request->names || request->names->len == 0) {
+        if (d->current)
+            return d->current;
+        plan_refuse(plan, "no-current-snapshot",
+                    g_strdup_printf(_("Domain '%s' has no current snapshot"), d->name),
+                    g_strdup(_("Name the snapshot")));
+        return NULL;
+    }
+    name = g_ptr_array_index(request->names, 0);
+    s = chain_domain_snapshot(d, name);
+    if (!s)
+        plan_refuse(plan, "unknown-snapshot",
+                    g_strdup_printf(_("Domain '%s' has no snapshot '%s'"), d->name, name),
+                    g_strdup_printf(_("List them with: virsh-ext snapshot-list %s"), d->name));
+    return s;
+}
+
+/** What makes the snapshot as a whole impossible to go back to. */
+static gboolean check_target(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
+                             const PlanRequest *request, const PlanFacts *facts)
+{
+    ChainDomain *d = s->domain;
+    guint before = plan->refusals->len;
+    g_autoptr(GPtrArray) findings = NULL;
+
+    if (chain_snapshot_is_internal(s)) {
+        plan_refuse(plan, "internal-snapshot",
+                    g_strdup_printf(_("Snapshot '%s' is internal"), s->name),
+                    g_strdup_printf(_("Use: virsh-ext snapshot-revert %s %s"), d->name, s->name));
+        return FALSE;
+    }
+    if (!chain_snapshot_is_external(s)) {
+        plan_refuse(plan, "not-external",
+                    g_strdup_printf(_("Snapshot '%s' is not an external snapshot, or a mix of "
+                                      "internal and external"), s->name),
+                    g_strdup_printf(_("See what it holds with: virsh-ext snapshot-dumpxml %s %s"),
+                                    d->name, s->name));
+        return FALSE;
+    }
+    if (!s->has_domain)
+        plan_refuse(plan, "no-configuration",
+                    g_strdup_printf(_("Snapshot '%s' does not carry the domain's configuration"),
+                                    s->name),
+                    NULL);
+    if (s->delete_in_progress)
+        plan_refuse(plan, "stale-snapshot",
+                    g_strdup_printf(_("Deleting snapshot '%s' was begun and not finished: its "
+                                      "state is gone"), s->name),
+                    g_strdup_printf(_("Finish with: virsh-ext snapshot-delete-external %s %s"),
+                                    d->name, s->name));
+
+    findings = chain_graph_check(graph, d);
+    for (guint i = 0; i < findings->len; i++) {
+        const ChainFinding *f = g_ptr_array_index(findings, i);
+        if (g_str_equal(f->code, "stale-snapshot") && g_strcmp0(f->snapshot, s->name) == 0)
+            plan_refuse(plan, "stale-snapshot", g_strdup(f->message), g_strdup(f->remedy));
+    }
+
+    if (request->running && request->paused)
+        plan_refuse(plan, "bad-request",
+                    g_strdup(_("Options --running and --paused are mutually exclusive")), NULL);
+    if (s->memory == CHAIN_MEMORY_EXTERNAL && facts->memory_problem)
+        plan_refuse(plan, "memory-file",
+                    g_strdup_printf(_("The memory state of snapshot '%s' in '%s' cannot be "
+                                      "restored: %s"),
+                                    s->name, s->memory_file ? s->memory_file : "?",
+                                    facts->memory_problem),
+                    g_strdup(_("Bring the file back to its place")));
+    if (d->managed_save && !request->force)
+        plan_refuse(plan, "managed-save",
+                    g_strdup_printf(_("Domain '%s' has a managed save image, which would not fit "
+                                      "the reverted disks"), d->name),
+                    g_strdup_printf(_("Start the domain, or drop the saved state with --force or: "
+                                      "virsh-ext managedsave-remove %s"), d->name));
+    return plan->refusals->len == before;
+}
+
+/** Every image from the frozen one down is there, readable, and of a recorded format. */
+static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
+                         const ChainSnapshotDisk *sd)
+{
+    g_autoptr(GPtrArray) chain = chain_image_chain(sd->frozen);
+    ChainImage *frozen = sd->frozen;
+    g_autofree char *remedy =
+        g_strdup_printf(_("See: virsh-ext chain-show %s --check"), s->domain->name);
+
+    for (guint i = 0; i < chain->len; i++) {
+        const ChainImage *image = g_ptr_array_index(chain, i);
+
+        if (image->flags & CHAIN_IMAGE_MISSING)
+            plan_refuse(plan, "missing-image",
+                        g_strdup_printf(_("Image '%s' of disk '%s' is missing"), image->path,
+                                        sd->target),
+                        g_strdup(remedy));
+        else if (image->flags & (CHAIN_IMAGE_LOOP | CHAIN_IMAGE_CORRUPT))
+            plan_refuse(plan, "damaged-image",
+                        g_strdup_printf(_("Image '%s' of disk '%s' is damaged"), image->path,
+                                        sd->target),
+                        g_strdup(remedy));
+        else if (image->flags & CHAIN_IMAGE_UNREADABLE)
+            plan_refuse(plan, "unreadable-image",
+                        g_strdup_printf(_("Image '%s' of disk '%s' could not be read"),
+                                        image->path, sd->target),
+                        g_strdup(remedy));
+        else if (!image->format || (image->flags & CHAIN_IMAGE_FORMAT_GUESSED))
+            plan_refuse(plan, "format-not-recorded",
+                        g_strdup_printf(_("Nothing records the format of image '%s' of disk "
+                                          "'%s'"), image->path, sd->target),
+                        g_strdup(remedy));
+    }
+
+    if (graph->layer_limit && chain->len + 1 > graph->layer_limit)
+        plan_refuse(plan, "deep-chain",
+                    g_strdup_printf(_("Disk '%s' would have %u images, and the guest can be "
+                                      "started with %u at most"), sd->target, chain->len + 1,
+                                    graph->layer_limit),
+                    g_strdup_printf(_("Delete snapshots first with: virsh-ext "
+                                      "snapshot-delete-external %s"), s->domain->name));
+
+    if (sd->frozen_inactive && sd->frozen_inactive != frozen)
+        plan_refuse(plan, "chain-mismatch",
+                    g_strdup_printf(_("Snapshot '%s' names two images for disk '%s': '%s' and "
+                                      "'%s'"), s->name, sd->target, frozen->path,
+                                    sd->frozen_inactive->path),
+                    g_strdup_printf(_("Correct it with: virsh-ext chain-repair %s"),
+                                    s->domain->name));
+
+    /* Whoever has a frozen image as its active one writes into it. */
+    for (guint i = 0; i < chain->len; i++) {
+        const ChainImage *image = g_ptr_array_index(chain, i);
+
+        for (guint j = 0; j < image->users->len; j++) {
+            const ChainDisk *user = g_ptr_array_index(image->users, j);
+
+            if ((user->active != image && user->configured != image) || user->readonly)
+                continue;
+            plan_refuse(plan, "stale-snapshot",
+                        g_strdup_printf(_("Disk '%s' of domain '%s' writes into '%s', which "
+                                          "holds the state of snapshot '%s'"), user->target,
+                                        user->domain->name, image->path, s->name),
+                        g_strdup_printf(_("Put a new overlay between them, or delete the snapshot "
+                                          "with: virsh-ext snapshot-delete-external %s %s"),
+                                        s->domain->name, s->name));
+        }
+    }
+}
+
+/** Whether anybody but @disk as it stands now, and but @above, needs @image. */
+static gboolean only_for(const ChainImage *image, const ChainDisk *disk, const ChainImage *above)
+{
+    if (image->frozen_by->len > 0)
+        return FALSE;
+    for (guint i = 0; i < image->users->len; i++)
+        if (g_ptr_array_index(image->users, i) != disk)
+            return FALSE;
+    for (guint i = 0; i < image->overlays->len; i++)
+        if (g_ptr_array_index(image->overlays, i) != above)
+            return FALSE;
+    return TRUE;
+}
+
+/**
+ * What was written to @disk since the newest snapshot: from the active image down to the first
+ * one that somebody else needs. Only when that one is a snapshot's or carries another branch: a
+ * chain that no snapshot knows is not ours to throw away.
+ */
+static void add_discarded(Plan *plan, ChainDisk *disk)
+{
+    g_autoptr(GPtrArray) chain = chain_image_chain(disk->active);
+    guint n = 0;
+
+    while (n < chain->len) {
+        const ChainImage *above = n ? g_ptr_array_index(chain, n - 1) : NULL;
+        if (!only_for(g_ptr_array_index(chain, n), disk, above))
+            break;
+        n++;
+    }
+    if (n == chain->len) {
+        g_ptr_array_add(plan->notes,
+                        g_strdup_printf(_("The present image '%s' of disk '%s' stands on no "
+                                          "snapshot and is kept"), disk->active->path,
+                                        disk->target));
+        return;
+    }
+    for (guint i = 0; i < n; i++) {
+        const ChainImage *image = g_ptr_array_index(chain, i);
+        PlanFile *file = g_new0(PlanFile, 1);
+
+        file->image = plan_image_new(image);
+        file->disk = g_strdup(disk->target);
+        file->bytes = image->allocation;
+        g_ptr_array_add(plan->files, file);
+
+        if (image->allocation == CHAIN_UNKNOWN) {
+            plan->bytes_exact = FALSE;
+            plan->discarded_bytes = CHAIN_UNKNOWN;
+        } else {
+            plan->bytes_freed += image->allocation;
+            if (plan->discarded_bytes != CHAIN_UNKNOWN)
+                plan->discarded_bytes += image->allocation;
+        }
+    }
+}
+
+static gboolean is_written_disk(const ChainDisk *disk)
+{
+    return !disk->readonly && (!disk->device || g_str_equal(disk->device, "disk") ||
+                               g_str_equal(disk->device, "lun"));
+}
+
+static PlanOverlay *overlay_new(const char *target, const ChainImage *frozen, const char *path)
+{
+    g_autoptr(ChainSource) source = chain_source_new_file(path);
+    PlanOverlay *overlay = g_new0(PlanOverlay, 1);
+
+    overlay->disk = g_strdup(target);
+    overlay->frozen = plan_image_new(frozen);
+    overlay->overlay = g_new0(PlanImage, 1);
+    overlay->overlay->key = chain_source_key(source);
+    overlay->overlay->source = g_steal_pointer(&source);
+    overlay->overlay->format = g_strdup("qcow2");
+    overlay->overlay->path = g_strdup(path);
+    overlay->overlay->allocation = CHAIN_UNKNOWN;
+    return overlay;
+}
+
+/**
+ * --save-current: the present image becomes the frozen image of a new snapshot. The overlay
+ * that libvirt puts on top of it is written at most until the guest stops, and goes like any
+ * other state after the newest snapshot.
+ */
+static void plan_saved_disk(Plan *plan, ChainGraph *graph, ChainDisk *disk, const PlanFacts *facts)
+{
+    g_autofree char *path = overlay_path(plan, graph, disk->active, disk->active,
+                                         plan->save_current, facts->now);
+    PlanOverlay *overlay;
+    PlanFile *file;
+
+    if (!path || !disk->active->format) {
+        plan_refuse(plan, "no-directory",
+                    g_strdup_printf(_("The present state of disk '%s' cannot be saved: its image "
+                                      "'%s' is not a file of a recorded format"), disk->target,
+                                    disk->active->path),
+                    g_strdup(_("Take the snapshot with snapshot-create-as and --diskspec")));
+        return;
+    }
+    overlay = overlay_new(disk->target, disk->active, path);
+    g_ptr_array_add(plan->save_overlays, overlay);
+
+    file = g_new0(PlanFile, 1);
+    file->image = plan_image_copy(overlay->overlay);
+    file->disk = g_strdup(disk->target);
+    file->bytes = CHAIN_UNKNOWN;
+    g_ptr_array_add(plan->files, file);
+}
+
+/** A disk that the snapshot covers: a new overlay on its frozen image. */
+static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
+                              ChainSnapshotDisk *sd, const PlanFacts *facts)
+{
+    ChainDisk *disk = chain_domain_disk(s->domain, sd->target);
+    g_autofree char *path = NULL;
+
+    if (!sd->frozen) {
+        plan_refuse(plan, "chain-mismatch",
+                    g_strdup_printf(_("Snapshot '%s' covers disk '%s', but its configuration has "
+                                      "no image for it"), s->name, sd->target), NULL);
+        return;
+    }
+    check_frozen(plan, graph, s, sd);
+    path = overlay_path(plan, graph, disk ? disk->active : NULL, sd->frozen, s->name, facts->now);
+    if (!path) {
+        plan_refuse(plan, "no-directory",
+                    g_strdup_printf(_("There is no directory for a new overlay of disk '%s': "
+                                      "neither its present image nor '%s' is a file"), sd->target,
+                                    sd->frozen->path),
+                    g_strdup_printf(_("Take a snapshot of the present state into a file first "
+                                      "with: virsh-ext snapshot-create-as %s --disk-only "
+                                      "--diskspec"), s->domain->name));
+        return;
+    }
+    g_ptr_array_add(plan->overlays, overlay_new(sd->target, sd->frozen, path));
+
+    if (!disk || !disk->active || disk->active == sd->frozen)
+        return;
+    if (plan->save_current)
+        plan_saved_disk(plan, graph, disk, facts);
+    else
+        add_discarded(plan, disk);
+}
+
+/** A disk that the snapshot leaves out: its content is kept, whatever image holds it now. */
+static void plan_left_out_disk(Plan *plan, ChainSnapshot *s, ChainSnapshotDisk *sd)
+{
+    ChainDisk *disk = chain_domain_disk(s->domain, sd->target);
+
+    if (disk && !is_written_disk(disk))
+        return; /* a CD-ROM comes back as the configuration says */
+    if (disk && disk->active) {
+        g_ptr_array_add(plan->kept_disks, g_strdup(sd->target));
+        return;
+    }
+    if (!sd->frozen)
+        return;
+    /* The disk is not there any more. Its image may be used as the configuration says, unless
+     * a snapshot of later froze it: a guest on it would overwrite that. */
+    if (sd->frozen->frozen_by->len > 0 || sd->frozen->overlays->len > 0) {
+        for (guint i = 0; i < sd->frozen->frozen_by->len; i++) {
+            const ChainSnapshot *other = g_ptr_array_index(sd->frozen->frozen_by, i);
+            const ChainSnapshotDisk *od = chain_snapshot_disk(other, sd->target);
+
+            if (!od || od->kind == CHAIN_SNAP_NO)
+                continue;
+            plan_refuse(plan, "frozen-image",
+                        g_strdup_printf(_("Disk '%s' is left out by snapshot '%s' and not in the "
+                                          "domain any more, and its image '%s' holds the state of "
+                                          "snapshot '%s'"), sd->target, s->name, sd->frozen->path,
+                                        other->name),
+                        g_strdup(_("Attach the disk with its present image first")));
+            return;
+        }
+        if (sd->frozen->overlays->len > 0)
+            plan_refuse(plan, "frozen-image",
+                        g_strdup_printf(_("Disk '%s' is left out by snapshot '%s' and not in the "
+                                          "domain any more, and other images stand on its image "
+                                          "'%s'"), sd->target, s->name, sd->frozen->path),
+                        g_strdup(_("Attach the disk with its present image first")));
+    }
+}
+
+static void plan_notes(Plan *plan, ChainSnapshot *s, const PlanFacts *facts)
+{
+    ChainDomain *d = s->domain;
+
+    for (guint i = 0; i < d->disks->len; i++) {
+        const ChainDisk *disk = g_ptr_array_index(d->disks, i);
+
+        if (disk->active && is_written_disk(disk) && !chain_snapshot_disk(s, disk->target))
+            g_ptr_array_add(plan->notes,
+                            g_strdup_printf(_("Disk '%s' is not in snapshot '%s' and leaves the "
+                                              "domain; its image '%s' is kept"), disk->target,
+                                            s->name, disk->active->path));
+    }
+    if (facts->uefi_variables)
+        g_ptr_array_add(plan->notes,
+                        g_strdup(plan->reset_nvram
+                                 ? _("UEFI variables are reset: an external snapshot does not "
+                                     "hold them")
+                                 : _("UEFI variables stay as they are now: an external snapshot "
+                                     "does not hold them")));
+    if (plan->memory_file && plan->kept_disks->len > 0)
+        g_ptr_array_add(plan->notes,
+                        g_strdup(_("The memory state comes back over disks that the snapshot left "
+                                   "out and that may have changed since")));
+    if (d->managed_save)
+        g_ptr_array_add(plan->notes, g_strdup(_("The managed save image is dropped")));
+}
+
+/** See the head of this file for the order. */
+static void plan_steps(Plan *plan, ChainDomain *d)
+{
+    gboolean runs = !g_str_equal(plan->want_state, "shutoff");
+
+    plan_add_step(plan, PLAN_STEP_LOCK);
+    if (plan->save_current)
+        plan_add_step(plan, PLAN_STEP_SAVE_CURRENT);
+    if (plan->overlays->len > 0)
+        plan_add_step(plan, PLAN_STEP_CREATE_OVERLAYS);
+    if (d->persistent)
+        plan_add_step(plan, PLAN_STEP_DEFINE_DOMAIN);
+    if (d->active)
+        plan_add_step(plan, PLAN_STEP_STOP_GUEST);
+    /* A transient domain takes its snapshots' metadata along when it stops; they can be defined
+     * again only when it is there again. */
+    if (d->persistent)
+        plan_add_step(plan, PLAN_STEP_UPDATE_SNAPSHOTS);
+    if (plan->memory_file && runs)
+        plan_add_step(plan, PLAN_STEP_RESTORE_MEMORY);
+    else if (runs)
+        plan_add_step(plan, PLAN_STEP_START_GUEST);
+    if (!d->persistent)
+        plan_add_step(plan, PLAN_STEP_UPDATE_SNAPSHOTS);
+    for (guint i = 0; i < plan->files->len; i++) {
+        const PlanFile *file = g_ptr_array_index(plan->files, i);
+        PlanStep *step = plan_add_step(plan, PLAN_STEP_REMOVE_FILE);
+
+        step->file = i;
+        step->bytes = file->bytes;
+    }
+    plan_add_step(plan, PLAN_STEP_UNLOCK);
+}
+
+static const char *wanted_state(const ChainSnapshot *s, const PlanRequest *request)
+{
+    if (request->running)
+        return "running";
+    if (request->paused)
+        return "paused";
+    if (s->memory == CHAIN_MEMORY_EXTERNAL)
+        return g_strcmp0(s->state, "paused") == 0 ? "paused" : "running";
+    return "shutoff";
+}
+
+void plan_revert(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanRequest *request,
+                 const PlanFacts *facts)
+{
+    ChainSnapshot *s = find_target(plan, d, request);
+
+    if (!s)
+        return;
+    g_ptr_array_add(plan->snapshots, g_strdup(s->name));
+    plan_check_domain(plan, graph, d, facts);
+    if (!check_target(plan, graph, s, request, facts))
+        return;
+
+    plan->bytes_exact = TRUE;
+    plan->force = request->force;
+    plan->reset_nvram = request->reset_nvram;
+    plan->was_running = d->active;
+    plan->save_current = g_strdup(request->save_current);
+    plan->want_state = g_strdup(wanted_state(s, request));
+    if (s->memory == CHAIN_MEMORY_EXTERNAL)
+        plan->memory_file = g_strdup(s->memory_file);
+
+    if (!d->persistent && g_str_equal(plan->want_state, "shutoff"))
+        plan_refuse(plan, "transient-domain",
+                    g_strdup_printf(_("Domain '%s' is transient and would be gone: snapshot '%s' "
+                                      "was taken of a domain that did not run, or has no memory "
+                                      "state"), d->name, s->name),
+                    g_strdup(_("Add --running or --paused")));
+    if (plan->save_current && chain_domain_snapshot(d, plan->save_current))
+        plan_refuse(plan, "snapshot-exists",
+                    g_strdup_printf(_("Domain '%s' has a snapshot '%s' already"), d->name,
+                                    plan->save_current),
+                    g_strdup(_("Give --save-current another name")));
+
+    for (guint i = 0; i < s->disks->len; i++) {
+        ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, i);
+
+        if (sd->kind == CHAIN_SNAP_EXTERNAL)
+            plan_covered_disk(plan, graph, s, sd, facts);
+        else if (sd->kind == CHAIN_SNAP_NO)
+            plan_left_out_disk(plan, s, sd);
+    }
+    if (plan->refusals->len > 0)
+        return;
+    plan->current_changes = d->current != s;
+    plan->new_current = g_strdup(s->name);
+    plan_notes(plan, s, facts);
+    plan_steps(plan, d);
+}
