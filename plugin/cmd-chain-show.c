@@ -7,7 +7,7 @@
 #include <glib.h>
 
 #include "plugin/cmd.h"
-#include "plugin/i18n.h"
+#include "include/vext-i18n.h"
 
 const VextOptDef opts_chain_show[] = {
     { "domain", VEXT_OPT_STRING, VEXT_OPT_POSITIONAL, N_("domain name, id or uuid"), NULL },

@@ -7,7 +7,7 @@
 #include <glib.h>
 
 #include "plugin/cmd.h"
-#include "plugin/i18n.h"
+#include "include/vext-i18n.h"
 
 static const VextCmdDef commands[] = {
     {

@@ -116,8 +116,14 @@ struct ChainImage {
 
     /* set by chain_graph_link() */
     GPtrArray *overlays;   /**< ChainImage *: images whose backing this is */
-    GPtrArray *users;      /**< ChainDisk *: disks in whose active chain it is (all domains) */
-    GPtrArray *frozen_by;  /**< ChainSnapshot *: snapshots (all domains) whose state it is */
+    GPtrArray *users;      /**< ChainDisk *: disks in whose active chain it is, or in the chain of
+                                what the persistent XML names where that differs (all domains) */
+    GPtrArray *frozen_by;  /**< ChainSnapshot *: snapshots (all domains) whose state it is or, for
+                                internal snapshots, in which their state is */
+    GPtrArray *overlay_of; /**< ChainSnapshot *: snapshots that name it in <disks> or
+                                <revertDisks> */
+
+    ChainImage *merged_into; /**< internal: the node that this one turned out to be */
 };
 
 /** A block job of a disk. */
@@ -180,6 +186,7 @@ struct ChainSnapshot {
     ChainMemoryKind memory;
     char *memory_file;
     guint64 memory_size;    /**< bytes, or CHAIN_UNKNOWN */
+    gboolean memory_missing;/**< the memory file was looked for and is not there */
     GPtrArray *disks;       /**< ChainSnapshotDisk * */
     char *xml;              /**< as read (secure, unless the connection is read-only) */
 };
@@ -249,6 +256,7 @@ struct ChainGraph {
     gboolean linked;
     guint layer_limit;      /**< images in a chain that this libvirt and QEMU can start, 0 unknown */
     unsigned long libvirt_version; /**< as virConnectGetLibVersion, 0 unknown */
+    GPtrArray *merged;      /**< internal: nodes that turned out to be others, kept until free */
 };
 
 ChainGraph *chain_graph_new(void);

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * link.c: from nodes as they were read to a graph: overlays, users, snapshots, trees
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "plugin/model/chain.h"
+
+/* Only merges before the graph is linked make nodes point to others; chains of them are short. */
+static ChainImage *real(ChainImage *image)
+{
+    while (image && image->merged_into)
+        image = image->merged_into;
+    return image;
+}
+
+static void resolve_array(GPtrArray *images)
+{
+    guint i;
+
+    for (i = 0; images && i < images->len; i++)
+        images->pdata[i] = real(images->pdata[i]);
+}
+
+static void resolve_merged(ChainGraph *graph)
+{
+    guint i, j, k;
+
+    for (i = 0; i < graph->images->len; i++) {
+        ChainImage *image = g_ptr_array_index(graph->images, i);
+
+        image->backing = real(image->backing);
+    }
+    for (i = 0; i < graph->domains->len; i++) {
+        ChainDomain *d = g_ptr_array_index(graph->domains, i);
+
+        for (j = 0; j < d->disks->len; j++) {
+            ChainDisk *disk = g_ptr_array_index(d->disks, j);
+
+            disk->active = real(disk->active);
+            disk->configured = real(disk->configured);
+            resolve_array(disk->live_chain);
+            resolve_array(disk->config_chain);
+        }
+        for (j = 0; j < d->snapshots->len; j++) {
+            ChainSnapshot *s = g_ptr_array_index(d->snapshots, j);
+
+            for (k = 0; k < s->disks->len; k++) {
+                ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, k);
+
+                sd->frozen = real(sd->frozen);
+                sd->frozen_inactive = real(sd->frozen_inactive);
+                sd->overlay = real(sd->overlay);
+                sd->revert_overlay = real(sd->revert_overlay);
+            }
+        }
+    }
+}
+
+static void add_once(GPtrArray *array, gpointer item)
+{
+    guint i;
+
+    /* duplicates come from one disk or snapshot, so one after the other */
+    for (i = array->len; i > 0 && array->len - i < 4; i--) {
+        if (array->pdata[i - 1] == item)
+            return;
+    }
+    g_ptr_array_add(array, item);
+}
+
+/*
+ * Walks down from @top. @walk[id] is the number of the walk that saw the image last: met again
+ * in the same walk it is a loop, met in an earlier one the rest has been looked at.
+ */
+static void break_loop(ChainImage *top, guint *walk, guint number)
+{
+    ChainImage *image;
+
+    for (image = top; image; image = image->backing) {
+        ChainImage *backing = image->backing;
+
+        if (walk[image->id])
+            return;
+        walk[image->id] = number;
+        if (backing && walk[backing->id] == number) {
+            ChainImage *in = backing;
+
+            while (in != image) {
+                in->flags |= CHAIN_IMAGE_LOOP;
+                in = in->backing;
+            }
+            image->flags |= CHAIN_IMAGE_LOOP;
+            image->backing = NULL;
+            return;
+        }
+    }
+}
+
+/* From the disks first, so that a chain is cut below the images that a domain names. */
+static void break_loops(ChainGraph *graph)
+{
+    g_autofree guint *walk = g_new0(guint, graph->images->len + 1);
+    guint number = 0;
+    guint i, j;
+
+    for (i = 0; i < graph->domains->len; i++) {
+        ChainDomain *d = g_ptr_array_index(graph->domains, i);
+
+        for (j = 0; j < d->disks->len; j++) {
+            ChainDisk *disk = g_ptr_array_index(d->disks, j);
+
+            break_loop(disk->active, walk, ++number);
+            break_loop(disk->configured, walk, ++number);
+        }
+    }
+    for (i = 0; i < graph->images->len; i++)
+        break_loop(g_ptr_array_index(graph->images, i), walk, ++number);
+}
+
+static void add_user(ChainImage *top, ChainDisk *disk)
+{
+    for (; top; top = top->backing)
+        add_once(top->users, disk);
+}
+
+static void link_disks(ChainDomain *d)
+{
+    guint i, j;
+
+    for (i = 0; i < d->disks->len; i++) {
+        ChainDisk *disk = g_ptr_array_index(d->disks, i);
+
+        add_user(disk->active, disk);
+        if (disk->configured != disk->active) {
+            ChainImage *image;
+
+            for (image = disk->configured; image; image = image->backing) {
+                if (!g_ptr_array_find(image->users, disk, NULL))
+                    g_ptr_array_add(image->users, disk);
+            }
+        }
+        /* what QEMU says that it has open is used, whatever the headers say */
+        for (j = 0; disk->live_chain && j < disk->live_chain->len; j++) {
+            ChainImage *image = g_ptr_array_index(disk->live_chain, j);
+
+            if (!g_ptr_array_find(image->users, disk, NULL))
+                g_ptr_array_add(image->users, disk);
+        }
+    }
+}
+
+static void link_snapshot_disks(ChainSnapshot *s)
+{
+    guint i;
+
+    for (i = 0; i < s->disks->len; i++) {
+        ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, i);
+
+        if (sd->kind == CHAIN_SNAP_EXTERNAL || sd->kind == CHAIN_SNAP_INTERNAL) {
+            if (sd->frozen)
+                add_once(sd->frozen->frozen_by, s);
+            if (sd->frozen_inactive)
+                add_once(sd->frozen_inactive->frozen_by, s);
+        }
+        if (sd->overlay)
+            add_once(sd->overlay->overlay_of, s);
+        if (sd->revert_overlay)
+            add_once(sd->revert_overlay->overlay_of, s);
+    }
+}
+
+static gint by_time_and_name(gconstpointer a, gconstpointer b)
+{
+    const ChainSnapshot *s = *(const ChainSnapshot *const *) a;
+    const ChainSnapshot *t = *(const ChainSnapshot *const *) b;
+
+    if (s->creation_time != t->creation_time)
+        return s->creation_time < t->creation_time ? -1 : 1;
+    return g_strcmp0(s->name, t->name);
+}
+
+/* Parents before children, brothers by time. Not recursive: the tree may be a long list. */
+static void sort_snapshots(ChainDomain *d)
+{
+    g_autoptr(GPtrArray) stack = g_ptr_array_new();
+    g_autoptr(GPtrArray) sorted = g_ptr_array_sized_new(d->snapshots->len);
+    guint i;
+
+    for (i = d->snapshots->len; i > 0; i--) {
+        ChainSnapshot *s = g_ptr_array_index(d->snapshots, i - 1);
+
+        if (!s->parent)
+            g_ptr_array_add(stack, s);
+    }
+    while (stack->len > 0) {
+        ChainSnapshot *s = g_ptr_array_steal_index(stack, stack->len - 1);
+
+        g_ptr_array_add(sorted, s);
+        for (i = s->children->len; i > 0; i--)
+            g_ptr_array_add(stack, g_ptr_array_index(s->children, i - 1));
+    }
+    if (sorted->len == d->snapshots->len && sorted->len > 0)
+        memcpy(d->snapshots->pdata, sorted->pdata, sorted->len * sizeof(gpointer));
+}
+
+static void link_snapshots(ChainDomain *d)
+{
+    g_autoptr(GHashTable) by_name = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+    guint i;
+
+    d->current = NULL;
+    g_ptr_array_sort(d->snapshots, by_time_and_name);
+    for (i = 0; i < d->snapshots->len; i++) {
+        ChainSnapshot *s = g_ptr_array_index(d->snapshots, i);
+
+        g_hash_table_insert(by_name, s->name, s);
+        g_ptr_array_set_size(s->children, 0);
+        s->parent = NULL;
+        if (s->current && !d->current)
+            d->current = s;
+    }
+    for (i = 0; i < d->snapshots->len; i++) {
+        ChainSnapshot *s = g_ptr_array_index(d->snapshots, i);
+
+        if (s->parent_name)
+            s->parent = g_hash_table_lookup(by_name, s->parent_name);
+        link_snapshot_disks(s);
+    }
+    /* libvirt lets no circle in; whatever made one, what follows must end */
+    for (i = 0; i < d->snapshots->len; i++) {
+        ChainSnapshot *s = g_ptr_array_index(d->snapshots, i);
+        gpointer walk = GUINT_TO_POINTER(i + 1);
+
+        while (s && !g_hash_table_contains(seen, s)) {
+            g_hash_table_insert(seen, s, walk);
+            if (s->parent && g_hash_table_lookup(seen, s->parent) == walk)
+                s->parent = NULL;
+            s = s->parent;
+        }
+    }
+    for (i = 0; i < d->snapshots->len; i++) {
+        ChainSnapshot *s = g_ptr_array_index(d->snapshots, i);
+
+        if (s->parent)
+            g_ptr_array_add(s->parent->children, s);
+    }
+    sort_snapshots(d);
+}
+
+void chain_graph_link(ChainGraph *graph)
+{
+    guint i;
+
+    resolve_merged(graph);
+    for (i = 0; i < graph->images->len; i++) {
+        ChainImage *image = g_ptr_array_index(graph->images, i);
+
+        image->id = i;
+        g_ptr_array_set_size(image->overlays, 0);
+        g_ptr_array_set_size(image->users, 0);
+        g_ptr_array_set_size(image->frozen_by, 0);
+        g_ptr_array_set_size(image->overlay_of, 0);
+    }
+    break_loops(graph);
+    for (i = 0; i < graph->images->len; i++) {
+        ChainImage *image = g_ptr_array_index(graph->images, i);
+
+        if (image->backing)
+            g_ptr_array_add(image->backing->overlays, image);
+    }
+    for (i = 0; i < graph->domains->len; i++) {
+        ChainDomain *d = g_ptr_array_index(graph->domains, i);
+
+        link_disks(d);
+        link_snapshots(d);
+    }
+    graph->linked = TRUE;
+}
+
+GPtrArray *chain_image_chain(ChainImage *top)
+{
+    GPtrArray *chain = g_ptr_array_new();
+    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+
+    for (; top && g_hash_table_add(seen, top); top = top->backing)
+        g_ptr_array_add(chain, top);
+    return chain;
+}
+
+gboolean chain_image_stands_on(const ChainImage *image, const ChainImage *below)
+{
+    const ChainImage *slow = image;
+    gboolean step = FALSE;
+
+    while (image) {
+        if (image == below)
+            return TRUE;
+        image = image->backing;
+        if (step)
+            slow = slow->backing;
+        step = !step;
+        if (image == slow)
+            return FALSE;
+    }
+    return FALSE;
+}
+
+typedef struct {
+    GPtrArray *images;
+    GHashTable *seen;
+} Collection;
+
+static void collect(Collection *c, ChainImage *image)
+{
+    if (image && g_hash_table_add(c->seen, image))
+        g_ptr_array_add(c->images, image);
+}
+
+/* @image and what is below it, the lowest first. */
+static void collect_down(Collection *c, ChainImage *image)
+{
+    guint first = c->images->len;
+    guint i, last;
+
+    while (image && !g_hash_table_contains(c->seen, image)) {
+        collect(c, image);
+        image = image->backing;
+    }
+    for (i = first, last = c->images->len; i + 1 < last; i++, last--) {
+        gpointer other = c->images->pdata[i];
+
+        c->images->pdata[i] = c->images->pdata[last - 1];
+        c->images->pdata[last - 1] = other;
+    }
+}
+
+GPtrArray *chain_disk_images(ChainDisk *disk)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+    g_autoptr(GPtrArray) named = g_ptr_array_new();
+    g_autoptr(GPtrArray) standing = g_ptr_array_new();
+    g_autoptr(GHashTable) walked = g_hash_table_new(NULL, NULL);
+    Collection c = { g_ptr_array_new(), seen };
+    guint i, j;
+
+    collect_down(&c, disk->active);
+    collect_down(&c, disk->configured);
+    for (i = 0; i < disk->domain->snapshots->len; i++) {
+        ChainSnapshot *s = g_ptr_array_index(disk->domain->snapshots, i);
+        ChainSnapshotDisk *sd = chain_snapshot_disk(s, disk->target);
+
+        if (!sd)
+            continue;
+        g_ptr_array_add(named, sd->frozen);
+        g_ptr_array_add(named, sd->frozen_inactive);
+        g_ptr_array_add(named, sd->overlay);
+        g_ptr_array_add(named, sd->revert_overlay);
+    }
+    for (i = 0; i < named->len; i++) {
+        ChainImage *image = g_ptr_array_index(named, i);
+
+        collect_down(&c, image);
+        if (image && g_hash_table_add(walked, image))
+            g_ptr_array_add(standing, image);
+    }
+    /* what stands on images of snapshots: branches that no snapshot names */
+    while (standing->len > 0) {
+        ChainImage *image = g_ptr_array_steal_index(standing, standing->len - 1);
+
+        for (j = 0; j < image->overlays->len; j++) {
+            ChainImage *overlay = g_ptr_array_index(image->overlays, j);
+
+            collect(&c, overlay);
+            if (g_hash_table_add(walked, overlay))
+                g_ptr_array_add(standing, overlay);
+        }
+    }
+    return c.images;
+}
