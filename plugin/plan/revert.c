@@ -216,6 +216,13 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
                         g_strdup_printf(_("Image '%s' of disk '%s' could not be read"),
                                         image->path, sd->target),
                         g_strdup(remedy));
+        else if (image->flags & CHAIN_IMAGE_ENCRYPTED)
+            /* The overlay would hold in the clear what the guest writes, and the configuration
+             * would have to name the secret of every layer. */
+            plan_refuse(plan, "encrypted-image",
+                        g_strdup_printf(_("Image '%s' of disk '%s' is encrypted, and an overlay "
+                                          "made on it would not be"), image->path, sd->target),
+                        g_strdup(_("Make the overlay with qemu-img and define the domain on it")));
         else if (!image->format || (image->flags & CHAIN_IMAGE_FORMAT_GUESSED))
             plan_refuse(plan, "format-not-recorded",
                         g_strdup_printf(_("Nothing records the format of image '%s' of disk "
