@@ -46,10 +46,7 @@ missing() {
 }
 
 deb_installed() {
-    case $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) in
-    *installed*) ;;
-    *) return 1 ;;
-    esac
+    dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
 }
 
 rpm_installed() {
@@ -65,7 +62,8 @@ deps_debian() {
     fi
     echo "autogen.sh: installing ${need}${want}"
     apt='env DEBIAN_FRONTEND=noninteractive apt-get'
-    options='-y --no-install-recommends -o Dpkg::Use-Pty=0'
+    options='-y --no-install-recommends -o Dpkg::Use-Pty=0
+        -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold'
     # A package source that is broken but not needed must not be in the way.
     as_root $apt -q update </dev/null || echo 'autogen.sh: apt-get update failed, going on' >&2
     if [ -n "$need" ]; then
