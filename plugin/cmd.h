@@ -12,3 +12,6 @@
 extern const VextOptDef opts_chain_show[];
 extern const VextOptPair exclusive_chain_show[];
 int cmd_chain_show(VextHost *host, const VextCmd *cmd);
+
+extern const VextOptDef opts_host_check[];
+int cmd_host_check(VextHost *host, const VextCmd *cmd);

@@ -19,6 +19,15 @@ static const VextCmdDef commands[] = {
         .description = N_("Show every image behind every disk of a domain, running or shut off, "
                           "and which snapshot each image belongs to."),
     },
+    {
+        .name = "host-check",
+        .handler = cmd_host_check,
+        .opts = opts_host_check,
+        .summary = N_("show what a connection can do for external snapshots"),
+        .description = N_("Check what this connection can do for external snapshots: versions, "
+                          "helper domains, image locking, storage pools, and the daemon's own "
+                          "settings where its admin socket can be reached."),
+    },
     { .name = NULL },
 };
 

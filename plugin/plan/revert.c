@@ -21,7 +21,7 @@
 
 #include <string.h>
 
-#include "plugin/i18n.h"
+#include "include/vext-i18n.h"
 
 /* Names of files are read by people in a directory: long snapshot names are cut. */
 #define NAME_PART_MAX 64

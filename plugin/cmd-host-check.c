@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cmd-host-check.c: what a connection can do for external snapshots
+ *
+ * Each check adds a line; nothing is changed. PASS: as it should be. WARN: something works
+ * differently or could not be seen. FAIL: the commands of this plugin will not work.
+ */
+#include "config.h"
+
+#include <json-glib/json-glib.h>
+#include <unistd.h>
+
+#include "plugin/backend/host.h"
+#include "plugin/cmd.h"
+#include "include/vext-i18n.h"
+#include "plugin/text/safe.h"
+
+const VextOptDef opts_host_check[] = {
+    { .name = "json", .type = VEXT_OPT_BOOL, .help = N_("print JSON") },
+    { .name = NULL },
+};
+
+static const char *const level_names[] = { "PASS", "WARN", "FAIL" };
+/* virt-host-validate's colours */
+static const char *const level_colours[] = { "\033[32m", "\033[33m", "\033[31m" };
+
+static char *to_json(GPtrArray *checks, BackendCheckLevel worst)
+{
+    g_autoptr(JsonBuilder) b = json_builder_new();
+    g_autoptr(JsonGenerator) generator = json_generator_new();
+    g_autoptr(JsonNode) root = NULL;
+    g_autofree char *text = NULL;
+
+    json_builder_begin_object(b);
+    json_builder_set_member_name(b, "result");
+    json_builder_add_string_value(b, level_names[worst]);
+    json_builder_set_member_name(b, "checks");
+    json_builder_begin_array(b);
+    for (guint i = 0; i < checks->len; i++) {
+        const BackendCheck *check = g_ptr_array_index(checks, i);
+        g_autofree char *valid = g_utf8_make_valid(check->detail ? check->detail : "", -1);
+
+        json_builder_begin_object(b);
+        json_builder_set_member_name(b, "code");
+        json_builder_add_string_value(b, check->code);
+        json_builder_set_member_name(b, "result");
+        json_builder_add_string_value(b, level_names[check->level]);
+        json_builder_set_member_name(b, "check");
+        json_builder_add_string_value(b, _(check->title));
+        json_builder_set_member_name(b, "detail");
+        if (check->detail)
+            json_builder_add_string_value(b, valid);
+        else
+            json_builder_add_null_value(b);
+        json_builder_end_object(b);
+    }
+    json_builder_end_array(b);
+    json_builder_end_object(b);
+
+    root = json_builder_get_root(b);
+    json_generator_set_root(generator, root);
+    json_generator_set_pretty(generator, TRUE);
+    text = json_generator_to_data(generator, NULL);
+    return g_strconcat(text, "\n", NULL);
+}
+
+static char *to_text(GPtrArray *checks)
+{
+    TextOptions options = text_terminal_options(STDOUT_FILENO);
+    GString *text = g_string_new(NULL);
+
+    for (guint i = 0; i < checks->len; i++) {
+        const BackendCheck *check = g_ptr_array_index(checks, i);
+        g_autofree char *detail = check->detail ? text_safe(check->detail, options.utf8) : NULL;
+        const char *title = _(check->title);
+
+        g_string_append_printf(text, "  QEMU: %s%*s: %s%s%s", title,
+                               (int) MAX(0, 58 - (int) g_utf8_strlen(title, -1)), "",
+                               options.colour ? level_colours[check->level] : "",
+                               level_names[check->level], options.colour ? "\033[0m" : "");
+        if (detail)
+            g_string_append_printf(text, " (%s)", detail);
+        g_string_append_c(text, '\n');
+    }
+    return g_string_free(text, FALSE);
+}
+
+int cmd_host_check(VextHost *host, const VextCmd *cmd)
+{
+    g_autoptr(GPtrArray) checks = NULL;
+    g_autofree char *text = NULL;
+    BackendCheckLevel worst = BACKEND_CHECK_PASS;
+    virConnectPtr conn = host->connect(host);
+
+    if (!conn)
+        return VEXT_FAILED;
+    checks = backend_host_check(conn, host->is_readonly(host));
+    for (guint i = 0; i < checks->len; i++)
+        worst = MAX(worst, ((const BackendCheck *) g_ptr_array_index(checks, i))->level);
+    text = host->opt_bool(cmd, "json") ? to_json(checks, worst) : to_text(checks);
+    host->print(host, text);
+    return worst == BACKEND_CHECK_FAIL ? VEXT_FAILED : VEXT_OK;
+}
