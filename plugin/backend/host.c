@@ -61,7 +61,7 @@ static void check_versions(GPtrArray *checks, virConnectPtr conn)
         if (v < LIBVIRT_V(7, 0))
             add(checks, "libvirt", libvirt_title, BACKEND_CHECK_FAIL,
                 g_strdup_printf(_("%s; 7.0 is the oldest that is supported"), text));
-        else if (v >= LIBVIRT_V(11, 0) && v < VERSION(12, 0))
+        else if (v >= LIBVIRT_V(11, 0) && v < LIBVIRT_V(12, 0))
             add(checks, "libvirt", libvirt_title, BACKEND_CHECK_WARN,
                 g_strdup_printf(_("%s; guests with more than 25 images in a chain do not start"),
                                 text));
