@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * main.c: where virsh-ext begins: options, then what the words ask for
+ */
+#include <config.h>
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "virsh-ext/batch.h"
+#include "virsh-ext/help.h"
+#include "virsh-ext/loader.h"
+#include "virsh-ext/options.h"
+#include "virsh-ext/output.h"
+#include "virsh-ext/passthrough.h"
+#include "virsh-ext/session.h"
+#ifdef HAVE_VEXT_PUMP
+# include "virsh-ext/pump.h"
+#endif
+#ifdef HAVE_VEXT_REPL
+# include "virsh-ext/repl.h"
+#endif
+
+/* virsh's `virsh` without words. */
+static int run_shell(VextSession *s)
+{
+    bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+
+    (void)terminal;
+    if (!vext_registry_any(s))
+        return vext_virsh_exec(s);
+#ifdef HAVE_VEXT_REPL
+    if (terminal) {
+        if (!vext_options_apply(s))
+            return 1;
+        s->interactive = true;
+        return vext_repl_run(s);
+    }
+#endif
+#ifdef HAVE_VEXT_PUMP
+    if (!terminal) {
+        s->interactive = true;
+        return vext_pump_run(s);
+    }
+#endif
+    return vext_virsh_exec(s);
+}
+
+static int run_words(VextSession *s, char **words, int n)
+{
+    VextBatch *b = n == 1 ? vext_batch_parse(s, words[0])
+                          : vext_batch_parse_words(s, words, (size_t)n);
+    int status = 1;
+
+    if (vext_batch_is_stock(b)) {
+        vext_batch_free(b);
+        return vext_virsh_exec(s);
+    }
+    /* one use of a stock command that is not claimed needs no virsh beside this process */
+    if (vext_options_apply(s) && vext_batch_check(s, b) &&
+        (!s->opts.uri || vext_conn_get(s, false)))
+        status = vext_batch_run(s, b, NULL, NULL);
+    vext_batch_free(b);
+    return status;
+}
+
+/*
+ * Not for people: the build makes NAME.commands with it.
+ *      virsh-ext --vext-print-manifest PLUGIN.so
+ */
+static int print_manifest(VextSession *s, const char *path)
+{
+    VextModule module = {.path = (char *)(void *)path};
+    const VextPlugin *plugin = vext_loader_load(s, &module);
+    vext_autofree char *text = plugin ? vext_manifest_text(plugin) : NULL;
+
+    if (!text)
+        return 1;
+    fputs(text, stdout);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int run(VextSession *s)
+{
+    int first = 0;
+
+    if (s->argc == 3 && vext_streq(s->argv[1], "--vext-print-manifest"))
+        return print_manifest(s, s->argv[2]);
+
+    switch (vext_options_parse(s, &first)) {
+    case VEXT_START_HELP:
+        return vext_help_usage(s);
+    case VEXT_START_VERSION:
+        return vext_help_version(s, false);
+    case VEXT_START_LONG_VERSION:
+        return vext_help_version(s, true);
+    case VEXT_START_VIRSH:
+        return vext_virsh_exec(s);
+    case VEXT_START_FAILED:
+        return 1;
+    case VEXT_START_COMMANDS:
+        break;
+    }
+    if (first >= s->argc)
+        return run_shell(s);
+    return run_words(s, s->argv + first, s->argc - first);
+}
+
+int main(int argc, char **argv)
+{
+    static VextSession session;
+    int status;
+
+    vext_i18n_init();
+    vext_session_init(&session, argc, argv);
+    status = run(&session);
+    vext_session_end(&session);
+    fflush(stdout);
+    return status;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * output.c: what the shell itself prints, in virsh's form, and virsh's log file
+ */
+#include <config.h>
+
+#include "virsh-ext/output.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* virsh's format: [YYYY.MM.DD HH:MM:SS PROGRAM PID] LEVEL message */
+static void log_line(VextSession *s, const char *level, const char *message)
+{
+    vext_autofree char *line = NULL;
+    const char *p;
+    struct tm tm = {0};
+    time_t now = time(NULL);
+    size_t len;
+
+    if (s->log_fd < 0)
+        return;
+    localtime_r(&now, &tm);
+    line = vext_strdup_printf("[%d.%02d.%02d %02d:%02d:%02d %s %d] %s %s\n", 1900 + tm.tm_year,
+                              1 + tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                              s->progname, (int)getpid(), level, message);
+    for (p = line, len = strlen(line); len;) {
+        ssize_t n = write(s->log_fd, p, len);
+
+        if (n <= 0)
+            break;
+        p += n;
+        len -= (size_t)n;
+    }
+}
+
+static void print_message(VextSession *s, const char *prefix, const char *level,
+                          const char *format, va_list ap)
+{
+    vext_autofree char *text = NULL;
+
+    if (vasprintf(&text, format, ap) < 0)
+        abort();
+    log_line(s, level, text);
+    fflush(stdout);
+    fprintf(stderr, "%s%s\n", prefix, text);
+    fflush(stderr);
+}
+
+void vext_error(VextSession *s, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    print_message(s, V_("error: "), "ERROR", format, ap);
+    va_end(ap);
+}
+
+void vext_warn(VextSession *s, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    print_message(s, _("warning: "), "WARNING", format, ap);
+    va_end(ap);
+}
+
+void vext_report_error(void *opaque, const char *message)
+{
+    vext_error(opaque, "%s", message);
+}
+
+void vext_print_extra(VextSession *s, const char *text)
+{
+    if (!s->opts.quiet)
+        fputs(text, stdout);
+}
+
+bool vext_log_open(VextSession *s)
+{
+    if (!s->opts.log || !*s->opts.log)
+        return true;
+    s->log_fd = open(s->opts.log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    if (s->log_fd < 0) {
+        vext_error(s, "%s", V_("failed to open the log file. check the log file path"));
+        return false;
+    }
+    return true;
+}
+
+void vext_log_close(VextSession *s)
+{
+    if (s->log_fd >= 0)
+        close(s->log_fd);
+    s->log_fd = -1;
+}
+
+void vext_print_trailer(VextSession *s, double ms)
+{
+    if (s->opts.timing)
+        printf(V_("\n(Time: %.3f ms)\n\n"), ms);
+    else
+        vext_print_extra(s, "\n");
+}
+
+double vext_now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec * 1000.0 + (double)ts.tv_nsec / 1e6;
+}
