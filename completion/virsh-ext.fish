@@ -83,7 +83,9 @@ function __virsh_ext_complete
         set -l name (string replace -r '=.*' '' -- $current)
         set -l value (string replace -r '^[^=]*=' '' -- $current)
         $tokens[1] -q $global complete -- $quoted $name $value </dev/null 2>/dev/null |
-            string match -v -- '--*' | string replace -ra '\\\\(.)' '$1' | string replace -r '^' -- "$name="
+            string match -v -- '--*' |
+            string replace -ra '\\\\(.)' '$1' |
+            string replace -r '^' -- "$name="
     else
         $tokens[1] -q $global complete -- $quoted $current </dev/null 2>/dev/null |
             string replace -ra '\\\\(.)' '$1'

@@ -20,13 +20,9 @@ BUILD = os.environ.get("top_builddir") or SRC
 COMPLETION = os.path.join(SRC, "completion")
 DEADLINE = 20
 
-NODE = """<node>
-<domain type='test'><name>my vm</name><memory>8192</memory><os><type>hvm</type></os></domain>
-<domain type='test'><name>$(touch pwned)</name><memory>8192</memory><os><type>hvm</type></os></domain>
-<domain type='test'><name>a:b=c</name><memory>8192</memory><os><type>hvm</type></os></domain>
-<domain type='test'><name>star*</name><memory>8192</memory><os><type>hvm</type></os></domain>
-</node>
-"""
+NODE = "<node>%s</node>" % "".join(
+    "<domain type='test'><name>%s</name><memory>8192</memory><os><type>hvm</type></os></domain>"
+    % name for name in ("my vm", "$(touch pwned)", "a:b=c", "star*"))
 
 
 def on_terminal(argv, env, cwd, line, keys, out):
