@@ -86,7 +86,7 @@ static void read_manifest(VextModule *m)
             line[len - 1] = '\0';
         manifest_line(m, line);
     }
-    m->has_manifest = true;
+    m->has_manifest = m->group_keyword && m->nentries;
     fclose(f);
 }
 

@@ -37,6 +37,9 @@ static void log_line(VextSession *s, const char *level, const char *message)
 }
 
 static void print_message(VextSession *s, const char *prefix, const char *level,
+                          const char *format, va_list ap) VEXT_PRINTF(4, 0);
+
+static void print_message(VextSession *s, const char *prefix, const char *level,
                           const char *format, va_list ap)
 {
     vext_autofree char *text = NULL;

@@ -64,6 +64,8 @@ char *vext_strndup(const char *text, size_t len)
     return p;
 }
 
+static char *strdup_vprintf(const char *format, va_list ap) VEXT_PRINTF(1, 0);
+
 static char *strdup_vprintf(const char *format, va_list ap)
 {
     char *text = NULL;
