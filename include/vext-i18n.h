@@ -25,7 +25,7 @@
 #define N_(s) s
 
 /** Chooses between two whole sentences by the number @n; borrowed. */
-#define Q_(one, many, n) dngettext(GETTEXT_PACKAGE, one, many, n)
+#define P_(one, many, n) dngettext(GETTEXT_PACKAGE, one, many, n)
 
 /** Takes the user's language; called once, by main() before anything is printed. */
 static inline void vext_i18n_init(void)

@@ -100,8 +100,8 @@ def marked():
     for path in product:
         if path == "include/vext-i18n.h":
             continue
-        for line, name, arguments in lint.calls(code[path], r"_|N_|Q_"):
-            for argument in arguments[:2 if name == "Q_" else 1]:
+        for line, name, arguments in lint.calls(code[path], r"_|N_|P_"):
+            for argument in arguments[:2 if name == "P_" else 1]:
                 yield path, line, argument, "".join(
                     m[1] for m in re.finditer(r'"((?:[^"\\]|\\.)*)"', argument))
 
