@@ -116,6 +116,17 @@ typedef struct {
     PlanImage *overlay;        /**< the new file: qcow2 */
 } PlanOverlay;
 
+/**
+ * A name that changes without a merge: an overlay goes and another one stands on its backing
+ * image, or nothing does any more. Only for <disks> and <revertDisks> of snapshots that stay;
+ * plan_overlay_replacement() takes it into account.
+ */
+typedef struct {
+    char *disk;
+    PlanImage *from;           /**< goes */
+    PlanImage *to;             /**< stands on the same image and stays */
+} PlanRename;
+
 /** The steps. Their names in --json are in plan_action_name(). */
 typedef enum {
     PLAN_STEP_LOCK,            /**< "lock": define the helper with the journal */
@@ -180,6 +191,7 @@ typedef struct {
     /* delete: what to do with the metadata */
     char *new_current;         /**< snapshot that becomes current, NULL: leave as it is / none */
     gboolean current_changes;
+    GPtrArray *renames;        /**< PlanRename * */
 
     /* revert */
     GPtrArray *overlays;       /**< PlanOverlay * */
@@ -215,23 +227,40 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
 void plan_free(Plan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Plan, plan_free)
 
+/** An empty plan; plan_make() fills it. */
+Plan *plan_new(PlanOperation operation);
+PlanMerge *plan_merge_new(const char *disk, PlanDirection direction);
+void plan_merge_free(PlanMerge *merge);
+void plan_overlay_free(PlanOverlay *overlay);
 PlanImage *plan_image_new(const ChainImage *image);
 PlanImage *plan_image_copy(const PlanImage *image);
 void plan_image_free(PlanImage *image);
 
 void plan_refuse(Plan *plan, const char *code, char *message_take, char *remedy_take);
+/** Adds a word for the user, once. */
+void plan_note(Plan *plan, char *note_take);
 PlanStep *plan_add_step(Plan *plan, PlanAction action);
+/** A step for each item of plan->files. */
+void plan_add_file_steps(Plan *plan);
+PlanFile *plan_add_file(Plan *plan, const ChainImage *image, const char *memory_file,
+                        const char *disk, guint64 bytes);
+/** Fills bytes_moved, bytes_freed, bytes_exact from the merges and files. */
+void plan_sum(Plan *plan);
 const char *plan_action_name(const Plan *plan, const PlanStep *step);
 /** One line for people, as --dry-run prints it. New string. */
 char *plan_step_describe(const Plan *plan, const PlanStep *step);
 char *plan_measure_key(const char *lo, const char *top);
 
-/** What an image is after the merges: the one that stands for it now (itself, if none does).
+/** What an image is after the merges: the one that stands for it now (itself, if none does; NULL
+ *  if the plan does not speak of it, it is then itself too).
  *  Rule for snapshot XML: commit: gone -> base; pull: gone -> top. */
 const PlanImage *plan_replacement(const Plan *plan, const char *disk, const char *key);
+/** The same for the overlays in <disks> and <revertDisks>: plan->renames too. */
+const PlanImage *plan_overlay_replacement(const Plan *plan, const char *disk, const char *key);
 
-/** The whole plan as JSON for the journal, and back. @error: G_IO_ERROR-like for bad input,
- *  which is hostile: sizes and depths are limited, nothing is trusted. */
+/** The whole plan as JSON for the journal, and back. @error: G_IO_ERROR_INVALID_DATA for bad
+ *  input, which is hostile: sizes and depths are limited, nothing is trusted. Indexes in the
+ *  steps of a plan that was read are in range. */
 char *plan_serialize(const Plan *plan);
 Plan *plan_deserialize(const char *text, GError **error);
 
