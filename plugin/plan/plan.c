@@ -143,6 +143,7 @@ Plan *plan_new(PlanOperation operation)
     plan->wanted = g_ptr_array_new_with_free_func((GDestroyNotify) range_free);
     plan->renames = g_ptr_array_new_with_free_func((GDestroyNotify) rename_free);
     plan->overlays = g_ptr_array_new_with_free_func((GDestroyNotify) plan_overlay_free);
+    plan->save_overlays = g_ptr_array_new_with_free_func((GDestroyNotify) plan_overlay_free);
     plan->kept_disks = g_ptr_array_new_with_free_func(g_free);
     plan->bytes_exact = TRUE;
     plan->discarded_bytes = 0;
@@ -166,6 +167,7 @@ void plan_free(Plan *plan)
     g_ptr_array_unref(plan->wanted);
     g_ptr_array_unref(plan->renames);
     g_ptr_array_unref(plan->overlays);
+    g_ptr_array_unref(plan->save_overlays);
     g_ptr_array_unref(plan->kept_disks);
     g_free(plan->new_current);
     g_free(plan->save_current);

@@ -260,6 +260,7 @@ char *plan_serialize(const Plan *plan)
     put_text(b, "new_current", plan->new_current);
     put_flag(b, "current_changes", plan->current_changes);
     put_list(b, "overlays", plan->overlays, put_overlay);
+    put_list(b, "save_overlays", plan->save_overlays, put_overlay);
     put_texts(b, "kept_disks", plan->kept_disks);
     put_text(b, "save_current", plan->save_current);
     put_text(b, "memory_file", plan->memory_file);
@@ -535,6 +536,11 @@ static void get_plan_overlay(Reader *r, JsonObject *o, Plan *plan)
     get_overlay(r, o, plan->overlays);
 }
 
+static void get_save_overlay(Reader *r, JsonObject *o, Plan *plan)
+{
+    get_overlay(r, o, plan->save_overlays);
+}
+
 static void get_refusal(Reader *r, JsonObject *o, Plan *plan)
 {
     PlanRefusal *refusal = g_new0(PlanRefusal, 1);
@@ -630,6 +636,7 @@ static Plan *get_plan(Reader *r, JsonObject *o)
     plan->new_current = get_text(r, o, "new_current", FALSE);
     plan->current_changes = get_flag(r, o, "current_changes");
     get_list(r, o, "overlays", plan, get_plan_overlay);
+    get_list(r, o, "save_overlays", plan, get_save_overlay);
     get_texts(r, o, "kept_disks", plan->kept_disks);
     plan->save_current = get_text(r, o, "save_current", FALSE);
     plan->memory_file = get_text(r, o, "memory_file", FALSE);
