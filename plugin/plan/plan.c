@@ -582,7 +582,8 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
         plan_refuse(plan, "backup-job",
                     g_strdup_printf(_("A backup of domain '%s' is running"), d->name),
                     g_strdup_printf("virsh domjobabort %s", d->name));
-    if (d->managed_save)
+    /* A revert has its own rule: --force drops it. */
+    if (d->managed_save && plan->operation != PLAN_REVERT)
         plan_refuse(plan, "managed-save",
                     g_strdup_printf(_("Domain '%s' has a managed save image, which needs its "
                                       "disks as they are"),

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test_plan_revert.c: what a revert plans, and what it refuses
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "plugin/plan/plan.h"
+
+/*
+ *   /img/base.qcow2 (s1) <- /img/vm.s1 (s2) <- /img/vm.s2 (active vda)
+ */
+typedef struct {
+    ChainGraph *graph;
+    ChainDomain *d;
+    ChainImage *base, *one, *two;
+    ChainSnapshot *s1, *s2;
+    PlanRequest request;
+    PlanFacts facts;
+} World;
+
+static ChainImage *image(ChainGraph *g, const char *path, ChainImage *backing, guint64 allocation)
+{
+    g_autoptr(ChainSource) source = chain_source_new_file(path);
+    ChainImage *i = chain_graph_image(g, source, NULL);
+
+    i->format = g_strdup("qcow2");
+    i->backing = backing;
+    i->backing_known = TRUE;
+    i->flags = CHAIN_IMAGE_HEADER_READ;
+    i->allocation = allocation;
+    return i;
+}
+
+static ChainSnapshot *snapshot(ChainDomain *d, const char *name, const char *parent,
+                               ChainImage *frozen, ChainImage *overlay)
+{
+    ChainSnapshot *s = chain_domain_add_snapshot(d, name);
+    ChainSnapshotDisk *sd = chain_snapshot_add_disk(s, "vda");
+
+    s->parent_name = g_strdup(parent);
+    s->state = g_strdup("disk-snapshot");
+    s->has_domain = TRUE;
+    s->memory_size = CHAIN_UNKNOWN;
+    sd->kind = CHAIN_SNAP_EXTERNAL;
+    sd->frozen = frozen;
+    sd->overlay = overlay;
+    return s;
+}
+
+static void setup(World *w, const void *data)
+{
+    ChainDisk *vda;
+
+    w->graph = chain_graph_new();
+    w->graph->complete = w->graph->local = TRUE;
+    w->base = image(w->graph, "/img/base.qcow2", NULL, 1000);
+    w->one = image(w->graph, "/img/vm.s1", w->base, 200);
+    w->two = image(w->graph, "/img/vm.s2", w->one, 30);
+    w->d = chain_graph_add_domain(w->graph, "vm", "11111111-2222-3333-4444-555555555555");
+    w->d->persistent = TRUE;
+    w->d->state = g_strdup("shut off");
+    vda = chain_domain_add_disk(w->d, "vda");
+    vda->device = g_strdup("disk");
+    vda->active = vda->configured = w->two;
+    w->s1 = snapshot(w->d, "s1", NULL, w->base, w->one);
+    w->s2 = snapshot(w->d, "s2", "s1", w->one, w->two);
+    w->s2->current = TRUE;
+    w->request.operation = PLAN_REVERT;
+    w->request.names = g_ptr_array_new();
+    w->facts.helper_possible = TRUE;
+    w->facts.now = 1700000000;
+}
+
+static void teardown(World *w, const void *data)
+{
+    g_ptr_array_unref(w->request.names);
+    chain_graph_free(w->graph);
+}
+
+static Plan *plan_to(World *w, const char *name)
+{
+    chain_graph_link(w->graph);
+    if (name)
+        g_ptr_array_add(w->request.names, (void *) name);
+    return plan_make(w->graph, w->d, &w->request, &w->facts);
+}
+
+static char *steps_of(const Plan *plan)
+{
+    GString *text = g_string_new(NULL);
+
+    for (guint i = 0; i < plan->steps->len; i++)
+        g_string_append_printf(text, "%s%s", i ? " " : "",
+                               plan_action_name(plan, g_ptr_array_index(plan->steps, i)));
+    return g_string_free(text, FALSE);
+}
+
+static void assert_refused(const Plan *plan, const char *code)
+{
+    for (guint i = 0; i < plan->refusals->len; i++)
+        if (g_str_equal(((PlanRefusal *) g_ptr_array_index(plan->refusals, i))->code, code))
+            return;
+    g_test_message("not refused with %s", code);
+    g_test_fail();
+}
+
+static void assert_possible(const Plan *plan)
+{
+    for (guint i = 0; i < plan->refusals->len; i++)
+        g_test_message("refused: %s",
+                       ((PlanRefusal *) g_ptr_array_index(plan->refusals, i))->message);
+    g_assert_cmpuint(plan->refusals->len, ==, 0);
+}
+
+static void test_older(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = plan_to(w, "s1");
+    g_autofree char *steps = NULL;
+    const PlanOverlay *o;
+
+    assert_possible(plan);
+    steps = steps_of(plan);
+    g_assert_cmpstr(steps, ==, "lock create-overlays define-domain update-snapshots remove-file "
+                               "unlock");
+    o = g_ptr_array_index(plan->overlays, 0);
+    g_assert_cmpstr(o->frozen->path, ==, "/img/base.qcow2");
+    g_assert_cmpstr(o->overlay->path, ==, "/img/base.s1-20231114T221320Z.qcow2");
+    /* only what was written since the newest snapshot goes: vm.s1 holds s2 */
+    g_assert_cmpuint(plan->files->len, ==, 1);
+    g_assert_cmpstr(((PlanFile *) g_ptr_array_index(plan->files, 0))->image->path, ==,
+                    "/img/vm.s2");
+    g_assert_cmpuint(plan->discarded_bytes, ==, 30);
+    g_assert_cmpstr(plan->want_state, ==, "shutoff");
+}
+
+static void test_running_is_defined_before_it_is_stopped(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL;
+    g_autofree char *steps = NULL;
+
+    w->d->active = TRUE;
+    w->request.running = TRUE;
+    plan = plan_to(w, "s1");
+    assert_possible(plan);
+    steps = steps_of(plan);
+    g_assert_cmpstr(steps, ==, "lock create-overlays define-domain stop-guest update-snapshots "
+                               "start-guest remove-file unlock");
+}
+
+static void test_current(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL;
+
+    w->request.current = TRUE;
+    plan = plan_to(w, NULL);
+    assert_possible(plan);
+    g_assert_cmpstr(g_ptr_array_index(plan->snapshots, 0), ==, "s2");
+    g_assert_cmpuint(plan->files->len, ==, 1);
+}
+
+static void test_memory(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL;
+    g_autofree char *steps = NULL;
+
+    w->s1->memory = CHAIN_MEMORY_EXTERNAL;
+    w->s1->memory_file = g_strdup("/img/s1.mem");
+    g_free(w->s1->state);
+    w->s1->state = g_strdup("paused");
+    plan = plan_to(w, "s1");
+    assert_possible(plan);
+    steps = steps_of(plan);
+    g_assert_nonnull(strstr(steps, "update-snapshots restore-memory remove-file"));
+    g_assert_cmpstr(plan->want_state, ==, "paused");
+}
+
+static void test_memory_that_cannot_be_restored(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL;
+
+    w->s1->memory = CHAIN_MEMORY_EXTERNAL;
+    w->s1->memory_file = g_strdup("/img/s1.mem");
+    w->facts.memory_problem = "No such file";
+    plan = plan_to(w, "s1");
+    assert_refused(plan, "memory-file");
+}
+
+static void test_save_current(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL;
+    g_autofree char *steps = NULL;
+    const PlanOverlay *o;
+
+    w->request.save_current = "now";
+    plan = plan_to(w, "s1");
+    assert_possible(plan);
+    steps = steps_of(plan);
+    g_assert_true(g_str_has_prefix(steps, "lock create-snapshot create-overlays "));
+    o = g_ptr_array_index(plan->save_overlays, 0);
+    g_assert_cmpstr(o->frozen->path, ==, "/img/vm.s2");
+    for (guint i = 0; i < plan->files->len; i++)
+        g_assert_cmpstr(((PlanFile *) g_ptr_array_index(plan->files, i))->image->path, !=,
+                        "/img/vm.s2");
+}
+
+static void test_save_current_name_taken(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL;
+
+    w->request.save_current = "s2";
+    plan = plan_to(w, "s1");
+    assert_refused(plan, "snapshot-exists");
+}
+
+static void test_shared_active_is_not_discarded(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL;
+    ChainDomain *other = chain_graph_add_domain(w->graph, "clone", NULL);
+    ChainDisk *disk = chain_domain_add_disk(other, "vda");
+
+    disk->device = g_strdup("disk");
+    disk->active = disk->configured = image(w->graph, "/img/clone.qcow2", w->two, 5);
+    plan = plan_to(w, "s1");
+    assert_possible(plan);
+    g_assert_cmpuint(plan->files->len, ==, 0);
+}
+
+static void test_chain_without_snapshot_is_kept(World *w, const void *data)
+{
+    ChainDisk *vda = chain_domain_disk(w->d, "vda");
+    g_autoptr(Plan) plan = NULL;
+
+    vda->active = vda->configured = image(w->graph, "/img/other.qcow2", NULL, 5);
+    plan = plan_to(w, "s1");
+    assert_possible(plan);
+    g_assert_cmpuint(plan->files->len, ==, 0);
+    g_assert_cmpuint(plan->notes->len, >=, 1);
+}
+
+static void test_left_out_disk_keeps_its_image(World *w, const void *data)
+{
+    ChainDisk *vdb = chain_domain_add_disk(w->d, "vdb");
+    ChainSnapshotDisk *sd = chain_snapshot_add_disk(w->s1, "vdb");
+    g_autoptr(Plan) plan = NULL;
+
+    vdb->device = g_strdup("disk");
+    vdb->active = vdb->configured = image(w->graph, "/img/data.qcow2", NULL, 5);
+    sd->kind = CHAIN_SNAP_NO;
+    sd->frozen = vdb->active;
+    plan = plan_to(w, "s1");
+    assert_possible(plan);
+    g_assert_cmpuint(plan->overlays->len, ==, 1);
+    g_assert_cmpuint(plan->kept_disks->len, ==, 1);
+    g_assert_cmpstr(g_ptr_array_index(plan->kept_disks, 0), ==, "vdb");
+}
+
+static void test_active_on_frozen_is_refused(World *w, const void *data)
+{
+    ChainDisk *vda = chain_domain_disk(w->d, "vda");
+    g_autoptr(Plan) plan = NULL;
+
+    vda->active = vda->configured = w->one;
+    plan = plan_to(w, "s2");
+    assert_refused(plan, "stale-snapshot");
+}
+
+static void test_missing_image(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL;
+
+    w->base->flags |= CHAIN_IMAGE_MISSING;
+    plan = plan_to(w, "s2");
+    assert_refused(plan, "missing-image");
+}
+
+static void test_unknown_and_internal(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL, second = NULL;
+
+    plan = plan_to(w, "nothing");
+    assert_refused(plan, "unknown-snapshot");
+    g_ptr_array_set_size(w->request.names, 0);
+    ((ChainSnapshotDisk *) g_ptr_array_index(w->s1->disks, 0))->kind = CHAIN_SNAP_INTERNAL;
+    second = plan_to(w, "s1");
+    assert_refused(second, "internal-snapshot");
+}
+
+static void test_transient(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL, second = NULL;
+    g_autofree char *steps = NULL;
+
+    w->d->persistent = FALSE;
+    w->d->active = TRUE;
+    chain_domain_disk(w->d, "vda")->configured = NULL;
+    plan = plan_to(w, "s1");
+    assert_refused(plan, "transient-domain");
+    w->request.running = TRUE;
+    second = plan_to(w, NULL);
+    assert_possible(second);
+    steps = steps_of(second);
+    g_assert_cmpstr(steps, ==, "lock create-overlays stop-guest start-guest update-snapshots "
+                               "remove-file unlock");
+}
+
+static void test_hostile_name_makes_a_plain_file_name(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL;
+    const PlanOverlay *o;
+
+    g_free(w->s1->name);
+    w->s1->name = g_strdup("../-x\n y");
+    plan = plan_to(w, "../-x\n y");
+    assert_possible(plan);
+    o = g_ptr_array_index(plan->overlays, 0);
+    g_assert_cmpstr(o->overlay->path, ==, "/img/base._._-x__y-20231114T221320Z.qcow2");
+}
+
+static void test_managed_save(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL, forced = NULL;
+
+    w->d->managed_save = TRUE;
+    plan = plan_to(w, "s1");
+    assert_refused(plan, "managed-save");
+    w->request.force = TRUE;
+    forced = plan_to(w, NULL);
+    assert_possible(forced);
+}
+
+int main(int argc, char **argv)
+{
+#define ADD(name, fn) g_test_add("/plan/revert/" name, World, NULL, setup, fn, teardown)
+    g_test_init(&argc, &argv, NULL);
+    ADD("older", test_older);
+    ADD("running", test_running_is_defined_before_it_is_stopped);
+    ADD("current", test_current);
+    ADD("memory", test_memory);
+    ADD("memory-problem", test_memory_that_cannot_be_restored);
+    ADD("save-current", test_save_current);
+    ADD("save-current-taken", test_save_current_name_taken);
+    ADD("shared-active", test_shared_active_is_not_discarded);
+    ADD("no-snapshot-below", test_chain_without_snapshot_is_kept);
+    ADD("left-out-disk", test_left_out_disk_keeps_its_image);
+    ADD("active-on-frozen", test_active_on_frozen_is_refused);
+    ADD("missing", test_missing_image);
+    ADD("unknown-internal", test_unknown_and_internal);
+    ADD("transient", test_transient);
+    ADD("hostile-name", test_hostile_name_makes_a_plain_file_name);
+    ADD("managed-save", test_managed_save);
+    return g_test_run();
+}
