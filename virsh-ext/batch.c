@@ -165,7 +165,7 @@ static void add_stock(VextBatch *b, const VextStrv *words, const char *text, siz
     VextSegment *seg = b->n ? &b->segs[b->n - 1] : NULL;
 
     if (seg && seg->kind == VEXT_SEG_STOCK && !seg->quits) {
-        char *both = vext_strdup_printf("%s\n%.*s", seg->text, (int)len, text);
+        char *both = vext_strdup_printf("%s; %.*s", seg->text, (int)len, text);
 
         free(seg->text);
         seg->text = both;

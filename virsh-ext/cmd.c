@@ -11,6 +11,7 @@
 #include "virsh-ext/loader.h"
 #include "virsh-ext/output.h"
 #include "virsh-ext/parse.h"
+#include "virsh-ext/passthrough.h"
 
 static bool is_keyword(const char *name)
 {
@@ -93,6 +94,8 @@ char *vext_cmddef_check(const VextCmdDef *def)
     if (!is_keyword(def->name))
         return vext_strdup_printf(_("a command has the bad name '%s'"),
                                   def->name ? def->name : "");
+    if (vext_is_stock_name(def->name))
+        return vext_strdup_printf(_("command '%s' is virsh's and cannot be replaced"), def->name);
     if (!def->handler)
         return vext_strdup_printf(_("command '%s' has no handler"), def->name);
     if (!is_line(def->summary))
@@ -219,13 +222,22 @@ const VextPlugin *vext_registry_plugin(VextSession *s, size_t *i)
     return NULL;
 }
 
+static bool manifest_excludes_group(const VextModule *m, const char *name)
+{
+    return !m->tried && m->has_manifest && !vext_streq(m->group_keyword, name) &&
+           !vext_streq(m->group_name, name) && !vext_streq(T_(m->group_name), name);
+}
+
 const VextPlugin *vext_registry_find_group(VextSession *s, const char *name)
 {
-    const VextPlugin *p;
+    if (!s->registry.scanned)
+        vext_loader_scan(s);
+    for (size_t i = 0; i < s->registry.nmodules; i++) {
+        VextModule *m = &s->registry.modules[i];
+        const VextPlugin *p = manifest_excludes_group(m, name) ? NULL : vext_loader_load(s, m);
 
-    for (size_t i = 0; (p = vext_registry_plugin(s, &i));) {
-        if (vext_streq(p->group_keyword, name) || vext_streq(_(p->group_name), name) ||
-            vext_streq(p->group_name, name))
+        if (p && (vext_streq(p->group_keyword, name) || vext_streq(T_(p->group_name), name) ||
+            vext_streq(p->group_name, name)))
             return p;
     }
     return NULL;
@@ -263,6 +275,38 @@ static bool manifest_agrees(const VextModule *m)
            vext_streq(m->group_name, m->plugin->group_name);
 }
 
+/* Whether the installed virsh has a command of this name, which stock.c may not know yet. */
+static bool virsh_has(VextSession *s, const char *name)
+{
+    vext_autofree char *line = vext_strdup_printf("quit; %s --help", name);
+    VextStrv args = {0};
+    int status;
+
+    vext_strv_add(&args, line);
+    status = vext_virsh_capture(s, &args, NULL, NULL);
+    vext_strv_clear(&args);
+    return status == 0;
+}
+
+static bool check_names(VextSession *s, const VextPlugin *plugin)
+{
+    bool ok = true;
+
+    for (const VextCmdDef *c = plugin->commands; c->name; c++) {
+        if (virsh_has(s, c->name)) {
+            vext_error(s, _("Command '%s' of plugin '%s' exists in the installed virsh too"),
+                       c->name, plugin->name);
+            ok = false;
+        }
+        if (c->takes_over && !virsh_has(s, c->takes_over)) {
+            vext_error(s, _("Command '%s' of plugin '%s' takes over '%s', which virsh has not"),
+                       c->name, plugin->name, c->takes_over);
+            ok = false;
+        }
+    }
+    return ok;
+}
+
 int vext_self_test(VextSession *s)
 {
     bool ok = true;
@@ -277,6 +321,8 @@ int vext_self_test(VextSession *s)
         } else if (m->has_manifest && !manifest_agrees(m)) {
             vext_error(s, _("The list of commands beside plugin '%s' does not agree with it"),
                        m->path);
+            ok = false;
+        } else if (vext_virsh_exists() && !check_names(s, m->plugin)) {
             ok = false;
         }
     }

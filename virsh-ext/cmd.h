@@ -42,6 +42,9 @@ typedef struct {
     bool scanned; /* the folders were searched */
 } VextRegistry;
 
+/* Whether virsh has a command of this name (stock.c). */
+bool vext_is_stock_name(const char *name);
+
 /* A table's self-check: returns NULL, or new the first thing that is wrong with it. */
 char *vext_cmddef_check(const VextCmdDef *def);
 /* The same for a plugin as a whole (size, number, names, all commands). */

@@ -64,7 +64,7 @@ int vext_help_command(VextSession *s, const VextCmdDef *def, const char *name)
     bool others = false; /* a plain word may be something else than the last option's */
 
     fputs(V_("  NAME\n"), stdout);
-    printf("    %s - %s\n", name, _(def->summary));
+    printf("    %s - %s\n", name, T_(def->summary));
     fputs(V_("\n  SYNOPSIS\n"), stdout);
     printf("    %s", name);
     for (o = def->opts; o && o->name; o++) {
@@ -74,13 +74,13 @@ int vext_help_command(VextSession *s, const VextCmdDef *def, const char *name)
     }
     fputs("\n", stdout);
     fputs(V_("\n  DESCRIPTION\n"), stdout);
-    printf("    %s\n", _(def->description));
+    printf("    %s\n", T_(def->description));
     if (def->opts && def->opts->name) {
         fputs(V_("\n  OPTIONS\n"), stdout);
         for (o = def->opts; o->name; o++) {
             vext_autofree char *column = option_column(o, others);
 
-            printf("    %-15s  %s\n", column, _(o->help));
+            printf("    %-15s  %s\n", column, T_(o->help));
         }
     }
     fputs("\n", stdout);
@@ -91,11 +91,11 @@ int vext_help_command(VextSession *s, const VextCmdDef *def, const char *name)
 static void add_group(VextBuf *buf, const VextPlugin *p, bool colon)
 {
     if (colon)
-        vext_buf_addf(buf, V_(" %s (help keyword '%s'):\n"), _(p->group_name), p->group_keyword);
+        vext_buf_addf(buf, V_(" %s (help keyword '%s'):\n"), T_(p->group_name), p->group_keyword);
     else
-        vext_buf_addf(buf, V_(" %s (help keyword '%s')\n"), _(p->group_name), p->group_keyword);
+        vext_buf_addf(buf, V_(" %s (help keyword '%s')\n"), T_(p->group_name), p->group_keyword);
     for (const VextCmdDef *c = p->commands; c->name; c++)
-        vext_buf_addf(buf, "    %-30s %s\n", c->name, _(c->summary));
+        vext_buf_addf(buf, "    %-30s %s\n", c->name, T_(c->summary));
 }
 
 static void add_all_groups(VextSession *s, VextBuf *buf, bool colon)

@@ -14,9 +14,7 @@
 #include "virsh-ext/output.h"
 #include "virsh-ext/passthrough.h"
 #include "virsh-ext/session.h"
-#ifdef HAVE_VEXT_PUMP
-# include "virsh-ext/pump.h"
-#endif
+#include "virsh-ext/pump.h"
 #ifdef HAVE_VEXT_REPL
 # include "virsh-ext/repl.h"
 #endif
@@ -24,26 +22,16 @@
 /* virsh's `virsh` without words. */
 static int run_shell(VextSession *s)
 {
-    bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-
-    (void)terminal;
     if (!vext_registry_any(s))
         return vext_virsh_exec(s);
-#ifdef HAVE_VEXT_REPL
-    if (terminal) {
-        if (!vext_options_apply(s))
-            return 1;
-        s->interactive = true;
-        return vext_repl_run(s);
-    }
-#endif
-#ifdef HAVE_VEXT_PUMP
-    if (!terminal) {
-        s->interactive = true;
+    s->interactive = true;
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
         return vext_pump_run(s);
-    }
-#endif
+#ifdef HAVE_VEXT_REPL
+    return vext_options_apply(s) ? vext_repl_run(s) : 1;
+#else
     return vext_virsh_exec(s);
+#endif
 }
 
 static int run_words(VextSession *s, char **words, int n)

@@ -36,19 +36,21 @@ static void log_line(VextSession *s, const char *level, const char *message)
     }
 }
 
-static void print_message(VextSession *s, const char *prefix, const char *level,
-                          const char *format, va_list ap) VEXT_PRINTF(4, 0);
+static void print_message(VextSession *s, bool warning, const char *format, va_list ap)
+    VEXT_PRINTF(3, 0);
 
-static void print_message(VextSession *s, const char *prefix, const char *level,
-                          const char *format, va_list ap)
+static void print_message(VextSession *s, bool warning, const char *format, va_list ap)
 {
     vext_autofree char *text = NULL;
 
     if (vasprintf(&text, format, ap) < 0)
         abort();
-    log_line(s, level, text);
+    log_line(s, warning ? "WARNING" : "ERROR", text);
     fflush(stdout);
-    fprintf(stderr, "%s%s\n", prefix, text);
+    if (warning)
+        fprintf(stderr, _("warning: %s\n"), text);
+    else
+        fprintf(stderr, "%s%s\n", V_("error: "), text);
     fflush(stderr);
 }
 
@@ -57,7 +59,7 @@ void vext_error(VextSession *s, const char *format, ...)
     va_list ap;
 
     va_start(ap, format);
-    print_message(s, V_("error: "), "ERROR", format, ap);
+    print_message(s, false, format, ap);
     va_end(ap);
 }
 
@@ -66,7 +68,7 @@ void vext_warn(VextSession *s, const char *format, ...)
     va_list ap;
 
     va_start(ap, format);
-    print_message(s, _("warning: "), "WARNING", format, ap);
+    print_message(s, true, format, ap);
     va_end(ap);
 }
 

@@ -41,7 +41,7 @@ static int depth(void)
 {
     const char *value = getenv(DEPTH_VARIABLE);
 
-    return value ? atoi(value) : 0;
+    return value ? (int)strtol(value, NULL, 10) : 0;
 }
 
 /* Prints why @path must not be run. */
@@ -133,7 +133,7 @@ void vext_virsh_env(VextSession *s, VextStrv *env)
 static void set_fd(int from, int to)
 {
     if (from == -2)
-        from = open("/dev/null", to == 0 ? O_RDONLY : O_WRONLY);
+        from = open("/dev/null", (to == 0 ? O_RDONLY : O_WRONLY) | O_CLOEXEC);
     if (from >= 0 && from != to)
         dup2(from, to);
 }

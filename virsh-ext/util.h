@@ -16,6 +16,8 @@
 
 #include "include/vext-i18n.h"
 
+/* a text of a plugin's tables, which marked it with N_() */
+#define T_(text) dgettext(GETTEXT_PACKAGE, text)
 /* a message of virsh's own: translated by libvirt's catalogue, so that it reads as there */
 #define V_(text) dgettext("libvirt", text)
 
