@@ -34,7 +34,8 @@ const char *xml_source_disk_type(const ChainSource *source);
  *
  * @spec: as written in an image header
  * @base_dir: the directory of the image, for relative names; NULL: unknown
- * @format: set to the format that a json: name tells, else untouched; or NULL
+ * @format: set to the format that a json: name tells, else untouched; NULL: a json: name is
+ *          not looked into
  * @relative: set to TRUE when @spec is relative; or NULL
  * Returns: new; CHAIN_SOURCE_OTHER for what is not understood
  */
