@@ -1,0 +1,620 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * chain-tree.c: the picture of a domain's disks, and the findings below it
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "include/vext-i18n.h"
+#include "plugin/text/forest.h"
+#include "plugin/text/rows.h"
+
+#define BOLD "1"
+#define DIM "2"
+#define RED "1;31"
+#define YELLOW "33"
+#define GREEN "1;32"
+#define CYAN "36"
+
+/* No name is made shorter than this many columns. */
+#define NAME_MIN 16
+/* So many domains that use an image are named. */
+#define USERS_MAX 3
+
+/* Text with the columns it takes: colours take none. */
+typedef struct {
+    GString *text;
+    gsize width;
+} Cell;
+
+/* A line of the picture. */
+typedef struct {
+    char *lines; /* left of the mark */
+    const char *mark, *mark_colour;
+    char *name;
+    const char *name_colour;
+    char *format, *size;
+    Cell notes;
+} Line;
+
+typedef struct {
+    const TextOptions *options;
+    GString *out;
+} Tree;
+
+static void line_clear(gpointer data)
+{
+    Line *line = data;
+
+    g_free(line->lines);
+    g_free(line->name);
+    g_free(line->format);
+    g_free(line->size);
+    g_string_free(line->notes.text, TRUE);
+}
+
+/* --- pieces ----------------------------------------------------------------------------------- */
+
+static void append_colour(GString *out, const TextOptions *options, const char *colour,
+                          const char *text)
+{
+    if (colour && options->colour && *text)
+        g_string_append_printf(out, "\033[%sm%s\033[0m", colour, text);
+    else
+        g_string_append(out, text);
+}
+
+static void append_blanks(GString *out, gsize n)
+{
+    gsize old = out->len;
+
+    g_string_set_size(out, old + n);
+    memset(out->str + old, ' ', n);
+}
+
+/* A sentence of the model with names in it: safe, and ASCII where the locale wants it. */
+static char *safe_sentence(const char *s, const TextOptions *options)
+{
+    g_autofree char *ascii = NULL;
+
+    if (!options->utf8 && s && strstr(s, "\342\200\246")) {
+        g_auto(GStrv) parts = g_strsplit(s, "\342\200\246", -1);
+
+        ascii = g_strjoinv("...", parts);
+        s = ascii;
+    }
+    return text_safe(s, options->utf8);
+}
+
+static void add_note(Cell *notes, const TextOptions *options, const char *colour,
+                     const char *text)
+{
+    if (notes->text->len) {
+        g_string_append(notes->text, "; ");
+        notes->width += 2;
+    }
+    append_colour(notes->text, options, colour, text);
+    notes->width += text_width(text);
+}
+
+static char *name_snapshot(const ChainSnapshot *s, const TextOptions *options)
+{
+    g_autofree char *name = text_name(s->name, options->utf8);
+
+    if (s == s->domain->current)
+        return g_strdup_printf(_("%s (current)"), name);
+    return g_steal_pointer(&name);
+}
+
+static gboolean is_internal_on(const ChainSnapshot *s, const ChainDisk *disk)
+{
+    ChainSnapshotDisk *sd = chain_snapshot_disk(s, disk->target);
+
+    return sd && sd->kind == CHAIN_SNAP_INTERNAL;
+}
+
+static void note_snapshots(Cell *notes, const TextOptions *options, const TextRow *row,
+                           GPtrArray *snapshots, gboolean internal)
+{
+    g_autoptr(GString) names = g_string_new(NULL);
+    g_autofree char *text = NULL;
+    guint n = 0;
+
+    for (guint i = 0; i < snapshots->len; i++) {
+        const ChainSnapshot *s = g_ptr_array_index(snapshots, i);
+        g_autofree char *name = NULL;
+
+        if (is_internal_on(s, row->disk) != internal)
+            continue;
+        name = name_snapshot(s, options);
+        g_string_append_printf(names, "%s%s", n++ ? ", " : "", name);
+    }
+    if (!n)
+        return;
+    if (internal)
+        text = g_strdup_printf(P_("internal snapshot %s", "internal snapshots %s", n),
+                               names->str);
+    else
+        text = g_strdup_printf(P_("snapshot %s", "snapshots %s", n), names->str);
+    add_note(notes, options, CYAN, text);
+}
+
+static void note_users(Cell *notes, const TextOptions *options, const TextRow *row)
+{
+    g_autoptr(GPtrArray) users = text_row_users(row);
+    g_autoptr(GString) names = g_string_new(NULL);
+    g_autofree char *text = NULL;
+    guint shown = users->len > USERS_MAX + 1 ? USERS_MAX : users->len;
+
+    if (!users->len)
+        return;
+    for (guint i = 0; i < shown; i++) {
+        g_autofree char *name = text_name(g_ptr_array_index(users, i), options->utf8);
+
+        g_string_append_printf(names, "%s%s", i ? ", " : "", name);
+    }
+    if (shown < users->len)
+        text = g_strdup_printf(_("used by %s and %u other domains"), names->str,
+                               users->len - shown);
+    else
+        text = g_strdup_printf(P_("used by domain %s", "used by domains %s", users->len),
+                               names->str);
+    add_note(notes, options, YELLOW, text);
+}
+
+static void note_flags(Cell *notes, const TextOptions *options, const ChainImage *image)
+{
+    static const struct {
+        guint flag;
+        const char *colour, *words;
+    } table[] = {
+        { CHAIN_IMAGE_MISSING, RED, N_("missing") },
+        { CHAIN_IMAGE_UNREADABLE, RED, N_("cannot be read") },
+        { CHAIN_IMAGE_LOOP, RED, N_("stands on itself") },
+        { CHAIN_IMAGE_CORRUPT, RED, N_("marked as corrupt") },
+        { CHAIN_IMAGE_FORMAT_GUESSED, YELLOW, N_("format not recorded") },
+        { CHAIN_IMAGE_NOT_WRITABLE, YELLOW, N_("read-only") },
+        { CHAIN_IMAGE_ORPHAN, YELLOW, N_("orphan") },
+        { CHAIN_IMAGE_ENCRYPTED, DIM, N_("encrypted") },
+        { CHAIN_IMAGE_DATA_FILE, DIM, N_("external data file") },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
+        if (image->flags & table[i].flag)
+            add_note(notes, options, table[i].colour, _(table[i].words));
+    }
+}
+
+static void note_image(Cell *notes, const TextOptions *options, const TextRow *row)
+{
+    g_autoptr(GPtrArray) snapshots = text_row_snapshots(row);
+    const ChainImage *image = row->image;
+    const ChainImage *active = row->disk->active;
+
+    note_snapshots(notes, options, row, snapshots, FALSE);
+    note_snapshots(notes, options, row, snapshots, TRUE);
+    if (row->depth == 0)
+        add_note(notes, options, GREEN, _("* active (you are here)"));
+    else if (!snapshots->len && !(image->flags & CHAIN_IMAGE_ORPHAN))
+        add_note(notes, options, DIM, _("no snapshot"));
+    note_flags(notes, options, image);
+    if (row->disk->configured == image && active && active != image)
+        add_note(notes, options, YELLOW, _("active after the next start"));
+    note_users(notes, options, row);
+    if (active && active != image && image->virtual_size != CHAIN_UNKNOWN &&
+        active->virtual_size != CHAIN_UNKNOWN && image->virtual_size != active->virtual_size) {
+        g_autofree char *size = text_size(image->virtual_size, options->bytes);
+        g_autofree char *text = g_strdup_printf(_("%s for the guest"), size);
+
+        add_note(notes, options, DIM, text);
+    }
+}
+
+/* --- one disk --------------------------------------------------------------------------------- */
+
+/* "/img/" of "/img/a"; NULL for what is no path. @length: of it. */
+static const char *folder(const ChainImage *image, gsize *length)
+{
+    const char *slash;
+
+    if (!image->path || image->path[0] != '/')
+        return NULL;
+    slash = strrchr(image->path, '/');
+    *length = (gsize) (slash - image->path) + 1;
+    return image->path;
+}
+
+/* The directory with its slash that most of the images are in, if that is more than one. */
+static char *common_folder(const GArray *rows)
+{
+    g_autoptr(GHashTable) counts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    const char *best = NULL;
+    guint most = 1;
+
+    for (guint i = 0; i < rows->len; i++) {
+        gsize length = 0;
+        const char *path = folder(g_array_index(rows, TextRow, i).image, &length);
+        char *key;
+        guint n;
+
+        if (!path)
+            continue;
+        key = g_strndup(path, length);
+        n = GPOINTER_TO_UINT(g_hash_table_lookup(counts, key)) + 1;
+        g_hash_table_replace(counts, key, GUINT_TO_POINTER(n));
+        if (n > most) {
+            most = n;
+            best = key;
+        } else if (best && strcmp(best, key) == 0) {
+            best = key; /* the old key is gone */
+        }
+    }
+    return g_strdup(best);
+}
+
+static void append_heading(Tree *tree, const ChainDisk *disk, const char *dir)
+{
+    const TextOptions *options = tree->options;
+    g_autofree char *target = text_safe(disk->target, options->utf8);
+
+    append_colour(tree->out, options, BOLD, target);
+    if (disk->device && strcmp(disk->device, "disk") != 0) {
+        g_autofree char *device = text_safe(disk->device, options->utf8);
+
+        g_string_append_printf(tree->out, " (%s)", device);
+    }
+    g_string_append(tree->out, ": ");
+    if (!disk->active) {
+        g_string_append(tree->out, _("empty"));
+    } else if (disk->active->virtual_size == CHAIN_UNKNOWN) {
+        g_string_append(tree->out, _("size not known"));
+    } else {
+        g_autofree char *size = text_size(disk->active->virtual_size, options->bytes);
+
+        g_string_append(tree->out, size);
+    }
+    if (dir) {
+        g_autofree char *plain = g_strndup(dir, MAX(strlen(dir), 2) - 1);
+        g_autofree char *safe = text_safe(plain, options->utf8);
+
+        g_string_append_printf(tree->out, _(", in %s"), safe);
+    }
+    g_string_append_c(tree->out, '\n');
+}
+
+static void append_job(Tree *tree, const ChainJob *job)
+{
+    const TextOptions *options = tree->options;
+    g_autofree char *type = text_safe(job->type, options->utf8);
+    g_autofree char *text = NULL;
+
+    if (job->ready) {
+        text = g_strdup_printf(_("block job: %s, ready to be finished"), type);
+    } else if (job->end == 0 || job->end == CHAIN_UNKNOWN || job->cur > job->end) {
+        text = g_strdup_printf(_("block job: %s"), type);
+    } else {
+        g_autofree char *cur = text_size(job->cur, options->bytes);
+        g_autofree char *end = text_size(job->end, options->bytes);
+
+        text = g_strdup_printf(_("block job: %s, %s of %s"), type, cur, end);
+    }
+    g_string_append(tree->out, "  ");
+    append_colour(tree->out, options, YELLOW, text);
+    g_string_append_c(tree->out, '\n');
+}
+
+/* What stands below the lowest image that was read. */
+static void add_unknown(GArray *lines, const Tree *tree, const TextLeaf *leaf,
+                        const ChainImage *image)
+{
+    const TextOptions *options = tree->options;
+    Line line = { .mark = "?", .mark_colour = YELLOW, .name_colour = DIM };
+
+    line.lines = g_strdup(leaf->lines);
+    line.name = image->backing_spec ? text_safe(image->backing_spec, options->utf8)
+                                    : g_strdup(_("(not known)"));
+    line.format = text_safe(image->backing_format, options->utf8);
+    line.size = g_strdup("");
+    line.notes.text = g_string_new(NULL);
+    add_note(&line.notes, options, DIM, image->backing_spec
+             ? _("not followed") : _("whether anything is below is not known"));
+    g_array_append_val(lines, line);
+}
+
+static void add_line(GArray *lines, const Tree *tree, const TextLeaf *leaf, const TextRow *row,
+                     const char *dir)
+{
+    const TextOptions *options = tree->options;
+    const ChainImage *image = row->image;
+    const char *path = image->path ? image->path : "";
+    Line line = { .notes = { g_string_new(NULL), 0 } };
+    gboolean named = FALSE;
+
+    for (guint i = 0; i < image->frozen_by->len && !named; i++)
+        named = ((ChainSnapshot *) image->frozen_by->pdata[i])->domain == row->disk->domain;
+    if (image->flags & CHAIN_IMAGE_MISSING) {
+        line.mark = "!";
+        line.mark_colour = line.name_colour = RED;
+    } else if (row->depth == 0) {
+        line.mark = "*";
+        line.mark_colour = line.name_colour = GREEN;
+    } else if (named) {
+        line.mark = options->utf8 ? "\342\227\217" : "o";
+    } else {
+        line.mark = options->utf8 ? "\342\227\213" : "o";
+        line.name_colour = row->depth < 0 ? DIM : NULL;
+    }
+    if (dir && g_str_has_prefix(path, dir) && !strchr(path + strlen(dir), '/'))
+        path += strlen(dir);
+    line.lines = g_strdup(leaf->lines);
+    line.name = text_safe(path, options->utf8);
+    line.format = text_safe(image->format ? image->format : "?", options->utf8);
+    line.size = text_size(image->allocation, options->bytes);
+    note_image(&line.notes, options, row);
+    g_array_append_val(lines, line);
+}
+
+typedef struct {
+    gsize names, formats, sizes, notes;
+} Widths;
+
+static Widths measure(const GArray *lines)
+{
+    Widths w = { 0 };
+
+    for (guint i = 0; i < lines->len; i++) {
+        const Line *line = &g_array_index(lines, Line, i);
+
+        w.names = MAX(w.names, text_width(line->lines) + text_width(line->name));
+        w.formats = MAX(w.formats, text_width(line->format));
+        w.sizes = MAX(w.sizes, strlen(line->size));
+        w.notes = MAX(w.notes, line->notes.width);
+    }
+    return w;
+}
+
+static void append_lines(Tree *tree, GArray *lines)
+{
+    const TextOptions *options = tree->options;
+    Widths w = measure(lines);
+    gsize width = options->width;
+
+    if (width) {
+        /* margin, mark, three gaps */
+        gsize others = 2 + 2 + 2 + w.formats + 2 + w.sizes + 2;
+        gsize room = width > others + w.notes ? width - others - w.notes : 0;
+
+        w.names = MIN(w.names, MAX(room, NAME_MIN));
+    }
+    for (guint i = 0; i < lines->len; i++) {
+        Line *line = &g_array_index(lines, Line, i);
+        gsize used = text_width(line->lines);
+
+        if (width && used + text_width(line->name) > w.names) {
+            gsize room = w.names > used + NAME_MIN / 2 ? w.names - used : NAME_MIN / 2;
+            char *shorter = text_shorten(line->name, room, options->utf8);
+
+            g_free(line->name);
+            line->name = shorter;
+        }
+        used += text_width(line->name);
+        g_string_append(tree->out, "  ");
+        g_string_append(tree->out, line->lines);
+        append_colour(tree->out, options, line->mark_colour, line->mark);
+        g_string_append_c(tree->out, ' ');
+        append_colour(tree->out, options, line->name_colour, line->name);
+        append_blanks(tree->out, (w.names > used ? w.names - used : 0) + 2);
+        append_colour(tree->out, options, DIM, line->format);
+        append_blanks(tree->out, w.formats - text_width(line->format) + 2 +
+                                 w.sizes - strlen(line->size));
+        g_string_append(tree->out, line->size);
+        if (line->notes.text->len) {
+            g_string_append(tree->out, "  ");
+            g_string_append(tree->out, line->notes.text->str);
+        }
+        while (tree->out->len && tree->out->str[tree->out->len - 1] == ' ')
+            g_string_truncate(tree->out, tree->out->len - 1);
+        g_string_append_c(tree->out, '\n');
+    }
+}
+
+static void append_disk(Tree *tree, ChainDisk *disk)
+{
+    g_autoptr(GArray) rows = text_rows(disk);
+    g_autoptr(GArray) leaves = text_forest(rows, tree->options->utf8);
+    g_autofree char *dir = tree->options->width ? common_folder(rows) : NULL;
+    g_autoptr(GArray) lines = g_array_new(FALSE, FALSE, sizeof(Line));
+
+    g_array_set_clear_func(lines, line_clear);
+    append_heading(tree, disk, dir);
+    if (disk->job)
+        append_job(tree, disk->job);
+    for (guint i = 0; i < leaves->len; i++) {
+        const TextLeaf *leaf = &g_array_index(leaves, TextLeaf, i);
+        const TextRow *row = &g_array_index(rows, TextRow, leaf->row);
+        const ChainImage *image = row->image;
+
+        if (leaf->root && !image->backing && (!image->backing_known || image->backing_spec) &&
+            !(image->flags & (CHAIN_IMAGE_LOOP | CHAIN_IMAGE_MISSING)))
+            add_unknown(lines, tree, leaf, image);
+        add_line(lines, tree, leaf, row, dir);
+    }
+    append_lines(tree, lines);
+}
+
+/* --- the domain ------------------------------------------------------------------------------- */
+
+static void append_title(Tree *tree, const ChainDomain *d)
+{
+    const TextOptions *options = tree->options;
+    g_autofree char *name = text_name(d->name, options->utf8);
+    g_autofree char *state = text_safe(d->state ? d->state : _("state not known"),
+                                       options->utf8);
+
+    append_colour(tree->out, options, BOLD, name);
+    g_string_append_printf(tree->out, ": %s", state);
+    if (d->current) {
+        g_autofree char *current = text_name(d->current->name, options->utf8);
+
+        g_string_append_printf(tree->out, _(", current snapshot %s"), current);
+    } else if (d->snapshots->len) {
+        g_string_append(tree->out, _(", no current snapshot"));
+    } else {
+        g_string_append(tree->out, _(", no snapshots"));
+    }
+    g_string_append_c(tree->out, '\n');
+}
+
+static void append_operation(Tree *tree, const ChainOperation *operation)
+{
+    const TextOptions *options = tree->options;
+    g_autofree char *command = text_safe(operation->command, options->utf8);
+    g_autofree char *snapshots = text_safe(operation->snapshots, options->utf8);
+    g_autofree char *started = text_safe(operation->started, options->utf8);
+    g_autofree char *step = text_safe(operation->step, options->utf8);
+    g_autofree char *text =
+        g_strdup_printf(operation->alive ? _("%s %s is under way since %s, at: %s")
+                                         : _("%s %s, begun %s, is unfinished, at: %s"),
+                        command, snapshots, started, step);
+
+    append_colour(tree->out, options, operation->alive ? YELLOW : RED, text);
+    g_string_append_c(tree->out, '\n');
+}
+
+/* Snapshots that no line of the picture names. */
+static void append_elsewhere(Tree *tree, const ChainDomain *d)
+{
+    const TextOptions *options = tree->options;
+    g_autoptr(GString) names = g_string_new(NULL);
+    g_autofree char *text = NULL;
+    guint n = 0;
+
+    for (guint i = 0; i < d->snapshots->len; i++) {
+        const ChainSnapshot *s = g_ptr_array_index(d->snapshots, i);
+        g_autofree char *name = NULL;
+        gboolean shown = FALSE;
+
+        for (guint j = 0; j < s->disks->len && !shown; j++) {
+            const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, j);
+
+            shown = (sd->frozen || sd->frozen_inactive) && chain_domain_disk(d, sd->target) &&
+                    (sd->kind == CHAIN_SNAP_EXTERNAL || sd->kind == CHAIN_SNAP_INTERNAL);
+        }
+        if (shown)
+            continue;
+        name = name_snapshot(s, options);
+        g_string_append_printf(names, "%s%s", n++ ? ", " : "", name);
+    }
+    if (!n)
+        return;
+    text = g_strdup_printf(P_("Snapshot without an image of these disks: %s",
+                              "Snapshots without an image of these disks: %s", n), names->str);
+    g_string_append_printf(tree->out, "\n%s\n", text);
+}
+
+static void append_finding(Tree *tree, const ChainDomain *d, const ChainFinding *finding)
+{
+    static const struct {
+        const char *word, *colour;
+    } severities[] = {
+        [CHAIN_NOTICE] = { N_("notice:"), CYAN },
+        [CHAIN_WARNING] = { N_("warning:"), YELLOW },
+        [CHAIN_ERROR] = { N_("error:"), RED },
+    };
+    const TextOptions *options = tree->options;
+    guint severity = MIN((guint) finding->severity, (guint) CHAIN_ERROR);
+    g_autofree char *message = safe_sentence(finding->message, options);
+    g_autofree char *remedy = safe_sentence(finding->remedy, options);
+
+    append_colour(tree->out, options, severities[severity].colour, _(severities[severity].word));
+    g_string_append_c(tree->out, ' ');
+    if (d) {
+        g_autofree char *name = text_name(d->name, options->utf8);
+
+        g_string_append_printf(tree->out, "%s: ", name);
+    }
+    if (finding->disk) {
+        g_autofree char *disk = text_safe(finding->disk, options->utf8);
+
+        g_string_append_printf(tree->out, "%s: ", disk);
+    }
+    g_string_append_printf(tree->out, "%s [%s]\n", message, finding->code);
+    if (finding->remedy)
+        g_string_append_printf(tree->out, "  %s %s\n",
+                               options->utf8 ? "\342\206\222" : "->", remedy);
+}
+
+static void append_domain(Tree *tree, const TextDomain *td, const char *only)
+{
+    ChainDomain *d = td->domain;
+    gboolean blank = FALSE;
+
+    append_title(tree, d);
+    if (d->operation)
+        append_operation(tree, d->operation);
+    for (guint i = 0; i < d->disks->len; i++) {
+        ChainDisk *disk = g_ptr_array_index(d->disks, i);
+
+        if (!text_disk_wanted(disk, only))
+            continue;
+        g_string_append_c(tree->out, '\n');
+        append_disk(tree, disk);
+    }
+    if (!only)
+        append_elsewhere(tree, d);
+    for (guint i = 0; td->findings && i < td->findings->len; i++) {
+        const ChainFinding *finding = g_ptr_array_index(td->findings, i);
+
+        if (!text_finding_wanted(finding, only))
+            continue;
+        if (!blank)
+            g_string_append_c(tree->out, '\n');
+        blank = TRUE;
+        append_finding(tree, NULL, finding);
+    }
+}
+
+char *text_chain_tree(const TextDomain *domains, gsize n, const char *disk,
+                      const TextOptions *options)
+{
+    Tree tree = { options, g_string_new(NULL) };
+
+    for (gsize i = 0; i < n; i++) {
+        if (i)
+            g_string_append_c(tree.out, '\n');
+        append_domain(&tree, &domains[i], disk);
+    }
+    return g_string_free(tree.out, FALSE);
+}
+
+char *text_chain_findings(const TextDomain *domains, gsize n, const char *disk,
+                          const TextOptions *options)
+{
+    Tree tree = { options, g_string_new(NULL) };
+
+    for (gsize i = 0; i < n; i++) {
+        GPtrArray *findings = domains[i].findings;
+
+        for (guint j = 0; findings && j < findings->len; j++) {
+            const ChainFinding *finding = g_ptr_array_index(findings, j);
+
+            if (text_finding_wanted(finding, disk))
+                append_finding(&tree, n == 1 ? NULL : domains[i].domain, finding);
+        }
+    }
+    return g_string_free(tree.out, FALSE);
+}
+
+gsize text_chain_count_findings(const TextDomain *domains, gsize n, const char *disk)
+{
+    gsize count = 0;
+
+    for (gsize i = 0; i < n; i++) {
+        GPtrArray *findings = domains[i].findings;
+
+        for (guint j = 0; findings && j < findings->len; j++)
+            count += text_finding_wanted(g_ptr_array_index(findings, j), disk);
+    }
+    return count;
+}
