@@ -30,7 +30,8 @@ typedef struct {
 
 /* A line of the picture. */
 typedef struct {
-    char *lines; /* left of the mark */
+    gboolean apart; /* begins what does not belong to the active chain's tree */
+    char *lines;    /* left of the mark */
     const char *mark, *mark_colour;
     char *name;
     const char *name_colour;
@@ -71,20 +72,6 @@ static void append_blanks(GString *out, gsize n)
 
     g_string_set_size(out, old + n);
     memset(out->str + old, ' ', n);
-}
-
-/* A sentence of the model with names in it: safe, and ASCII where the locale wants it. */
-static char *safe_sentence(const char *s, const TextOptions *options)
-{
-    g_autofree char *ascii = NULL;
-
-    if (!options->utf8 && s && strstr(s, "\342\200\246")) {
-        g_auto(GStrv) parts = g_strsplit(s, "\342\200\246", -1);
-
-        ascii = g_strjoinv("...", parts);
-        s = ascii;
-    }
-    return text_safe(s, options->utf8);
 }
 
 static void add_note(Cell *notes, const TextOptions *options, const char *colour,
@@ -196,7 +183,7 @@ static void note_image(Cell *notes, const TextOptions *options, const TextRow *r
     note_snapshots(notes, options, row, snapshots, TRUE);
     if (row->depth == 0)
         add_note(notes, options, GREEN, _("* active (you are here)"));
-    else if (!snapshots->len && !(image->flags & CHAIN_IMAGE_ORPHAN))
+    else if (!snapshots->len && !(image->flags & (CHAIN_IMAGE_ORPHAN | CHAIN_IMAGE_MISSING)))
         add_note(notes, options, DIM, _("no snapshot"));
     note_flags(notes, options, image);
     if (row->disk->configured == image && active && active != image)
@@ -205,7 +192,7 @@ static void note_image(Cell *notes, const TextOptions *options, const TextRow *r
     if (active && active != image && image->virtual_size != CHAIN_UNKNOWN &&
         active->virtual_size != CHAIN_UNKNOWN && image->virtual_size != active->virtual_size) {
         g_autofree char *size = text_size(image->virtual_size, options->bytes);
-        g_autofree char *text = g_strdup_printf(_("%s for the guest"), size);
+        g_autofree char *text = g_strdup_printf(_("virtual size %s"), size);
 
         add_note(notes, options, DIM, text);
     }
@@ -399,6 +386,11 @@ static void append_lines(Tree *tree, GArray *lines)
             line->name = shorter;
         }
         used += text_width(line->name);
+        if (line->apart) {
+            g_string_append(tree->out, "  ");
+            append_colour(tree->out, options, DIM, _("apart from the active image:"));
+            g_string_append_c(tree->out, '\n');
+        }
         g_string_append(tree->out, "  ");
         g_string_append(tree->out, line->lines);
         append_colour(tree->out, options, line->mark_colour, line->mark);
@@ -434,11 +426,13 @@ static void append_disk(Tree *tree, ChainDisk *disk)
         const TextLeaf *leaf = &g_array_index(leaves, TextLeaf, i);
         const TextRow *row = &g_array_index(rows, TextRow, leaf->row);
         const ChainImage *image = row->image;
+        guint first = lines->len;
 
         if (leaf->root && !image->backing && (!image->backing_known || image->backing_spec) &&
             !(image->flags & (CHAIN_IMAGE_LOOP | CHAIN_IMAGE_MISSING)))
             add_unknown(lines, tree, leaf, image);
         add_line(lines, tree, leaf, row, dir);
+        g_array_index(lines, Line, first).apart = leaf->root && i > 0 && disk->active;
     }
     append_lines(tree, lines);
 }
@@ -524,8 +518,8 @@ static void append_finding(Tree *tree, const ChainDomain *d, const ChainFinding 
     };
     const TextOptions *options = tree->options;
     guint severity = MIN((guint) finding->severity, (guint) CHAIN_ERROR);
-    g_autofree char *message = safe_sentence(finding->message, options);
-    g_autofree char *remedy = safe_sentence(finding->remedy, options);
+    g_autofree char *message = text_sentence(finding->message, options->utf8);
+    g_autofree char *remedy = text_sentence(finding->remedy, options->utf8);
 
     append_colour(tree->out, options, severities[severity].colour, _(severities[severity].word));
     g_string_append_c(tree->out, ' ');

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "plugin/text/json.h"
+#include "plugin/text/safe.h"
 
 void text_json_string(JsonBuilder *b, const char *name, const char *s)
 {
@@ -62,6 +63,36 @@ void text_json_list(JsonBuilder *b, const char *name, const GPtrArray *strings)
     json_builder_end_array(b);
 }
 
+/*
+ * The generator escapes what JSON wants escaped; on a terminal more than that is harmful. What
+ * is not ASCII stands only inside of strings.
+ */
+static char *escape_unsafe(const char *json)
+{
+    gsize length = strlen(json);
+    GString *out = g_string_sized_new(length + 2);
+    const char *plain = json;
+
+    for (const char *p = json; *p;) {
+        const char *next = g_utf8_next_char(p);
+        gunichar c = (guchar) *p < 0x80 ? 0 : g_utf8_get_char(p);
+
+        if (c && !text_char_is_safe(c)) {
+            g_string_append_len(out, plain, p - plain);
+            if (c < 0x10000)
+                g_string_append_printf(out, "\\u%04x", c);
+            else
+                g_string_append_printf(out, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10),
+                                       0xdc00 + (c & 0x3ff));
+            plain = next;
+        }
+        p = next;
+    }
+    g_string_append(out, plain);
+    g_string_append_c(out, '\n');
+    return g_string_free(out, FALSE);
+}
+
 char *text_json_finish(JsonBuilder *b)
 {
     g_autoptr(JsonNode) root = json_builder_get_root(b);
@@ -72,5 +103,5 @@ char *text_json_finish(JsonBuilder *b)
     json_generator_set_indent(generator, 2);
     json_generator_set_root(generator, root);
     text = json_generator_to_data(generator, NULL);
-    return g_strconcat(text, "\n", NULL);
+    return escape_unsafe(text);
 }

@@ -55,7 +55,7 @@ static gboolean shows_nothing(gunichar c)
     }
 }
 
-static gboolean is_printable(gunichar c)
+gboolean text_char_is_safe(gunichar c)
 {
     if (c < 0x80)
         return c >= 0x20 && c < 0x7f;
@@ -112,7 +112,7 @@ static void append_safe(GString *out, const char *s, gboolean utf8, char quote)
         if (quote && c == (gunichar) quote) {
             g_string_append_c(out, '\\');
             g_string_append_c(out, quote);
-        } else if (c == '\\' || !is_printable(c) || (c >= 0x80 && !utf8)) {
+        } else if (c == '\\' || !text_char_is_safe(c) || (c >= 0x80 && !utf8)) {
             append_escaped(out, c);
         } else {
             g_string_append_unichar(out, c);
@@ -127,6 +127,20 @@ char *text_safe(const char *s, gboolean utf8)
 
     append_safe(out, s ? s : "", utf8, '\0');
     return g_string_free(out, FALSE);
+}
+
+char *text_sentence(const char *s, gboolean utf8)
+{
+    static const char ellipsis[] = "\342\200\246";
+    g_autofree char *ascii = NULL;
+
+    if (!utf8 && s && strstr(s, ellipsis)) {
+        g_auto(GStrv) parts = g_strsplit(s, ellipsis, -1);
+
+        ascii = g_strjoinv("...", parts);
+        s = ascii;
+    }
+    return text_safe(s, utf8);
 }
 
 char *text_name(const char *s, gboolean utf8)

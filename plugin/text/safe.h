@@ -43,6 +43,13 @@ char *text_safe(const char *s, gboolean utf8);
  *  one word of a list: blanks, commas, quotes, brackets, empty. */
 char *text_name(const char *s, gboolean utf8);
 
+/** A whole sentence with raw names in it (a finding, a refusal, a step) as text_safe(); without
+ *  @utf8 its own "…" becomes "...". */
+char *text_sentence(const char *s, gboolean utf8);
+
+/** Whether a character shows and cannot turn, hide or forge the text around it. */
+gboolean text_char_is_safe(gunichar c);
+
 /** "256M", "1.3G", "193K", "12B", powers of 1024 as lsblk prints them; CHAIN_UNKNOWN is "?".
  *  With @bytes the plain number. */
 char *text_size(guint64 size, gboolean bytes);
