@@ -255,7 +255,7 @@ static void check_relative(Check *c, ChainDisk *disk, GPtrArray *images)
     if (!n)
         return;
     add(c, "relative-backing", CHAIN_NOTICE, disk, first,
-        g_strdup_printf(Q_("%u image of disk '%s' names its backing file relative to itself, "
+        g_strdup_printf(P_("%u image of disk '%s' names its backing file relative to itself, "
                            "'%s'",
                            "%u images of disk '%s' name their backing file relative to "
                            "themselves, such as '%s'", n), n, disk->target, first->path),
