@@ -65,7 +65,7 @@ def main(tmp):
     check("its command runs", run(*program, "hello", "Bob", env=env), (0, "Hello Bob\n\n", ""))
     check("its command runs among stock ones",
           run(*program, "echo a; hello --name B; echo c", env=env),
-          (0, "a\n\nHello B\n\nc\n\n", ""))
+          (0, "a\nHello B\n\nc\n", ""))
     status, out, err = run(*program, "help", "hello", env=env)
     check("its help has virsh's form", (status, out.split(), err),
           (0, "NAME hello - greet SYNOPSIS hello [<name>] DESCRIPTION Greet somebody. OPTIONS "
