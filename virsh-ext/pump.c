@@ -168,8 +168,9 @@ static void new_nonce(Pump *p, char *nonce, size_t size)
 
 static bool ends_in_prompt(const VextBuf *buf, size_t len)
 {
-    return len >= PROMPT_LEN && (memcmp(buf->data + len - PROMPT_LEN, "virsh # ", PROMPT_LEN) == 0 ||
-                                 memcmp(buf->data + len - PROMPT_LEN, "virsh > ", PROMPT_LEN) == 0);
+    return len >= PROMPT_LEN &&
+           (memcmp(buf->data + len - PROMPT_LEN, "virsh # ", PROMPT_LEN) == 0 ||
+            memcmp(buf->data + len - PROMPT_LEN, "virsh > ", PROMPT_LEN) == 0);
 }
 
 /* What is to become of the output before the exchange. */

@@ -16,7 +16,8 @@
 
 /* The parts of the daemon that create images, run block jobs and talk to QEMU about them. */
 #define LOG_FILTERS \
-    "1:qemu.qemu_block 1:qemu.qemu_blockjob 1:qemu.qemu_snapshot 1:qemu.qemu_monitor 1:qemu.qemu_driver"
+    "1:qemu.qemu_block 1:qemu.qemu_blockjob 1:qemu.qemu_snapshot " \
+    "1:qemu.qemu_monitor 1:qemu.qemu_driver"
 
 BACKEND_VIR_FREE(virAdmConnect, virAdmConnectClose)
 BACKEND_VIR_FREE(virAdmServer, virAdmServerFree)

@@ -71,7 +71,8 @@ static void check_versions(GPtrArray *checks, virConnectPtr conn)
     if (virConnectGetVersion(conn, &v) < 0 || v == 0)
         add(checks, "qemu", qemu_title, BACKEND_CHECK_WARN, last_error());
     else
-        add(checks, "qemu", qemu_title, v < LIBVIRT_V(5, 0) ? BACKEND_CHECK_WARN : BACKEND_CHECK_PASS,
+        add(checks, "qemu", qemu_title,
+            v < LIBVIRT_V(5, 0) ? BACKEND_CHECK_WARN : BACKEND_CHECK_PASS,
             g_strdup_printf("%lu.%lu.%lu", v / 1000000, v / 1000 % 1000, v % 1000));
 }
 

@@ -101,7 +101,7 @@ struct ChainImage {
     ChainSource *source;   /**< the best description met (one with xml wins) */
     char *path;            /**< chain_source_describe(source): what is printed */
     GPtrArray *aliases;    /**< char *: all other source keys met for it */
-    char *format;          /**< as recorded by the domain or the overlay: "qcow2", "raw", … or NULL */
+    char *format;          /**< as domain or overlay record it: "qcow2", "raw", … or NULL */
     unsigned int flags;    /**< ChainImageFlags */
 
     char *backing_spec;    /**< as written in the header or XML; NULL: none (if known) */
@@ -254,7 +254,7 @@ struct ChainGraph {
     gboolean complete;      /**< all domains of the connection and their snapshots were read */
     gboolean local;         /**< the files of the connection are files here */
     gboolean linked;
-    guint layer_limit;      /**< images in a chain that this libvirt and QEMU can start, 0 unknown */
+    guint layer_limit;      /**< images in a chain that libvirt and QEMU can start, 0 unknown */
     unsigned long libvirt_version; /**< as virConnectGetLibVersion, 0 unknown */
     GPtrArray *merged;      /**< internal: nodes that turned out to be others, kept until free */
 };

@@ -151,7 +151,7 @@ typedef struct {
     guint merge;               /**< index in plan->merges (MERGE, PIVOT) */
     GArray *merges;            /**< guint: START_HELPER: one merge per disk of this round */
     guint file;                /**< index in plan->files (REMOVE_FILE) */
-    guint64 bytes;             /**< moved (MERGE) or freed (REMOVE_FILE), or CHAIN_UNKNOWN; else 0 */
+    guint64 bytes;             /**< moved (MERGE), freed (REMOVE_FILE), CHAIN_UNKNOWN; else 0 */
 } PlanStep;
 
 /** Why a request is refused. */

@@ -16,6 +16,7 @@
 #include <gio/gio.h>
 #include <json-glib/json-glib.h>
 
+#include "include/vext-i18n.h"
 #include "plugin/plan/plan.h"
 
 #define PLAN_FORMAT 1
@@ -685,11 +686,11 @@ Plan *plan_deserialize(const char *text, GError **error)
     Plan *plan = NULL;
 
     if (len > MAX_TEXT || too_deep(text, len)) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "The plan is too big");
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _("The plan is too big"));
         return NULL;
     }
     if (!json_parser_load_from_data(parser, text, (gssize) len, NULL)) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "The plan is not JSON");
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _("The plan is not JSON"));
         return NULL;
     }
     root = json_parser_get_root(parser);

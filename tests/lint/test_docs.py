@@ -78,7 +78,8 @@ own = set().union(*(re.findall(r"--([a-z0-9-]+)", help_of(c)) for c in commands)
     if commands else set()
 complaints = []
 for line in readme.split("\n"):
-    m = re.search(r"virsh-ext (?:-\S+ )*(snapshot-\w+-external|chain-[a-z]+|host-check)\b(.*)", line)
+    m = re.search(r"virsh-ext (?:-\S+ )*(snapshot-\w+-external|chain-\w+|host-check)\b(.*)",
+                  line)
     if m:
         known = set(re.findall(r"--([a-z0-9-]+)", help_of(m[1])))
         complaints += ["%s --%s" % (m[1], o) for o in re.findall(r" --([a-z0-9-]+)", m[2])

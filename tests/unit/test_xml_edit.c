@@ -112,7 +112,7 @@ static void lacks(const char *text, const char *part)
         g_error("'%s' is in:\n%s", part, text);
 }
 
-/* What is not touched is byte for byte the same, quotes and self-closing tags as libxml2 has them. */
+/* What is not touched is byte for byte the same, but for quotes and self-closing tags. */
 static void test_untouched(void)
 {
     g_autoptr(GError) error = NULL;
@@ -180,7 +180,8 @@ static void test_map_takes_xml_whole(void)
     xml_source_map_add(map, "volume:p/v", to, NULL);
     text = xml_map_sources(domain, map, NULL, &error);
     g_assert_no_error(error);
-    has(text, "<disk type=\"network\" device=\"disk\">\n      <driver name=\"qemu\" type=\"raw\"/>\n"
+    has(text, "<disk type=\"network\" device=\"disk\">\n"
+              "      <driver name=\"qemu\" type=\"raw\"/>\n"
               "      <source protocol=\"nbd\" name=\"e\"><host name=\"h\" port=\"1\"/></source>\n"
               "      <target dev=\"sdb\"");
 }
@@ -308,7 +309,8 @@ static void test_revert_disks(void)
     g_autofree char *none = xml_snapshot_set_revert_disks(text, NULL, 0, &error);
 
     g_assert_no_error(error);
-    has(text, "</disks>\n  <revertDisks>\n    <disk name=\"vda\" snapshot=\"external\" type=\"file\">"
+    has(text, "</disks>\n  <revertDisks>\n"
+              "    <disk name=\"vda\" snapshot=\"external\" type=\"file\">"
               "<driver type=\"qcow2\"/><source file=\"/img/R\"/></disk>\n"
               "    <disk name=\"vdb\" snapshot=\"no\"/>\n  </revertDisks>");
     lacks(again, "<disk name=\"vdb\" snapshot=\"no\"/>\n  </revertDisks>");
