@@ -246,7 +246,7 @@ static void forward(Wait *w)
     }
 }
 
-/* --- stopping and dying ------------------------------------------------------------------------- */
+/* --- stopping and dying ----------------------------------------------------------------------- */
 
 /* Stops with it (Ctrl-Z) and goes on with it. */
 static void suspend(Wait *w, int sig)

@@ -200,7 +200,7 @@ bool vext_coproc_reap(VextCoproc *co, int *stopsig)
     return true;
 }
 
-/* --- starting ----------------------------------------------------------------------------------- */
+/* --- starting --------------------------------------------------------------------------------- */
 
 /* Returns a descriptor of a file with our inputrc, above the standard ones; -1 with errno. */
 static int open_inputrc(void)

@@ -97,7 +97,7 @@ static void save_history(VextRepl *r)
         write_history(path);
 }
 
-/* --- completion --------------------------------------------------------------------------------- */
+/* --- completion ------------------------------------------------------------------------------- */
 
 /*
  * Finds the last command of @line and the beginning of its last word.
@@ -290,7 +290,7 @@ static int get_key(FILE *in)
     }
 }
 
-/* --- the interface ------------------------------------------------------------------------------ */
+/* --- the interface ---------------------------------------------------------------------------- */
 
 void vext_repl_input_begin(VextRepl *r)
 {

@@ -32,7 +32,7 @@ bool vext_repl_shares_virsh(const VextRepl *r)
     return !colon || !vext_starts_with(colon, ":///embed");
 }
 
-/* --- the virsh behind the shell ----------------------------------------------------------------- */
+/* --- the virsh behind the shell --------------------------------------------------------------- */
 
 int vext_repl_virsh_ended(VextRepl *r)
 {
