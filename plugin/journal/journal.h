@@ -12,26 +12,37 @@
  *             the progress (the step that is about to run; rewritten before each step).
  *   worker    For work on a domain that is shut off it is started, paused, AUTODESTROY, on the
  *             images of the chain. QEMU's image locks then keep D from starting.
- *   liveness  While it runs, somebody is at work. When only jobs on D itself run, the client's
- *             process is named in the operation (host, pid, start time), for people.
+ *   liveness  While it runs, somebody is at work: the daemon destroys it when its starter's
+ *             connection ends. Beside that the client's process is named in the progress; a
+ *             client on the same machine asks the kernel whether that lives.
  *
  * Life of an operation:
  *
  *      journal_begin()      -> lock taken, plan and old XML safe
+ *      journal_claim()         the helper runs without disks: a sign of life (operations whose
+ *                              jobs run on D itself; the others start it as their worker)
  *      journal_step(n)      before step n runs
  *      ...
  *      journal_end()        helper undefined: the operation never was
  *
+ *      journal_load()       -> somebody's operation; journal_alive() whether to keep off
+ *      journal_take_over()  -> it is ours now; then steps and end as above
+ *
+ * Fencing: journal_step() finds the helper by its UUID and its own token in the progress. A
+ * client that was taken for dead, or whose operation was finished by somebody else, gets
+ * JOURNAL_ERROR_BUSY before its next step and must stop.
+ *
  * What a crash leaves: before journal_begin() nothing; after it a helper domain, running or not,
  * which journal_load() reads back. A helper left running by a dead client on a driver without
- * AUTODESTROY (embedded) or after a kill of the daemon is destroyed by name by who takes over.
+ * AUTODESTROY (embedded) or after a kill of the daemon is destroyed by journal_take_over().
  *
  * Sizes: libvirt's RPC refuses strings above 4 MiB; the payload is compressed (zlib, base64).
  */
 #pragma once
 
-#include "plugin/plan/plan.h"
 #include "plugin/backend/vir.h"
+#include "plugin/plan/plan.h"
+#include "plugin/xml/edit.h"
 
 G_BEGIN_DECLS
 
@@ -63,23 +74,45 @@ struct Journal {
     GPtrArray *snapshot_names;   /**< char *: parents first, all of the domain */
     GPtrArray *snapshot_xml;     /**< char *: in the same order, secure */
     char *current;               /**< current snapshot before, or NULL */
+    char *client_token;          /**< loaded: the process that holds it, see payload.h */
+    char *owner;                 /**< random token of the client that holds it */
     guint step;                  /**< the step that was about to run, an index in plan->steps */
     gboolean committing;         /**< a commit has been started: only forward is safe */
 };
 
+Journal *journal_new(void);
 void journal_free(Journal *journal);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Journal, journal_free)
 
-/** Takes the lock and writes everything. @helper_xml_base: the domain XML to copy type and os from.
- *  Takes over nothing of @journal, fills id, helper_* and started. */
-gboolean journal_begin(virConnectPtr conn, Journal *journal, const char *helper_xml_base,
+/**
+ * Takes the lock and writes everything.
+ *
+ * @journal: domain, uuid, plan and the XML are filled by the caller; id, helper_*, owner,
+ *           client and started by this
+ * @base_xml: the domain XML to copy the helper's type and os from
+ */
+gboolean journal_begin(virConnectPtr conn, Journal *journal, const char *base_xml,
+                       GError **error);
+/** Starts the helper without disks as a sign of life. Embedded: does nothing. */
+gboolean journal_claim(virConnectPtr conn, Journal *journal, const char *base_xml,
                        GError **error);
 /** Records that step @n is about to run (and that a commit begins). */
 gboolean journal_step(virConnectPtr conn, Journal *journal, guint n, GError **error);
-/** Undefines the helper. It must not run. */
+/** Destroys the helper if it runs and undefines it. Not there is success. */
 gboolean journal_end(virConnectPtr conn, Journal *journal, GError **error);
 /** Reads the journal of @domain. Returns NULL without @error set when there is none. */
 Journal *journal_load(virConnectPtr conn, const char *domain, GError **error);
+/** Whether the client that holds a loaded journal lives, as far as can be told. */
+gboolean journal_alive(virConnectPtr conn, Journal *journal);
+/** Makes a loaded journal ours; BUSY when its client lives or another one is faster. */
+gboolean journal_take_over(virConnectPtr conn, Journal *journal, const char *base_xml,
+                           GError **error);
+/**
+ * The helper's XML with these disks and the journal as it is now, to start it as a worker.
+ * @disks: as in xml_helper_domain(). Returns new text.
+ */
+char *journal_helper_xml(virConnectPtr conn, Journal *journal, const char *base_xml,
+                         const XmlDisk *disks, gsize n, GError **error);
 /** The short form for the model, from a helper's XML (used by chain-show, read-only). */
 ChainOperation *journal_operation_from_xml(const char *helper_xml);
 /** Whether a domain name is a helper's, and of which domain. New string or NULL. */

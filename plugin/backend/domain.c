@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * domain.c: asking libvirt about one domain
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/backend/domain.h"
+
+/* libvirt's string as GLib's, or its error. */
+static char *take(char *text, GError **error)
+{
+    char *copy;
+
+    if (!text) {
+        backend_error(error);
+        return NULL;
+    }
+    copy = g_strdup(text);
+    free(text);
+    return copy;
+}
+
+static virDomainPtr found(virDomainPtr dom, GError **error)
+{
+    if (!dom)
+        backend_error(error);
+    return dom;
+}
+
+virDomainPtr backend_domain_by_uuid(virConnectPtr conn, const char *uuid, GError **error)
+{
+    return found(virDomainLookupByUUIDString(conn, uuid), error);
+}
+
+virDomainPtr backend_domain_by_name(virConnectPtr conn, const char *name, GError **error)
+{
+    return found(virDomainLookupByName(conn, name), error);
+}
+
+virDomainPtr backend_domain_by_word(virConnectPtr conn, const char *word, GError **error)
+{
+    virDomainPtr dom = NULL;
+    guint64 id;
+
+    if (g_ascii_string_to_unsigned(word, 10, 0, G_MAXINT32, &id, NULL))
+        dom = virDomainLookupByID(conn, (int)id);
+    if (!dom && strlen(word) == VIR_UUID_STRING_BUFLEN - 1)
+        dom = virDomainLookupByUUIDString(conn, word);
+    return dom ? dom : backend_domain_by_name(conn, word, error);
+}
+
+const char *backend_domain_name(virDomainPtr dom)
+{
+    return virDomainGetName(dom);
+}
+
+char *backend_domain_uuid(virDomainPtr dom, GError **error)
+{
+    char uuid[VIR_UUID_STRING_BUFLEN];
+
+    if (virDomainGetUUIDString(dom, uuid) < 0) {
+        backend_error(error);
+        return NULL;
+    }
+    return g_strdup(uuid);
+}
+
+int backend_domain_active(virDomainPtr dom, GError **error)
+{
+    int active = virDomainIsActive(dom);
+
+    if (active < 0)
+        backend_error(error);
+    return active;
+}
+
+int backend_domain_persistent(virDomainPtr dom, GError **error)
+{
+    int persistent = virDomainIsPersistent(dom);
+
+    if (persistent < 0)
+        backend_error(error);
+    return persistent;
+}
+
+char *backend_domain_xml(virDomainPtr dom, gboolean live, GError **error)
+{
+    unsigned int flags = VIR_DOMAIN_XML_SECURE;
+
+    if (!live || virDomainIsActive(dom) != 1)
+        flags |= VIR_DOMAIN_XML_INACTIVE;
+    return take(virDomainGetXMLDesc(dom, flags), error);
+}
+
+char *backend_domain_live_xml(virDomainPtr dom, GError **error)
+{
+    return take(virDomainGetXMLDesc(dom, 0), error);
+}
+
+char *backend_domain_metadata(virDomainPtr dom, const char *uri, GError **error)
+{
+    return take(virDomainGetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, uri,
+                                     VIR_DOMAIN_AFFECT_CONFIG), error);
+}
+
+gboolean backend_domain_set_metadata(virDomainPtr dom, const char *prefix, const char *uri,
+                                     const char *element, GError **error)
+{
+    unsigned int flags = VIR_DOMAIN_AFFECT_CONFIG;
+
+    if (virDomainIsActive(dom) == 1)
+        flags |= VIR_DOMAIN_AFFECT_LIVE;
+    if (virDomainSetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, element, prefix, uri, flags) < 0)
+        return backend_error(error);
+    return TRUE;
+}
+
+char **backend_domain_names(virConnectPtr conn)
+{
+    virDomainPtr *list = NULL;
+    int n = virConnectListAllDomains(conn, &list, 0);
+    char **names;
+
+    if (n < 0)
+        return NULL;
+    names = calloc((size_t)n + 1, sizeof(*names));
+    for (int i = 0; i < n; i++) {
+        if (names)
+            names[i] = strdup(virDomainGetName(list[i]));
+        virDomainFree(list[i]);
+    }
+    free(list);
+    return names;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * domain.h: asking libvirt about one domain
+ */
+#pragma once
+
+#include "plugin/backend/vir.h"
+
+G_BEGIN_DECLS
+
+/** New reference, or NULL with @error (VIR_ERR_NO_DOMAIN: there is none). */
+virDomainPtr backend_domain_by_uuid(virConnectPtr conn, const char *uuid, GError **error);
+virDomainPtr backend_domain_by_name(virConnectPtr conn, const char *name, GError **error);
+/** As virsh finds it: an id, a UUID or a name, in this order. */
+virDomainPtr backend_domain_by_word(virConnectPtr conn, const char *word, GError **error);
+
+/** Borrowed from @dom. */
+const char *backend_domain_name(virDomainPtr dom);
+/** New string, NULL with @error. */
+char *backend_domain_uuid(virDomainPtr dom, GError **error);
+/** 1, 0, or -1 with @error. */
+int backend_domain_active(virDomainPtr dom, GError **error);
+int backend_domain_persistent(virDomainPtr dom, GError **error);
+/** Its XML with secrets: the live one if @live and it runs, else the persistent one. New string,
+ *  NULL with @error. */
+char *backend_domain_xml(virDomainPtr dom, gboolean live, GError **error);
+/** Its live XML without secrets, for a read-only connection too. New string, NULL with @error. */
+char *backend_domain_live_xml(virDomainPtr dom, GError **error);
+
+/** The element of one namespace in the persistent <metadata>; NULL with @error
+ *  (VIR_ERR_NO_DOMAIN_METADATA: there is none). New string. */
+char *backend_domain_metadata(virDomainPtr dom, const char *uri, GError **error);
+/** Sets it in the persistent configuration, and in the live one if it runs. */
+gboolean backend_domain_set_metadata(virDomainPtr dom, const char *prefix, const char *uri,
+                                     const char *element, GError **error);
+
+/** Names of all domains of the connection. New NULL-terminated array of malloc'ed strings, as
+ *  completers give them; NULL when they cannot be listed. */
+char **backend_domain_names(virConnectPtr conn);
+
+G_END_DECLS

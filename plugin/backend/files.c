@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * files.c: removing files that nobody needs any more
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "plugin/backend/files.h"
+#include "include/vext-i18n.h"
+
+char *backend_file_identity(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return NULL;
+    return g_strdup_printf("inode:%llu:%llu", (unsigned long long)st.st_dev,
+                           (unsigned long long)st.st_ino);
+}
+
+/* A pool over the file's directory for the time of one removal. Returns NULL with @error. */
+static virStoragePoolPtr pool_over(virConnectPtr conn, const char *dir, GError **error)
+{
+    g_autofree char *uuid = g_uuid_string_random();
+    g_autofree char *xml = g_markup_printf_escaped(
+        "<pool type='dir'><name>virsh-ext-%s</name><target><path>%s</path></target></pool>", uuid,
+        dir);
+    virStoragePoolPtr pool = virStoragePoolCreateXML(conn, xml, 0);
+
+    if (!pool)
+        backend_error(error);
+    return pool;
+}
+
+/* The volume at @path whose name in its pool is the file's. Returns NULL with @error. */
+static virStorageVolPtr volume_at(virConnectPtr conn, const char *path, GError **error)
+{
+    virStorageVolPtr vol = virStorageVolLookupByPath(conn, path);
+
+    if (!vol)
+        backend_error(error);
+    return vol;
+}
+
+static BackendFileResult delete_volume(virStorageVolPtr vol, GError **error)
+{
+    if (virStorageVolDelete(vol, 0) < 0) {
+        backend_error(error);
+        return BACKEND_FILE_FAILED;
+    }
+    return BACKEND_FILE_REMOVED;
+}
+
+static BackendFileResult remove_by_daemon(virConnectPtr conn, const char *path, GError **error)
+{
+    g_autofree char *dir = g_path_get_dirname(path);
+    g_autofree char *base = g_path_get_basename(path);
+    g_autoptr(virStoragePool) pool = NULL;
+    g_autoptr(virStorageVol) vol = NULL;
+    BackendFileResult result;
+
+    vol = volume_at(conn, path, NULL);
+    if (!vol) {
+        /* A pool that is there does not know files that were made since its last refresh. */
+        pool = virStoragePoolLookupByTargetPath(conn, dir);
+        if (pool) {
+            if (virStoragePoolRefresh(pool, 0) == 0)
+                vol = virStorageVolLookupByName(pool, base);
+            if (!vol) {
+                g_autoptr(GError) problem = NULL;
+
+                backend_error(&problem);
+                if (backend_error_is(problem, VIR_ERR_NO_STORAGE_VOL))
+                    return BACKEND_FILE_ABSENT;
+                g_propagate_error(error, g_steal_pointer(&problem));
+                return BACKEND_FILE_FAILED;
+            }
+        }
+    }
+    if (vol)
+        return delete_volume(vol, error);
+
+    pool = pool_over(conn, dir, error);
+    if (!pool)
+        return BACKEND_FILE_FAILED;
+    vol = virStorageVolLookupByName(pool, base);
+    if (vol) {
+        result = delete_volume(vol, error);
+    } else {
+        g_autoptr(GError) problem = NULL;
+
+        backend_error(&problem);
+        if (backend_error_is(problem, VIR_ERR_NO_STORAGE_VOL)) {
+            result = BACKEND_FILE_ABSENT;
+        } else {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            result = BACKEND_FILE_FAILED;
+        }
+    }
+    virStoragePoolDestroy(pool);
+    return result;
+}
+
+static BackendFileResult remove_here(const char *path, GError **error)
+{
+    if (unlink(path) == 0)
+        return BACKEND_FILE_REMOVED;
+    if (errno == ENOENT)
+        return BACKEND_FILE_ABSENT;
+    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), _("Cannot remove '%s': %s"),
+                path, g_strerror(errno));
+    return BACKEND_FILE_FAILED;
+}
+
+BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, const char *identity,
+                                      gboolean local, GError **error)
+{
+    gboolean known = identity && g_str_has_prefix(identity, "inode:");
+    g_autoptr(GError) problem = NULL;
+    BackendFileResult result;
+
+    if (!g_path_is_absolute(path)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_FILENAME, _("'%s' is no absolute path"),
+                    path);
+        return BACKEND_FILE_FAILED;
+    }
+    if (local && known) {
+        g_autofree char *now = backend_file_identity(path);
+        struct stat st;
+
+        if (!now)
+            return lstat(path, &st) < 0 && errno == ENOENT ? BACKEND_FILE_ABSENT :
+                                                             BACKEND_FILE_OTHER;
+        if (g_strcmp0(now, identity) != 0)
+            return BACKEND_FILE_OTHER;
+        /* Through a link only the link would go, and the image would stay. */
+        if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+            return BACKEND_FILE_OTHER;
+    }
+    result = remove_by_daemon(conn, path, &problem);
+    if (result == BACKEND_FILE_FAILED && local && known)
+        return remove_here(path, error);
+    if (result == BACKEND_FILE_FAILED)
+        g_propagate_error(error, g_steal_pointer(&problem));
+    return result;
+}
+
+gboolean backend_free_space(virConnectPtr conn, const char *path, gboolean local, guint64 *bytes)
+{
+    g_autofree char *dir = g_path_get_dirname(path);
+    g_autoptr(virStoragePool) pool = NULL;
+    virStoragePoolInfo info;
+
+    if (local) {
+        struct statvfs st;
+
+        if (statvfs(dir, &st) < 0)
+            return FALSE;
+        *bytes = (guint64)st.f_bavail * st.f_frsize;
+        return TRUE;
+    }
+    pool = virStoragePoolLookupByTargetPath(conn, dir);
+    if (!pool || virStoragePoolGetInfo(pool, &info) < 0)
+        return FALSE;
+    *bytes = info.available;
+    return TRUE;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * files.h: removing an image or a memory file that nobody needs any more
+ *
+ * On the daemon's side, by the storage driver: the volume at that path in a pool that is there,
+ * else in a transient pool over its directory, which goes again. Where there is no storage
+ * driver (embedded) or it cannot serve the directory, and the daemon's files are files here,
+ * the file is unlinked here, if it is the planned one by device and inode.
+ *
+ * That nobody needs the file is for the caller to prove (exec/files.c).
+ */
+#pragma once
+
+#include "plugin/backend/vir.h"
+
+G_BEGIN_DECLS
+
+typedef enum {
+    BACKEND_FILE_REMOVED,
+    BACKEND_FILE_ABSENT,  /**< was gone already */
+    BACKEND_FILE_OTHER,   /**< another file is there now: not touched */
+    BACKEND_FILE_FAILED,  /**< see @error */
+} BackendFileResult;
+
+/**
+ * @path: absolute
+ * @identity: "inode:DEV:INO" as planned; anything else: not known
+ * @local: the connection's files are files of this machine
+ */
+BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, const char *identity,
+                                      gboolean local, GError **error);
+
+/** What a local file is, as ChainImage.key has it: "inode:DEV:INO"; NULL if it is not there. */
+char *backend_file_identity(const char *path);
+
+/** Bytes free for @path's file system, by the pool that has it or locally; FALSE: not known. */
+gboolean backend_free_space(virConnectPtr conn, const char *path, gboolean local, guint64 *bytes);
+
+G_END_DECLS

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * exec.c: runs a plan step by step
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "include/vext-i18n.h"
+#include "plugin/backend/domain.h"
+#include "plugin/exec/exec.h"
+#include "plugin/exec/merge.h"
+
+static const ExecStepOps *const tables[] = {
+    exec_lock_ops,
+    exec_merge_ops,
+    exec_metadata_ops,
+    exec_files_ops,
+};
+
+GQuark exec_error_quark(void)
+{
+    return g_quark_from_static_string("virsh-ext-exec-error");
+}
+
+void exec_context_init(ExecContext *ctx, VextHost *host, virConnectPtr conn)
+{
+    memset(ctx, 0, sizeof(*ctx));
+    ctx->host = host;
+    ctx->conn = conn;
+    ctx->notes = g_ptr_array_new_with_free_func(g_free);
+    ctx->worker_merges = g_array_new(FALSE, FALSE, sizeof(guint));
+    ctx->finished = g_hash_table_new(NULL, NULL);
+}
+
+void exec_context_clear(ExecContext *ctx)
+{
+    backend_jobs_free(ctx->jobs);
+    backend_free_virDomain(ctx->jobs_dom);
+    backend_free_virDomain(ctx->dom);
+    chain_graph_free(ctx->world);
+    g_clear_pointer(&ctx->notes, g_ptr_array_unref);
+    g_clear_pointer(&ctx->worker_merges, g_array_unref);
+    g_clear_pointer(&ctx->finished, g_hash_table_unref);
+    memset(ctx, 0, sizeof(*ctx));
+}
+
+/* --- for the steps ------------------------------------------------------------------------ */
+
+void exec_no_return(ExecContext *ctx)
+{
+    ctx->no_return = TRUE;
+}
+
+void exec_note(ExecContext *ctx, char *text_take)
+{
+    g_ptr_array_add(ctx->notes, text_take);
+}
+
+gboolean exec_find_domain(ExecContext *ctx, GError **error)
+{
+    const Plan *plan = ctx->journal->plan;
+    g_autoptr(GError) problem = NULL;
+    virDomainPtr dom = backend_domain_by_uuid(ctx->conn, plan->uuid, &problem);
+
+    if (!dom) {
+        if (!backend_error_is(problem, VIR_ERR_NO_DOMAIN)) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            return FALSE;
+        }
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                    _("Domain '%s' does not exist any more"), plan->domain);
+        return FALSE;
+    }
+    backend_free_virDomain(ctx->dom);
+    ctx->dom = dom;
+    return TRUE;
+}
+
+gboolean exec_domain_active(ExecContext *ctx)
+{
+    return ctx->dom && backend_domain_active(ctx->dom, NULL) == 1;
+}
+
+char *exec_domain_xml(ExecContext *ctx, gboolean live, GError **error)
+{
+    return backend_domain_xml(ctx->dom, live, error);
+}
+
+gboolean exec_go_on(ExecContext *ctx, GError **error)
+{
+    if (ctx->host->interrupted(ctx->host)) {
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_INTERRUPTED, _("Interrupted"));
+        return FALSE;
+    }
+    if (ctx->deadline && g_get_monotonic_time() >= ctx->deadline) {
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_TIMEOUT, _("The time limit is over"));
+        return FALSE;
+    }
+    return TRUE;
+}
+
+char *exec_repair_command(const Plan *plan)
+{
+    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                               "_.:+@%/=-";
+    g_autofree char *name = NULL;
+
+    if (*plan->domain && plan->domain[strspn(plan->domain, safe)] == '\0')
+        name = g_strdup(plan->domain);
+    else
+        name = g_shell_quote(plan->domain);
+    return g_strdup_printf("virsh-ext chain-repair %s%s", *name == '-' ? "-- " : "", name);
+}
+
+/* --- running ------------------------------------------------------------------------------- */
+
+static const ExecStepOps *find_ops(const Plan *plan, PlanAction action)
+{
+    for (gsize t = 0; t < G_N_ELEMENTS(tables); t++) {
+        for (const ExecStepOps *ops = tables[t]; ops->run; ops++) {
+            if (ops->action == action && (ops->operations & (1u << plan->operation)))
+                return ops;
+        }
+    }
+    return NULL;
+}
+
+static void fault_step(const ExecStep *s, const char *when)
+{
+#ifdef VEXT_FAULTS
+    g_autofree char *number = g_strdup_printf("step-%u-%s", s->index, when);
+    g_autofree char *action = g_strdup_printf("%s-%s", plan_action_name(s->plan, s->step), when);
+
+    EXEC_FAULT(number);
+    EXEC_FAULT(action);
+#endif
+}
+
+static char *describe(const ExecStep *s, const ExecStepOps *ops)
+{
+    return ops && ops->describe ? ops->describe(s) : plan_step_describe(s->plan, s->step);
+}
+
+static gboolean run_step(ExecStep *s, const ExecStepOps *ops, GError **error)
+{
+    ExecContext *ctx = s->ctx;
+
+    if (ctx->resuming && ops->is_done) {
+        switch (ops->is_done(s, error)) {
+        case EXEC_IS_DONE:
+            return TRUE;
+        case EXEC_CANNOT_TELL:
+            return FALSE;
+        case EXEC_NOT_DONE:
+            break;
+        }
+    }
+    if (ops->check && !ops->check(s, error))
+        return FALSE;
+    fault_step(s, "before");
+    if (s->step->action != PLAN_STEP_LOCK && s->step->action != PLAN_STEP_UNLOCK) {
+        if (s->step->action == PLAN_STEP_MERGE && s->plan->operation == PLAN_DELETE) {
+            const PlanMerge *merge = g_ptr_array_index(s->plan->merges, s->step->merge);
+
+            if (merge->direction == PLAN_COMMIT)
+                s->journal->committing = TRUE;
+        }
+        if (!journal_step(ctx->conn, s->journal, s->index, error))
+            return FALSE;
+    }
+    if (!ops->run(s, error))
+        return FALSE;
+    fault_step(s, "after");
+    return TRUE;
+}
+
+/* Takes back steps @n - 1 … 0 and the journal. */
+static gboolean roll_back(ExecContext *ctx, Journal *journal, guint n, GPtrArray *reasons)
+{
+    g_autoptr(GError) problem = NULL;
+
+    for (guint i = n; i-- > 0;) {
+        ExecStep s = { ctx, journal, journal->plan,
+                       g_ptr_array_index(journal->plan->steps, i), i };
+        const ExecStepOps *ops = find_ops(journal->plan, s.step->action);
+
+        if (ops && ops->undo && !ops->undo(&s, &problem)) {
+            g_ptr_array_add(reasons, g_strdup_printf(_("What was begun cannot be undone: %s"),
+                                                     problem->message));
+            return FALSE;
+        }
+    }
+    if (journal->helper_uuid && !journal_end(ctx->conn, journal, &problem)) {
+        g_ptr_array_add(reasons, g_strdup_printf(_("The record of the operation stays: %s"),
+                                                 problem->message));
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static VextStatus stopped(ExecStep *s, const ExecStepOps *ops, GError *problem,
+                          GPtrArray *reasons)
+{
+    ExecContext *ctx = s->ctx;
+    gboolean fenced = g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_BUSY);
+    g_autofree char *command = exec_repair_command(s->plan);
+    g_autofree char *what = describe(s, ops);
+
+    g_ptr_array_add(reasons, g_strdup(problem->message));
+    exec_merges_abort(ctx);
+    if (!s->journal->helper_uuid)
+        return VEXT_FAILED;
+    if (!ctx->no_return && !fenced && !ctx->resuming) {
+        if (roll_back(ctx, s->journal, s->index + 1, reasons)) {
+            g_ptr_array_add(reasons, g_strdup(_("Nothing was changed")));
+            return VEXT_FAILED;
+        }
+    }
+    /* A helper that runs would look like somebody at work. */
+    if (!fenced)
+        exec_helper_stop(ctx, NULL);
+    g_ptr_array_add(reasons,
+                    g_strdup_printf(_("Stopped at step %u of %u (%s); nothing is lost"),
+                                    s->index + 1, s->plan->steps->len, what));
+    g_ptr_array_add(reasons, g_strdup_printf(_("To go on, run: %s"), command));
+    return VEXT_INCOMPLETE;
+}
+
+VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
+{
+    Plan *plan = journal->plan;
+    ExecStep s = { ctx, journal, plan, NULL, 0 };
+    g_autoptr(GError) problem = NULL;
+    g_autofree char *base_xml = NULL;
+
+    ctx->journal = journal;
+    ctx->no_return = ctx->resuming;
+    if (!exec_find_domain(ctx, &problem)) {
+        g_ptr_array_add(reasons, g_strdup(problem->message));
+        if (!ctx->resuming)
+            return VEXT_FAILED;
+        g_ptr_array_add(reasons, g_strdup_printf(_("To drop the record of the operation, run: "
+                                                   "%s"), plan->domain));
+        return VEXT_INCOMPLETE;
+    }
+    if (ctx->resuming) {
+        base_xml = exec_domain_xml(ctx, TRUE, &problem);
+        if (!base_xml || !journal_take_over(ctx->conn, journal, base_xml, &problem)) {
+            g_ptr_array_add(reasons, g_strdup(problem->message));
+            return VEXT_FAILED;
+        }
+        /* A helper that runs is in the way of making overlays on it. */
+        if (plan->operation != PLAN_DELETE)
+            exec_helper_stop(ctx, NULL);
+    }
+    for (guint i = 0; i < plan->steps->len; i++) {
+        const ExecStepOps *ops;
+
+        s.step = g_ptr_array_index(plan->steps, i);
+        s.index = i;
+        ops = find_ops(plan, s.step->action);
+        if (!ops) {
+            g_set_error(&problem, EXEC_ERROR, EXEC_ERROR_FAILED, _("Unknown step '%s'"),
+                        plan_action_name(plan, s.step));
+            return stopped(&s, NULL, problem, reasons);
+        }
+        /* What is left after the last merge takes no time, and the result is better than a
+         * state to be explained. */
+        if ((!ctx->merged_all && !exec_go_on(ctx, &problem)) || !run_step(&s, ops, &problem))
+            return stopped(&s, ops, problem, reasons);
+    }
+    ctx->journal = NULL;
+    return VEXT_OK;
+}
+
+VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autofree char *base_xml = NULL;
+
+    ctx->journal = journal;
+    if (!exec_find_domain(ctx, NULL)) {
+        /* Without the domain there is nothing to be undone, and its images stay. */
+        if (journal_alive(ctx->conn, journal) ||
+            !journal_end(ctx->conn, journal, &problem)) {
+            g_ptr_array_add(reasons, g_strdup(problem ? problem->message :
+                                              _("The operation is being worked on")));
+            return VEXT_FAILED;
+        }
+        return VEXT_OK;
+    }
+    if (journal->plan->operation == PLAN_DELETE &&
+        !exec_delete_can_abort(ctx, journal, &problem)) {
+        g_autofree char *command = exec_repair_command(journal->plan);
+
+        g_ptr_array_add(reasons, g_strdup(problem->message));
+        g_ptr_array_add(reasons, g_strdup_printf(_("To finish it, run: %s"), command));
+        return VEXT_FAILED;
+    }
+    base_xml = exec_domain_xml(ctx, TRUE, &problem);
+    if (!base_xml || !journal_take_over(ctx->conn, journal, base_xml, &problem)) {
+        g_ptr_array_add(reasons, g_strdup(problem->message));
+        return VEXT_FAILED;
+    }
+    exec_helper_stop(ctx, NULL);
+    exec_merges_abort(ctx);
+    if (!roll_back(ctx, journal, journal->plan->steps->len, reasons))
+        return VEXT_INCOMPLETE;
+    return VEXT_OK;
+}

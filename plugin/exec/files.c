@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * files.c: removing what nobody needs any more
+ *
+ * The world is read once more after the last change of metadata, all domains and what lies
+ * beside the images, and each file must be unneeded in it: under no image, in no disk, in no
+ * snapshot. And it must be the file that was planned, by what it is.
+ */
+#include "config.h"
+
+#include "include/vext-i18n.h"
+#include "plugin/backend/files.h"
+#include "plugin/exec/layers.h"
+#include "plugin/exec/world.h"
+
+static gboolean has(GPtrArray *images, const ChainImage *image)
+{
+    for (guint i = 0; images && i < images->len; i++) {
+        if (g_ptr_array_index(images, i) == image)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Whether an overlay counts: not one that this operation has removed since @world was read. */
+static gboolean removed(const ExecStep *s, const ChainImage *overlay)
+{
+    for (guint i = 0; i < s->index; i++) {
+        const PlanStep *step = g_ptr_array_index(s->plan->steps, i);
+        const PlanFile *file;
+
+        if (step->action != PLAN_STEP_REMOVE_FILE)
+            continue;
+        file = g_ptr_array_index(s->plan->files, step->file);
+        if (file->image && exec_find_image(s->ctx->world, file->image) == overlay)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean snapshot_names(const ChainSnapshot *snapshot, const ChainImage *image)
+{
+    for (guint i = 0; i < snapshot->disks->len; i++) {
+        const ChainSnapshotDisk *disk = g_ptr_array_index(snapshot->disks, i);
+
+        if (disk->frozen == image || disk->frozen_inactive == image || disk->overlay == image ||
+            disk->revert_overlay == image)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Who needs @image: a description, new string, or NULL. @own: set when it is our domain. */
+static char *needed_by(const ExecStep *s, const ChainImage *image, gboolean *own)
+{
+    const ChainGraph *world = s->ctx->world;
+
+    *own = FALSE;
+    for (guint i = 0; i < world->domains->len; i++) {
+        const ChainDomain *d = g_ptr_array_index(world->domains, i);
+
+        for (guint k = 0; k < d->disks->len; k++) {
+            const ChainDisk *disk = g_ptr_array_index(d->disks, k);
+
+            if (disk->active == image || disk->configured == image ||
+                has(disk->live_chain, image) || has(disk->config_chain, image) ||
+                has(image->users, (const ChainImage *)disk)) {
+                *own = g_strcmp0(d->uuid, s->plan->uuid) == 0;
+                return g_strdup_printf(_("domain '%s'"), d->name);
+            }
+        }
+        for (guint k = 0; k < d->snapshots->len; k++) {
+            const ChainSnapshot *snapshot = g_ptr_array_index(d->snapshots, k);
+
+            if (snapshot_names(snapshot, image))
+                return g_strdup_printf(_("snapshot '%s' of domain '%s'"), snapshot->name,
+                                       d->name);
+        }
+    }
+    for (guint i = 0; i < image->overlays->len; i++) {
+        const ChainImage *overlay = g_ptr_array_index(image->overlays, i);
+
+        if (!removed(s, overlay))
+            return g_strdup_printf(_("image '%s'"), overlay->path);
+    }
+    return NULL;
+}
+
+static char *memory_needed_by(const ExecStep *s, const char *path)
+{
+    for (guint i = 0; i < s->ctx->world->domains->len; i++) {
+        const ChainDomain *d = g_ptr_array_index(s->ctx->world->domains, i);
+
+        for (guint k = 0; k < d->snapshots->len; k++) {
+            const ChainSnapshot *snapshot = g_ptr_array_index(d->snapshots, k);
+
+            if (g_strcmp0(snapshot->memory_file, path) == 0)
+                return g_strdup_printf(_("snapshot '%s' of domain '%s'"), snapshot->name,
+                                       d->name);
+        }
+    }
+    return NULL;
+}
+
+static gboolean run_remove(ExecStep *s, GError **error)
+{
+    ExecContext *ctx = s->ctx;
+    const PlanFile *file = g_ptr_array_index(s->plan->files, s->step->file);
+    const char *path = file->memory_file;
+    const char *key = NULL;
+    g_autofree char *who = NULL;
+    g_autoptr(GError) problem = NULL;
+    gboolean own = FALSE;
+
+    if (!ctx->world) {
+        ctx->world = exec_read_world(ctx, error);
+        if (!ctx->world)
+            return FALSE;
+    }
+    if (file->image) {
+        ChainImage *image = exec_find_image(ctx->world, file->image);
+
+        if (file->image->source->type != CHAIN_SOURCE_FILE &&
+            file->image->source->type != CHAIN_SOURCE_VOLUME) {
+            exec_note(ctx, g_strdup_printf(_("'%s' is not needed any more; it is no file and is "
+                                             "left to you"), file->image->path));
+            return TRUE;
+        }
+        path = file->image->source->path;
+        key = file->image->key;
+        if (image)
+            who = needed_by(s, image, &own);
+    } else {
+        who = memory_needed_by(s, path);
+    }
+    if (who && own) {
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                    _("'%s' was to be removed, but %s uses it"), path, who);
+        return FALSE;
+    }
+    if (who) {
+        exec_note(ctx, g_strdup_printf(_("'%s' stays: %s needs it"), path, who));
+        return TRUE;
+    }
+    if (!path) {
+        exec_note(ctx, g_strdup_printf(_("'%s' is not needed any more; where it lies is not "
+                                         "known, it is left to you"), file->image->path));
+        return TRUE;
+    }
+    exec_no_return(ctx);
+    switch (backend_remove_file(ctx->conn, path, key, ctx->local, &problem)) {
+    case BACKEND_FILE_REMOVED:
+    case BACKEND_FILE_ABSENT:
+        return TRUE;
+    case BACKEND_FILE_OTHER:
+        exec_note(ctx, g_strdup_printf(_("'%s' stays: it is another file than when the operation "
+                                         "was planned"), path));
+        return TRUE;
+    case BACKEND_FILE_FAILED:
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED, _("Cannot remove '%s': %s"), path,
+                    problem->message);
+        return FALSE;
+    }
+    return FALSE;
+}
+
+const ExecStepOps exec_files_ops[] = {
+    { PLAN_STEP_REMOVE_FILE, EXEC_DELETE | EXEC_REVERT | EXEC_REPAIR, NULL, NULL, run_remove,
+      NULL, NULL },
+    { 0 },
+};

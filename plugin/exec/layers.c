@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * layers.c: what stands on what right now
+ */
+#include "config.h"
+
+#include "include/vext-i18n.h"
+#include "plugin/backend/domain.h"
+#include "plugin/backend/files.h"
+#include "plugin/exec/layers.h"
+#include "plugin/exec/world.h"
+#include "plugin/xml/parse.h"
+#include "plugin/xml/disk-source.h"
+
+void exec_layer_free(ExecLayer *layer)
+{
+    if (!layer)
+        return;
+    chain_source_free(layer->source);
+    g_free(layer->format);
+    g_free(layer);
+}
+
+void exec_merge_view_clear(ExecMergeView *view)
+{
+    g_clear_pointer(&view->layers, g_ptr_array_unref);
+}
+
+static GPtrArray *layers_new(void)
+{
+    return g_ptr_array_new_with_free_func((GDestroyNotify)exec_layer_free);
+}
+
+/* The levels of one <disk>: <source> and <driver type>, then <backingStore> with <format>. */
+static GPtrArray *read_layers(xmlNode *disk)
+{
+    GPtrArray *layers = layers_new();
+    xmlNode *node = disk;
+
+    while (node) {
+        xmlNode *source = xml_child(node, "source");
+        xmlNode *driver = xml_child(node, node == disk ? "driver" : "format");
+        g_autofree char *index = xml_attr(source, "index");
+        ExecLayer *layer;
+
+        if (!source)
+            break;
+        layer = g_new0(ExecLayer, 1);
+        layer->source = xml_read_source(node);
+        layer->format = xml_attr(driver, "type");
+        if (index)
+            layer->index = (guint)g_ascii_strtoull(index, NULL, 10);
+        g_ptr_array_add(layers, layer);
+        node = xml_child(node, "backingStore");
+    }
+    return layers;
+}
+
+GPtrArray *exec_live_layers(virDomainPtr dom, const char *disk, GError **error)
+{
+    g_autofree char *text = backend_domain_live_xml(dom, error);
+    g_autoptr(xmlDoc) doc = text ? xml_parse(text, "domain", error) : NULL;
+
+    if (!doc)
+        return NULL;
+    for (xmlNode *node = xml_child(xml_child(xmlDocGetRootElement(doc), "devices"), "disk"); node;
+         node = xml_next(node, "disk")) {
+        if (xml_attr_is(xml_child(node, "target"), "dev", disk))
+            return read_layers(node);
+    }
+    g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED, _("Domain '%s' has no disk '%s' any more"),
+                backend_domain_name(dom), disk);
+    return NULL;
+}
+
+gboolean exec_same_image(ExecContext *ctx, const ChainSource *source, const PlanImage *image)
+{
+    g_autofree char *a = chain_source_key(source);
+    g_autofree char *b = chain_source_key(image->source);
+    g_autofree char *ia = NULL, *ib = NULL;
+
+    if (g_str_equal(a, b))
+        return TRUE;
+    if (!ctx->local || !source->path || !image->source->path)
+        return FALSE;
+    ia = backend_file_identity(source->path);
+    ib = backend_file_identity(image->source->path);
+    return ia && ib && g_str_equal(ia, ib);
+}
+
+int exec_layer_find(ExecContext *ctx, GPtrArray *layers, const PlanImage *image)
+{
+    for (guint i = 0; i < layers->len; i++) {
+        const ExecLayer *layer = g_ptr_array_index(layers, i);
+
+        if (exec_same_image(ctx, layer->source, image))
+            return (int)i;
+    }
+    return -1;
+}
+
+static gboolean layer_is(ExecContext *ctx, GPtrArray *layers, int at, const PlanImage *image)
+{
+    const ExecLayer *layer;
+
+    if (at < 0 || (guint)at >= layers->len)
+        return image == NULL;
+    layer = g_ptr_array_index(layers, at);
+    return image && exec_same_image(ctx, layer->source, image);
+}
+
+ExecMergeState exec_merge_compare(ExecContext *ctx, const PlanMerge *merge, GPtrArray *layers,
+                                  int *top)
+{
+    int at = exec_layer_find(ctx, layers, merge->top);
+    gboolean whole = at >= 0;
+
+    *top = at;
+    /* range is upwards, layers are downwards */
+    for (guint i = 0; whole && i < merge->range->len; i++) {
+        const PlanImage *image = g_ptr_array_index(merge->range, merge->range->len - 1 - i);
+
+        whole = layer_is(ctx, layers, at + (int)i, image);
+    }
+    /* The XML of some versions ends above an image that has nothing below; what counts is that
+     * no other image is in between. */
+    if (whole && layer_is(ctx, layers, at + (int)merge->range->len, merge->below))
+        return EXEC_MERGE_OLD;
+    if (merge->direction == PLAN_PULL)
+        return at >= 0 && layer_is(ctx, layers, at + 1, merge->below) ? EXEC_MERGE_MERGED
+                                                                      : EXEC_MERGE_OTHER;
+    at = exec_layer_find(ctx, layers, merge->base);
+    if (at < 0 || !layer_is(ctx, layers, at + 1, merge->below))
+        return EXEC_MERGE_OTHER;
+    for (guint i = 1; i < merge->range->len; i++) {
+        if (exec_layer_find(ctx, layers, g_ptr_array_index(merge->range, i)) >= 0)
+            return EXEC_MERGE_OTHER;
+    }
+    return EXEC_MERGE_MERGED;
+}
+
+static GPtrArray *graph_layers(ChainImage *from)
+{
+    g_autoptr(GPtrArray) images = chain_image_chain(from);
+    GPtrArray *layers = layers_new();
+
+    for (guint i = 0; i < images->len; i++) {
+        ChainImage *image = g_ptr_array_index(images, i);
+        ExecLayer *layer = g_new0(ExecLayer, 1);
+
+        layer->source = chain_source_copy(image->source);
+        layer->format = g_strdup(image->format);
+        g_ptr_array_add(layers, layer);
+    }
+    return layers;
+}
+
+/* Whether a merge is about this chain at all. A merge in a branch shares its lower images. */
+static gboolean concerns(ExecContext *ctx, const PlanMerge *merge, GPtrArray *layers)
+{
+    if (exec_layer_find(ctx, layers, merge->top) >= 0)
+        return TRUE;
+    if (merge->direction == PLAN_PULL)
+        return FALSE;
+    if (merge->top_is_active)
+        return exec_layer_find(ctx, layers, merge->base) >= 0;
+    return merge->above && exec_layer_find(ctx, layers, merge->above) >= 0;
+}
+
+gboolean exec_merge_look(ExecContext *ctx, const PlanMerge *merge, ExecMergeView *view,
+                         GError **error)
+{
+    g_autoptr(ChainGraph) graph = NULL;
+    ChainDomain *d;
+    ChainDisk *disk;
+    ChainImage *from = NULL;
+
+    view->live = FALSE;
+    view->top = -1;
+    g_clear_pointer(&view->layers, g_ptr_array_unref);
+    if (exec_domain_active(ctx)) {
+        view->layers = exec_live_layers(ctx->dom, merge->disk, error);
+        if (!view->layers)
+            return FALSE;
+        if (concerns(ctx, merge, view->layers)) {
+            view->live = TRUE;
+            view->state = exec_merge_compare(ctx, merge, view->layers, &view->top);
+            return TRUE;
+        }
+        g_clear_pointer(&view->layers, g_ptr_array_unref);
+    }
+
+    graph = exec_read_domain(ctx, error);
+    if (!graph)
+        return FALSE;
+    d = chain_graph_domain(graph, ctx->journal->plan->domain);
+    disk = d ? chain_domain_disk(d, merge->disk) : NULL;
+    if (!exec_domain_active(ctx) && disk && disk->active) {
+        view->layers = graph_layers(disk->active);
+        if (!concerns(ctx, merge, view->layers))
+            g_clear_pointer(&view->layers, g_ptr_array_unref);
+    }
+    if (!view->layers) {
+        if (merge->direction == PLAN_COMMIT && merge->above)
+            from = chain_graph_find(graph, merge->above->source);
+        if (!from)
+            from = chain_graph_find(graph, merge->top->source);
+        if (!from) {
+            view->layers = layers_new();
+            view->state = EXEC_MERGE_OTHER;
+            return TRUE;
+        }
+        view->layers = graph_layers(from);
+    }
+    view->state = exec_merge_compare(ctx, merge, view->layers, &view->top);
+    return TRUE;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * layers.h: what stands on what right now, compared with what a merge expects
+ *
+ *      before (OLD)      … below <- base <- F2 <- top <- above …
+ *      commit (MERGED)   … below <- base <------------- above …      none of F2, top
+ *      pull   (MERGED)   … below <------------- top <- above …       none of base, F2
+ *
+ * Anything else is OTHER: somebody else was there, and the operation stops.
+ *
+ * Truth: of a running domain's disk its live XML; of everything else the image headers; which
+ * image a domain that is shut off stands on, its configuration.
+ */
+#pragma once
+
+#include "plugin/exec/exec.h"
+
+G_BEGIN_DECLS
+
+/** One image of a chain as it is now. */
+typedef struct {
+    ChainSource *source;
+    char *format;  /**< or NULL */
+    guint index;   /**< N of "vda[N]" for block jobs; 0 where it does not run */
+} ExecLayer;
+
+void exec_layer_free(ExecLayer *layer);
+
+/** Chain of a running domain's disk, active image first, from its live XML; NULL with @error. */
+GPtrArray *exec_live_layers(virDomainPtr dom, const char *disk, GError **error);
+
+/** Whether it is the same image: by source, or by what the file is where files are local. */
+gboolean exec_same_image(ExecContext *ctx, const ChainSource *source, const PlanImage *image);
+
+/** Position of @image in @layers, -1 if it is not there. */
+int exec_layer_find(ExecContext *ctx, GPtrArray *layers, const PlanImage *image);
+
+typedef enum { EXEC_MERGE_OLD, EXEC_MERGE_MERGED, EXEC_MERGE_OTHER } ExecMergeState;
+
+/** Where a merge stands. */
+typedef struct {
+    ExecMergeState state;
+    gboolean live;       /**< its images are in the chain of the running domain */
+    GPtrArray *layers;   /**< ExecLayer *: the chain that was looked at, owned */
+    int top;             /**< position of top in it, -1 */
+} ExecMergeView;
+
+void exec_merge_view_clear(ExecMergeView *view);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ExecMergeView, exec_merge_view_clear)
+
+/** Looks. FALSE with @error when the world cannot be read. */
+gboolean exec_merge_look(ExecContext *ctx, const PlanMerge *merge, ExecMergeView *view,
+                         GError **error);
+
+/** What exec_merge_look() makes of a chain; pure, for tests too. */
+ExecMergeState exec_merge_compare(ExecContext *ctx, const PlanMerge *merge, GPtrArray *layers,
+                                  int *top);
+
+G_END_DECLS

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * lock.c: the first step and the last one
+ */
+#include "config.h"
+
+#include "plugin/exec/exec.h"
+
+static gboolean has_helper_start(const Plan *plan)
+{
+    for (guint i = 0; i < plan->steps->len; i++) {
+        if (((PlanStep *)g_ptr_array_index(plan->steps, i))->action == PLAN_STEP_START_HELPER)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean run_lock(ExecStep *s, GError **error)
+{
+    ExecContext *ctx = s->ctx;
+    g_autofree char *base_xml = exec_domain_xml(ctx, TRUE, error);
+    g_autoptr(GError) problem = NULL;
+
+    if (!base_xml || !journal_begin(ctx->conn, s->journal, base_xml, error))
+        return FALSE;
+    if (s->plan->operation != PLAN_DELETE || !s->plan->merges->len || has_helper_start(s->plan))
+        return TRUE;
+    if (!journal_claim(ctx->conn, s->journal, base_xml, &problem) &&
+        g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_BUSY)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    /* Without the sign of life only clients on this machine see that somebody is at work. */
+    return TRUE;
+}
+
+static ExecDone lock_is_done(ExecStep *s, GError **error)
+{
+    return EXEC_IS_DONE;
+}
+
+static gboolean run_unlock(ExecStep *s, GError **error)
+{
+    return journal_end(s->ctx->conn, s->journal, error);
+}
+
+const ExecStepOps exec_lock_ops[] = {
+    { PLAN_STEP_LOCK, EXEC_DELETE | EXEC_REVERT | EXEC_REPAIR, NULL, NULL, run_lock,
+      lock_is_done, NULL },
+    { PLAN_STEP_UNLOCK, EXEC_DELETE | EXEC_REVERT | EXEC_REPAIR, NULL, NULL, run_unlock, NULL,
+      NULL },
+    { 0 },
+};

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * merge.c: joining images by block jobs
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "include/vext-i18n.h"
+#include "plugin/backend/files.h"
+#include "plugin/backend/helper.h"
+#include "plugin/exec/layers.h"
+#include "plugin/exec/merge.h"
+#include "plugin/exec/progress.h"
+
+static const PlanMerge *merge_at(const Plan *plan, guint n)
+{
+    return g_ptr_array_index(plan->merges, n);
+}
+
+static const PlanMerge *merge_of(const ExecStep *s)
+{
+    return merge_at(s->plan, s->step->merge);
+}
+
+/* --- looking -------------------------------------------------------------------------------- */
+
+static gboolean changed(GError **error, const PlanMerge *merge)
+{
+    g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                _("The chain of disk '%s' is neither what it was nor what it is to become: "
+                  "somebody changed it"), merge->disk);
+    return FALSE;
+}
+
+/* Whether @n is done as far as the world says. A later merge of the same disk that is done
+ * stands on it. Where @view is wanted it is that of @n. */
+static ExecDone merge_done(ExecContext *ctx, const Plan *plan, guint n, GError **error)
+{
+    for (guint i = plan->merges->len; i-- > n;) {
+        const PlanMerge *merge = merge_at(plan, i);
+        g_auto(ExecMergeView) view = { 0 };
+
+        if (!g_str_equal(merge->disk, merge_at(plan, n)->disk))
+            continue;
+        if (!exec_merge_look(ctx, merge, &view, error))
+            return EXEC_CANNOT_TELL;
+        if (view.state == EXEC_MERGE_MERGED)
+            return EXEC_IS_DONE;
+        if (i == n && view.state == EXEC_MERGE_OTHER) {
+            changed(error, merge);
+            return EXEC_CANNOT_TELL;
+        }
+    }
+    return EXEC_NOT_DONE;
+}
+
+static ExecDone merge_is_done(ExecStep *s, GError **error)
+{
+    if (g_hash_table_contains(s->ctx->finished, GUINT_TO_POINTER(s->step->merge + 1)))
+        return EXEC_IS_DONE;
+    return merge_done(s->ctx, s->plan, s->step->merge, error);
+}
+
+/* --- the worker ------------------------------------------------------------------------------ */
+
+static gboolean use_jobs_of(ExecContext *ctx, virDomainPtr dom, GError **error)
+{
+    if (ctx->jobs && ctx->jobs_dom == dom)
+        return TRUE;
+    g_clear_pointer(&ctx->jobs, backend_jobs_free);
+    backend_free_virDomain(ctx->jobs_dom);
+    ctx->jobs_dom = NULL;
+    ctx->jobs = backend_jobs_new(dom, error);
+    if (!ctx->jobs)
+        return FALSE;
+    virDomainRef(dom);
+    ctx->jobs_dom = dom;
+    return TRUE;
+}
+
+static void forget_jobs(ExecContext *ctx)
+{
+    g_clear_pointer(&ctx->jobs, backend_jobs_free);
+    backend_free_virDomain(ctx->jobs_dom);
+    ctx->jobs_dom = NULL;
+}
+
+gboolean exec_helper_stop(ExecContext *ctx, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(virDomain) helper = NULL;
+
+    g_array_set_size(ctx->worker_merges, 0);
+    if (ctx->jobs_dom != ctx->dom)
+        forget_jobs(ctx);
+    if (!ctx->journal || !ctx->journal->helper_uuid)
+        return TRUE;
+    helper = backend_helper_lookup(ctx->conn, ctx->journal->helper_uuid, &problem);
+    if (!helper || !backend_helper_stop(helper, &problem)) {
+        if (backend_error_is(problem, VIR_ERR_NO_DOMAIN))
+            return TRUE;
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean served(ExecContext *ctx, guint n)
+{
+    for (guint i = 0; i < ctx->worker_merges->len; i++) {
+        if (g_array_index(ctx->worker_merges, guint, i) == n)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* The image that the helper has to write to for this merge. */
+static const ExecLayer *helper_active(const PlanMerge *merge, const ExecMergeView *view)
+{
+    int at = merge->direction == PLAN_COMMIT && view->top > 0 ? view->top - 1 : view->top;
+
+    return g_ptr_array_index(view->layers, at);
+}
+
+/* Starts the helper on those of @candidates (indices) that are still to be done on it. */
+static gboolean start_helper(ExecContext *ctx, const Plan *plan, const GArray *candidates,
+                             GError **error)
+{
+    g_autofree XmlDisk *disks = g_new0(XmlDisk, candidates->len);
+    g_autoptr(GPtrArray) keep = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
+    g_autofree char *base_xml = NULL, *xml = NULL;
+    g_autoptr(virDomain) helper = NULL;
+    gsize n = 0;
+
+    if (!exec_helper_stop(ctx, error))
+        return FALSE;
+    for (guint i = 0; i < candidates->len; i++) {
+        guint index = g_array_index(candidates, guint, i);
+        const PlanMerge *merge = merge_at(plan, index);
+        g_auto(ExecMergeView) view = { 0 };
+        const ExecLayer *active;
+
+        if (g_hash_table_contains(ctx->finished, GUINT_TO_POINTER(index + 1)))
+            continue;
+        if (!exec_merge_look(ctx, merge, &view, error))
+            return FALSE;
+        if (view.live || view.state == EXEC_MERGE_MERGED)
+            continue;
+        if (view.state == EXEC_MERGE_OTHER)
+            return changed(error, merge);
+        active = helper_active(merge, &view);
+        disks[n].target = merge->disk;
+        disks[n].source = active->source;
+        disks[n].format = active->format;
+        n++;
+        g_array_append_val(ctx->worker_merges, index);
+        g_ptr_array_add(keep, g_steal_pointer(&view.layers));
+    }
+    if (n == 0)
+        return TRUE;
+    base_xml = exec_domain_xml(ctx, FALSE, NULL);
+    if (!base_xml)
+        base_xml = exec_domain_xml(ctx, TRUE, error);
+    if (!base_xml)
+        return FALSE;
+    xml = journal_helper_xml(ctx->conn, ctx->journal, base_xml, disks, n, error);
+    if (!xml || !backend_helper_redefine(ctx->conn, xml, error))
+        return FALSE;
+    helper = backend_helper_lookup(ctx->conn, ctx->journal->helper_uuid, error);
+    if (!helper || !backend_helper_start(helper, error)) {
+        g_array_set_size(ctx->worker_merges, 0);
+        return FALSE;
+    }
+    return use_jobs_of(ctx, helper, error);
+}
+
+static gboolean run_start_helper(ExecStep *s, GError **error)
+{
+    return start_helper(s->ctx, s->plan, s->step->merges, error);
+}
+
+/* A helper for a merge for which none was planned (the guest was shut off meanwhile), with the
+ * merges of other disks that follow without a stop in between. */
+static gboolean start_helper_for(ExecStep *s, GError **error)
+{
+    g_autoptr(GArray) candidates = g_array_new(FALSE, FALSE, sizeof(guint));
+
+    for (guint i = s->index; i < s->plan->steps->len; i++) {
+        const PlanStep *step = g_ptr_array_index(s->plan->steps, i);
+        gboolean seen = FALSE;
+
+        if (step->action == PLAN_STEP_PIVOT)
+            continue;
+        if (step->action != PLAN_STEP_MERGE)
+            break;
+        for (guint k = 0; k < candidates->len; k++) {
+            if (g_str_equal(merge_at(s->plan, g_array_index(candidates, guint, k))->disk,
+                            merge_at(s->plan, step->merge)->disk))
+                seen = TRUE;
+        }
+        if (seen)
+            break;
+        g_array_append_val(candidates, step->merge);
+    }
+    return start_helper(s->ctx, s->plan, candidates, error);
+}
+
+static gboolean run_stop_helper(ExecStep *s, GError **error)
+{
+    return exec_helper_stop(s->ctx, error);
+}
+
+/* --- jobs ------------------------------------------------------------------------------------ */
+
+void exec_merges_abort(ExecContext *ctx)
+{
+    const Plan *plan = ctx->journal ? ctx->journal->plan : NULL;
+
+    if (!plan || !exec_domain_active(ctx) || !use_jobs_of(ctx, ctx->dom, NULL))
+        return;
+    for (guint i = 0; i < plan->merges->len; i++) {
+        const PlanMerge *merge = merge_at(plan, i);
+        BackendJobInfo info;
+
+        if (merge->live && backend_jobs_info(ctx->jobs, merge->disk, &info, NULL) == 1)
+            backend_jobs_abort(ctx->jobs, merge->disk, NULL);
+    }
+}
+
+/* "vda[3]" of @image in the chain of @layers. New string, NULL with @error. */
+static char *job_name(ExecContext *ctx, const PlanMerge *merge, GPtrArray *layers,
+                      const PlanImage *image, GError **error)
+{
+    int at = exec_layer_find(ctx, layers, image);
+    const ExecLayer *layer;
+
+    if (at < 0) {
+        changed(error, merge);
+        return NULL;
+    }
+    layer = g_ptr_array_index(layers, at);
+    if (layer->index)
+        return g_strdup_printf("%s[%u]", merge->disk, layer->index);
+    if (layer->source->path)
+        return g_strdup(layer->source->path);
+    changed(error, merge);
+    return NULL;
+}
+
+static gboolean start_job(ExecContext *ctx, const PlanMerge *merge, gboolean *pivot,
+                          GError **error)
+{
+    g_autoptr(GPtrArray) layers = exec_live_layers(ctx->jobs_dom, merge->disk, error);
+    g_autofree char *base = NULL, *top = NULL;
+    int at;
+
+    if (!layers)
+        return FALSE;
+    at = exec_layer_find(ctx, layers, merge->top);
+    if (at < 0)
+        return changed(error, merge);
+    if (merge->direction == PLAN_PULL) {
+        *pivot = FALSE;
+        if (at != 0) {
+            g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                        _("Images can be pulled into '%s' only while the domain is shut off"),
+                        merge->top->path);
+            return FALSE;
+        }
+        if (merge->below) {
+            base = job_name(ctx, merge, layers, merge->below, error);
+            if (!base)
+                return FALSE;
+        }
+        return backend_jobs_pull(ctx->jobs, merge->disk, base, merge->relative, ctx->bandwidth,
+                                 error);
+    }
+    *pivot = at == 0;
+    base = job_name(ctx, merge, layers, merge->base, error);
+    if (!base)
+        return FALSE;
+    if (at > 0) {
+        top = job_name(ctx, merge, layers, merge->top, error);
+        if (!top)
+            return FALSE;
+    }
+    return backend_jobs_commit(ctx->jobs, merge->disk, base, top, merge->relative,
+                               ctx->bandwidth, error);
+}
+
+/* Why a job may have failed: libvirt does not say. Adds to @error's message. */
+static void explain_space(ExecContext *ctx, const PlanMerge *merge, guint64 before,
+                          GString *message)
+{
+    const PlanImage *grows = merge->direction == PLAN_COMMIT ? merge->base : merge->top;
+    guint64 now;
+    g_autofree char *dir = NULL, *was = NULL, *is = NULL;
+
+    if (!grows->source->path ||
+        !backend_free_space(ctx->conn, grows->source->path, ctx->local, &now))
+        return;
+    /* What is left is less than a cluster's worth of what a job writes at once. */
+    if (now >= 16 * 1024 * 1024)
+        return;
+    dir = g_path_get_dirname(grows->source->path);
+    is = g_format_size_full(now, G_FORMAT_SIZE_IEC_UNITS);
+    was = g_format_size_full(before, G_FORMAT_SIZE_IEC_UNITS);
+    g_string_append(message, "; ");
+    if (before != CHAIN_UNKNOWN && before > now)
+        g_string_append_printf(message, _("the file system of '%s' is full: %s free, %s before"),
+                               dir, is, was);
+    else
+        g_string_append_printf(message, _("the file system of '%s' is full: %s free"), dir, is);
+}
+
+static gboolean job_failed(ExecContext *ctx, const PlanMerge *merge, BackendJobState state,
+                           guint64 space, GError *cause, GError **error)
+{
+    gboolean on_helper = ctx->jobs_dom != ctx->dom;
+    g_autoptr(GString) message = g_string_new(NULL);
+    int code = EXEC_ERROR_FAILED;
+
+    switch (state) {
+    case BACKEND_JOB_INTERRUPTED:
+        code = EXEC_ERROR_INTERRUPTED;
+        g_string_append_printf(message, _("Interrupted while disk '%s' was being merged"),
+                               merge->disk);
+        break;
+    case BACKEND_JOB_TIMEOUT:
+        code = EXEC_ERROR_TIMEOUT;
+        g_string_append_printf(message, _("The time limit is over; disk '%s' was being merged"),
+                               merge->disk);
+        break;
+    case BACKEND_JOB_DEAD:
+        if (on_helper)
+            g_string_append_printf(message, _("The helper's QEMU ended while disk '%s' was being "
+                                              "merged"), merge->disk);
+        else
+            g_string_append_printf(message, _("The guest stopped while disk '%s' was being "
+                                              "merged"), merge->disk);
+        break;
+    case BACKEND_JOB_CANCELED:
+        g_string_append_printf(message, _("The block job of disk '%s' was cancelled by somebody"),
+                               merge->disk);
+        break;
+    case BACKEND_JOB_ERROR:
+        g_string_append_printf(message, _("The block job of disk '%s' cannot be watched: %s"),
+                               merge->disk, cause ? cause->message : "?");
+        break;
+    default:
+        if (merge->direction == PLAN_COMMIT)
+            g_string_append_printf(message, _("The block commit of disk '%s' into '%s' failed"),
+                                   merge->disk, merge->base->path);
+        else
+            g_string_append_printf(message, _("The block pull of disk '%s' into '%s' failed"),
+                                   merge->disk, merge->top->path);
+        explain_space(ctx, merge, space, message);
+        break;
+    }
+    g_set_error_literal(error, EXEC_ERROR, code, message->str);
+    return FALSE;
+}
+
+/* A helper's image cache dies with the host; ours is not to name what is not on the disk. */
+static void flush_image(ExecContext *ctx, const PlanImage *image)
+{
+    int fd;
+
+    if (!ctx->local || !image->source->path || image->source->type != CHAIN_SOURCE_FILE)
+        return;
+    fd = open(image->source->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (fsync(fd) < 0)
+        g_debug("fsync: %s", g_strerror(errno));
+    close(fd);
+}
+
+/* After the last merge what is left takes no time. */
+static void note_end(ExecStep *s)
+{
+    for (guint i = s->index + 1; i < s->plan->steps->len; i++) {
+        PlanAction action = ((PlanStep *)g_ptr_array_index(s->plan->steps, i))->action;
+
+        if (action == PLAN_STEP_MERGE || action == PLAN_STEP_PIVOT)
+            return;
+    }
+    s->ctx->merged_all = TRUE;
+}
+
+/* The merge of @s is over: is it what it is to be? */
+static gboolean verify(ExecStep *s, GError **error)
+{
+    ExecContext *ctx = s->ctx;
+    const PlanMerge *merge = merge_of(s);
+    g_auto(ExecMergeView) view = { 0 };
+
+    if (ctx->jobs_dom != ctx->dom) {
+        /* The helper's own chain says it, also for an image that only a pivot left. */
+        g_autoptr(GPtrArray) layers = exec_live_layers(ctx->jobs_dom, merge->disk, error);
+        int top;
+
+        if (!layers)
+            return FALSE;
+        if (exec_merge_compare(ctx, merge, layers, &top) != EXEC_MERGE_MERGED)
+            return changed(error, merge);
+    } else {
+        if (!exec_merge_look(ctx, merge, &view, error))
+            return FALSE;
+        if (view.state != EXEC_MERGE_MERGED)
+            return changed(error, merge);
+    }
+    flush_image(ctx, merge->direction == PLAN_COMMIT ? merge->base : merge->top);
+    if (merge->direction == PLAN_COMMIT && merge->above)
+        flush_image(ctx, merge->above);
+    g_hash_table_add(ctx->finished, GUINT_TO_POINTER(s->step->merge + 1));
+    exec_no_return(ctx);
+    note_end(s);
+    return TRUE;
+}
+
+static gboolean run_merge(ExecStep *s, GError **error)
+{
+    ExecContext *ctx = s->ctx;
+    const PlanMerge *merge = merge_of(s);
+    gboolean commit = merge->direction == PLAN_COMMIT;
+    const PlanImage *grows = commit ? merge->base : merge->top;
+    g_auto(ExecMergeView) view = { 0 };
+    g_autoptr(GError) problem = NULL;
+    BackendJobInfo info;
+    BackendJobState state;
+    ExecProgress progress = { .ctx = ctx, .label = commit ? _("Block commit") : _("Block pull"),
+                              .percent = -1 };
+    guint64 space = CHAIN_UNKNOWN;
+    gboolean pivot = FALSE;
+    int rc;
+
+    if (!served(ctx, s->step->merge)) {
+        if (!exec_merge_look(ctx, merge, &view, error))
+            return FALSE;
+        if (view.state == EXEC_MERGE_OTHER)
+            return changed(error, merge);
+        if (view.state == EXEC_MERGE_MERGED) {
+            note_end(s);
+            return TRUE;
+        }
+        if (view.live) {
+            if (!use_jobs_of(ctx, ctx->dom, error))
+                return FALSE;
+        } else if (!start_helper_for(s, error)) {
+            return FALSE;
+        }
+    }
+    if (grows->source->path &&
+        !backend_free_space(ctx->conn, grows->source->path, ctx->local, &space))
+        space = CHAIN_UNKNOWN;
+
+    rc = backend_jobs_info(ctx->jobs, merge->disk, &info, error);
+    if (rc < 0)
+        return FALSE;
+    if (rc == 1 && ctx->resuming) {
+        /* Left running by a client that died; what it did is judged by the chain. */
+        pivot = info.type == VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT;
+        backend_jobs_attach(ctx->jobs, merge->disk);
+    } else if (!start_job(ctx, merge, &pivot, error)) {
+        return FALSE;
+    }
+    if (commit)
+        exec_no_return(ctx);
+    EXEC_FAULT(commit ? "block-commit-running" : "block-pull-running");
+    state = backend_jobs_wait(ctx->jobs, merge->disk, pivot, ctx->host->interrupt_fd(ctx->host),
+                              ctx->deadline, exec_progress, &progress, &problem);
+    exec_progress_end(&progress);
+    if (state == BACKEND_JOB_READY)
+        return TRUE;
+    if (state == BACKEND_JOB_COMPLETED || state == BACKEND_JOB_GONE) {
+        if (verify(s, &problem))
+            return TRUE;
+        if (state == BACKEND_JOB_COMPLETED || !g_error_matches(problem, EXEC_ERROR,
+                                                               EXEC_ERROR_CHANGED)) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            return FALSE;
+        }
+    }
+    if (state == BACKEND_JOB_INTERRUPTED || state == BACKEND_JOB_TIMEOUT)
+        backend_jobs_abort(ctx->jobs, merge->disk, NULL);
+    return job_failed(ctx, merge, state, space, problem, error);
+}
+
+static gboolean run_pivot(ExecStep *s, GError **error)
+{
+    ExecContext *ctx = s->ctx;
+    const PlanMerge *merge = merge_of(s);
+    g_autoptr(GError) problem = NULL;
+    BackendJobState state;
+
+    /* It ended without one: a snapshot was taken on top meanwhile, or it was done before. */
+    if (g_hash_table_contains(ctx->finished, GUINT_TO_POINTER(s->step->merge + 1)))
+        return TRUE;
+    if (!ctx->jobs) {
+        ExecDone done = merge_done(ctx, s->plan, s->step->merge, error);
+
+        if (done == EXEC_IS_DONE)
+            return TRUE;
+        return done == EXEC_CANNOT_TELL ? FALSE : changed(error, merge);
+    }
+    if (!backend_jobs_pivot(ctx->jobs, merge->disk, error))
+        return FALSE;
+    EXEC_FAULT("pivot-running");
+    state = backend_jobs_wait(ctx->jobs, merge->disk, FALSE, -1, 0, NULL, NULL, &problem);
+    if (state == BACKEND_JOB_COMPLETED || state == BACKEND_JOB_GONE)
+        return verify(s, error);
+    return job_failed(ctx, merge, state, CHAIN_UNKNOWN, problem, error);
+}
+
+gboolean exec_delete_can_abort(ExecContext *ctx, const Journal *journal, GError **error)
+{
+    if (journal->committing) {
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
+                    _("A commit has begun: the state of the snapshots that were to be deleted is "
+                      "gone, the operation can only be finished"));
+        return FALSE;
+    }
+    for (guint i = 0; i <= journal->step && i < journal->plan->steps->len; i++) {
+        const PlanStep *step = g_ptr_array_index(journal->plan->steps, i);
+
+        if (step->action == PLAN_STEP_UPDATE_SNAPSHOTS ||
+            step->action == PLAN_STEP_DEFINE_DOMAIN || step->action == PLAN_STEP_REMOVE_FILE) {
+            g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
+                        _("The merges are complete: the operation can only be finished"));
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+const ExecStepOps exec_merge_ops[] = {
+    { PLAN_STEP_START_HELPER, EXEC_DELETE, NULL, NULL, run_start_helper, NULL, NULL },
+    { PLAN_STEP_MERGE, EXEC_DELETE, NULL, NULL, run_merge, merge_is_done, NULL },
+    { PLAN_STEP_PIVOT, EXEC_DELETE, NULL, NULL, run_pivot, merge_is_done, NULL },
+    { PLAN_STEP_STOP_HELPER, EXEC_DELETE, NULL, NULL, run_stop_helper, NULL, NULL },
+    { 0 },
+};

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * metadata.c: after the merges: what the domain and its snapshots name
+ *
+ * libvirt's versions differ in what deleting the metadata of one snapshot changes in others
+ * (9.0 points children at images although nothing was merged). So those that go are forgotten,
+ * and then every one that stays is defined again from the journal's copy, parents first, with
+ * the images that now hold its state. Snapshots that somebody took since are mapped the same
+ * way from what libvirt says of them now.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "include/vext-i18n.h"
+#include "plugin/backend/domain.h"
+#include "plugin/backend/helper.h"
+#include "plugin/backend/snapshots.h"
+#include "plugin/exec/layers.h"
+#include "plugin/exec/world.h"
+#include "plugin/xml/edit.h"
+#include "plugin/xml/parse.h"
+
+/* --- which source becomes which -------------------------------------------------------------- */
+
+static void map_image(XmlSourceMap *map, const ChainGraph *graph, const PlanImage *from,
+                      const PlanImage *to)
+{
+    g_autofree char *key = chain_source_key(from->source);
+    ChainImage *image = exec_find_image(graph, from);
+
+    xml_source_map_add(map, key, to->source, to->format);
+    for (guint i = 0; image && image->aliases && i < image->aliases->len; i++)
+        xml_source_map_add(map, g_ptr_array_index(image->aliases, i), to->source, to->format);
+}
+
+/* New; empty when nothing was merged. NULL with @error. */
+static XmlSourceMap *source_map(ExecContext *ctx, const Plan *plan, GError **error)
+{
+    g_autoptr(XmlSourceMap) map = xml_source_map_new();
+    g_autoptr(ChainGraph) graph = NULL;
+
+    if (!plan->merges->len)
+        return g_steal_pointer(&map);
+    graph = exec_read_domain(ctx, error);
+    if (!graph)
+        return NULL;
+    for (guint i = 0; i < plan->merges->len; i++) {
+        const PlanMerge *merge = g_ptr_array_index(plan->merges, i);
+
+        for (guint k = 0; k < merge->gone->len; k++) {
+            const PlanImage *gone = g_ptr_array_index(merge->gone, k);
+            const PlanImage *to = plan_replacement(plan, merge->disk, gone->key);
+
+            if (to && !g_str_equal(to->key, gone->key))
+                map_image(map, graph, gone, to);
+        }
+    }
+    return g_steal_pointer(&map);
+}
+
+/* --- define-domain --------------------------------------------------------------------------- */
+
+static gboolean check_define(ExecStep *s, GError **error)
+{
+    ExecContext *ctx = s->ctx;
+
+    if (!exec_find_domain(ctx, error))
+        return FALSE;
+    if (!exec_domain_active(ctx))
+        return TRUE;
+    /* It was started on the old image in the meantime and may have been written to: the merge
+     * is to be done again, on the running domain. */
+    for (guint i = 0; i < s->plan->merges->len; i++) {
+        const PlanMerge *merge = g_ptr_array_index(s->plan->merges, i);
+        g_auto(ExecMergeView) view = { 0 };
+
+        if (!exec_merge_look(ctx, merge, &view, error))
+            return FALSE;
+        if (view.live && view.state == EXEC_MERGE_OLD) {
+            g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                        _("Domain '%s' was started meanwhile"), s->plan->domain);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean run_define(ExecStep *s, GError **error)
+{
+    ExecContext *ctx = s->ctx;
+    g_autofree char *now = NULL, *mapped = NULL, *xml = NULL;
+    g_autoptr(XmlSourceMap) map = NULL;
+    int persistent = backend_domain_persistent(ctx->dom, error);
+
+    if (persistent < 0)
+        return FALSE;
+    if (!persistent)
+        return TRUE;
+    map = source_map(ctx, s->plan, error);
+    now = map ? exec_domain_xml(ctx, FALSE, error) : NULL;
+    mapped = now ? xml_map_sources(now, map, NULL, error) : NULL;
+    xml = mapped ? xml_strip_backing_store(mapped, error) : NULL;
+    if (!xml)
+        return FALSE;
+    if (g_str_equal(now, xml))
+        return TRUE;
+    exec_no_return(ctx);
+    return backend_helper_redefine(ctx->conn, xml, error);
+}
+
+/* --- update-snapshots ------------------------------------------------------------------------ */
+
+/* What is known of all snapshots: the journal's copy, or of newer ones what libvirt says. */
+typedef struct {
+    GPtrArray *names;    /* char *, parents first, borrowed from where they come */
+    GHashTable *xml;     /* name -> XML, owned */
+    GHashTable *parents; /* name -> name of the parent, owned, absent for roots */
+    GHashTable *going;   /* names, borrowed */
+    char *current;       /* name or NULL, owned */
+} Snapshots;
+
+static void snapshots_clear(Snapshots *all)
+{
+    g_clear_pointer(&all->names, g_ptr_array_unref);
+    g_clear_pointer(&all->xml, g_hash_table_unref);
+    g_clear_pointer(&all->parents, g_hash_table_unref);
+    g_clear_pointer(&all->going, g_hash_table_unref);
+    g_free(all->current);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Snapshots, snapshots_clear)
+
+static gboolean add_snapshot(Snapshots *all, const char *name, const char *xml, GError **error)
+{
+    g_autoptr(xmlDoc) doc = xml_parse(xml, "domainsnapshot", error);
+    char *parent;
+
+    if (!doc)
+        return FALSE;
+    g_ptr_array_add(all->names, g_strdup(name));
+    g_hash_table_replace(all->xml, g_strdup(name), g_strdup(xml));
+    parent = xml_text(xml_child(xml_child(xmlDocGetRootElement(doc), "parent"), "name"));
+    if (parent)
+        g_hash_table_replace(all->parents, g_strdup(name), parent);
+    return TRUE;
+}
+
+static gboolean collect(ExecStep *s, Snapshots *all, GError **error)
+{
+    ExecContext *ctx = s->ctx;
+    g_autoptr(GPtrArray) now = backend_snapshot_names(ctx->dom, error);
+    g_autofree char *current = NULL;
+    g_autoptr(GError) problem = NULL;
+    gboolean newer = FALSE;
+
+    if (!now)
+        return FALSE;
+    all->names = g_ptr_array_new_with_free_func(g_free);
+    all->xml = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    all->parents = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    all->going = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < s->plan->snapshots->len; i++)
+        g_hash_table_add(all->going, g_ptr_array_index(s->plan->snapshots, i));
+    for (guint i = 0; i < s->journal->snapshot_names->len; i++) {
+        if (!add_snapshot(all, g_ptr_array_index(s->journal->snapshot_names, i),
+                          g_ptr_array_index(s->journal->snapshot_xml, i), error))
+            return FALSE;
+    }
+    current = backend_snapshot_current(ctx->dom, &problem);
+    if (problem) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    for (guint i = 0; i < now->len; i++) {
+        const char *name = g_ptr_array_index(now, i);
+        g_autofree char *xml = NULL;
+
+        if (g_hash_table_contains(all->xml, name))
+            continue;
+        xml = backend_snapshot_xml(ctx->dom, name, error);
+        if (!xml || !add_snapshot(all, name, xml, error))
+            return FALSE;
+        if (g_strcmp0(current, name) == 0)
+            newer = TRUE;
+    }
+    if (newer)
+        all->current = g_steal_pointer(&current);
+    else
+        all->current = g_strdup(s->plan->current_changes ? s->plan->new_current
+                                                         : s->journal->current);
+    return TRUE;
+}
+
+static const char *staying_parent(const Snapshots *all, const char *name)
+{
+    const char *parent = g_hash_table_lookup(all->parents, name);
+
+    /* a cycle cannot be in libvirt's tree; hostile text could have one */
+    for (guint i = 0; parent && i <= all->names->len; i++) {
+        if (!g_hash_table_contains(all->going, parent))
+            return parent;
+        parent = g_hash_table_lookup(all->parents, parent);
+    }
+    return NULL;
+}
+
+/* The XML that a snapshot that stays is to have. New string, NULL with @error. */
+static char *new_xml(const Snapshots *all, const char *name, const XmlSourceMap *map,
+                     GError **error)
+{
+    const char *xml = g_hash_table_lookup(all->xml, name);
+    g_autofree char *mapped = NULL, *parented = NULL, *cleared = NULL;
+
+    mapped = xml_map_snapshot_sources(xml, map, map, NULL, error);
+    if (!mapped)
+        return NULL;
+    parented = xml_snapshot_set_parent(mapped, staying_parent(all, name), error);
+    if (!parented)
+        return NULL;
+    cleared = xml_snapshot_clear_delete_in_progress(parented, error);
+    if (!cleared)
+        return NULL;
+    return xml_strip_backing_store(cleared, error);
+}
+
+static gboolean run_update(ExecStep *s, GError **error)
+{
+    ExecContext *ctx = s->ctx;
+    g_autoptr(XmlSourceMap) map = NULL;
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+    g_auto(Snapshots) all = { 0 };
+    g_autoptr(GError) problem = NULL;
+
+    if (!exec_find_domain(ctx, error) || !collect(s, &all, error))
+        return FALSE;
+    map = source_map(ctx, s->plan, error);
+    if (!map)
+        return FALSE;
+    /* All new texts first: what cannot be written is found before anything is forgotten. */
+    for (guint i = 0; i < all.names->len; i++) {
+        const char *name = g_ptr_array_index(all.names, i);
+        char *xml = NULL;
+
+        if (!g_hash_table_contains(all.going, name)) {
+            xml = new_xml(&all, name, map, error);
+            if (!xml)
+                return FALSE;
+        }
+        g_ptr_array_add(texts, xml);
+    }
+    exec_no_return(ctx);
+    for (guint i = s->plan->snapshots->len; i-- > 0;) {
+        if (!backend_snapshot_forget(ctx->dom, g_ptr_array_index(s->plan->snapshots, i), error))
+            return FALSE;
+        EXEC_FAULT("update-snapshots-forgotten");
+    }
+    for (guint i = 0; i < all.names->len; i++) {
+        const char *name = g_ptr_array_index(all.names, i);
+        const char *xml = g_ptr_array_index(texts, i);
+
+        if (xml && !backend_snapshot_redefine(ctx->dom, xml, g_strcmp0(name, all.current) == 0,
+                                              &problem)) {
+            g_autoptr(GError) cause = g_steal_pointer(&problem);
+
+            g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
+                        _("Snapshot '%s' cannot be defined again: %s"), name, cause->message);
+            return FALSE;
+        }
+        EXEC_FAULT("update-snapshots-redefined");
+    }
+    return TRUE;
+}
+
+const ExecStepOps exec_metadata_ops[] = {
+    { PLAN_STEP_DEFINE_DOMAIN, EXEC_DELETE, NULL, check_define, run_define, NULL, NULL },
+    { PLAN_STEP_UPDATE_SNAPSHOTS, EXEC_DELETE, NULL, NULL, run_update, NULL, NULL },
+    { 0 },
+};

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * payload.c: the two elements of a journal in the helper's <metadata>
+ */
+#include "config.h"
+
+#include <gio/gio.h>
+#include <json-glib/json-glib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "include/vext-i18n.h"
+#include "plugin/journal/payload.h"
+#include "plugin/xml/parse.h"
+
+/* Far above what fits into libvirt's RPC compressed; a bomb stops here. */
+#define PAYLOAD_MAX (256 * 1024 * 1024)
+#define SNAPSHOTS_MAX 100000
+
+static gboolean bad(GError **error, const char *why)
+{
+    g_set_error(error, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT,
+                _("The journal of the operation cannot be read: %s"), why);
+    return FALSE;
+}
+
+/* --- who we are ---------------------------------------------------------------------------- */
+
+char *journal_client_describe(void)
+{
+    return g_strdup_printf("%s %ld", g_get_host_name(), (long)getpid());
+}
+
+/* When a process began, in clock ticks since the boot: 22nd field of /proc/PID/stat, counted
+ * from behind the name, which may contain anything. 0: there is no such process. */
+static guint64 start_time(long pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%ld/stat", pid);
+    g_autofree char *text = NULL;
+    g_auto(GStrv) fields = NULL;
+    const char *p;
+
+    if (!g_file_get_contents(path, &text, NULL, NULL))
+        return 0;
+    p = strrchr(text, ')');
+    if (!p)
+        return 0;
+    fields = g_strsplit(p + 1, " ", 24);
+    /* a dead one that nobody has waited for yet does nothing any more */
+    if (g_strv_length(fields) < 21 || fields[1][0] == 'Z')
+        return 0;
+    return g_ascii_strtoull(fields[20], NULL, 10);
+}
+
+/* Boot and PID namespace: where a PID means something. */
+static char *machine(void)
+{
+    g_autofree char *boot = NULL;
+    struct stat st;
+
+    if (!g_file_get_contents("/proc/sys/kernel/random/boot_id", &boot, NULL, NULL) ||
+        stat("/proc/self/ns/pid", &st) < 0)
+        return NULL;
+    g_strstrip(boot);
+    return g_strdup_printf("%s:%llu", boot, (unsigned long long)st.st_ino);
+}
+
+char *journal_client_token(void)
+{
+    g_autofree char *where = machine();
+
+    return g_strdup_printf("%s:%ld:%" G_GUINT64_FORMAT, where ? where : "?:?", (long)getpid(),
+                           start_time(getpid()));
+}
+
+int journal_client_lives(const char *token)
+{
+    g_autofree char *where = machine();
+    g_auto(GStrv) fields = token ? g_strsplit(token, ":", 5) : NULL;
+    g_autofree char *theirs = NULL;
+    guint64 pid, start;
+
+    if (!where || !fields || g_strv_length(fields) != 4)
+        return -1;
+    theirs = g_strdup_printf("%s:%s", fields[0], fields[1]);
+    if (!g_str_equal(theirs, where))
+        return -1;
+    if (!g_ascii_string_to_unsigned(fields[2], 10, 1, G_MAXINT32, &pid, NULL) ||
+        !g_ascii_string_to_unsigned(fields[3], 10, 1, G_MAXINT64, &start, NULL))
+        return -1;
+    return start_time((long)pid) == start;
+}
+
+/* --- packing ------------------------------------------------------------------------------- */
+
+static GByteArray *convert(GConverter *converter, const void *data, gsize length, gsize limit,
+                           GError **error)
+{
+    g_autoptr(GByteArray) out = g_byte_array_new();
+    const guint8 *p = data;
+    guint8 buffer[16384];
+
+    for (;;) {
+        gsize read = 0, written = 0;
+        GConverterResult result = g_converter_convert(converter, p, length, buffer,
+                                                      sizeof(buffer), G_CONVERTER_INPUT_AT_END,
+                                                      &read, &written, error);
+
+        if (result == G_CONVERTER_ERROR)
+            return NULL;
+        if (out->len + written > limit) {
+            bad(error, _("it is too big"));
+            return NULL;
+        }
+        g_byte_array_append(out, buffer, written);
+        p += read;
+        length -= read;
+        if (result == G_CONVERTER_FINISHED)
+            return g_steal_pointer(&out);
+    }
+}
+
+static char *pack(const char *text, GError **error)
+{
+    g_autoptr(GZlibCompressor) zlib = g_zlib_compressor_new(G_ZLIB_COMPRESSOR_FORMAT_ZLIB, 9);
+    g_autoptr(GByteArray) bytes = convert(G_CONVERTER(zlib), text, strlen(text), PAYLOAD_MAX,
+                                          error);
+
+    return bytes ? g_base64_encode(bytes->data, bytes->len) : NULL;
+}
+
+/* Returns text that is terminated. */
+static char *unpack(const char *packed, GError **error)
+{
+    gsize length = 0;
+    g_autofree guchar *data = g_base64_decode(packed, &length);
+    g_autoptr(GZlibDecompressor) zlib = g_zlib_decompressor_new(G_ZLIB_COMPRESSOR_FORMAT_ZLIB);
+    g_autoptr(GError) problem = NULL;
+    GByteArray *bytes;
+
+    if (!data || !length) {
+        bad(error, _("it is empty"));
+        return NULL;
+    }
+    bytes = convert(G_CONVERTER(zlib), data, length, PAYLOAD_MAX, &problem);
+    if (!bytes) {
+        bad(error, problem->message);
+        return NULL;
+    }
+    g_byte_array_append(bytes, (const guint8 *)"", 1);
+    return (char *)g_byte_array_free(bytes, FALSE);
+}
+
+/* --- writing ------------------------------------------------------------------------------- */
+
+static void set_string(JsonBuilder *b, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    json_builder_set_member_name(b, name);
+    json_builder_add_string_value(b, value);
+}
+
+static char *payload_text(const Journal *journal)
+{
+    g_autoptr(JsonBuilder) b = json_builder_new();
+    g_autoptr(JsonGenerator) generator = json_generator_new();
+    g_autoptr(JsonNode) root = NULL;
+    g_autofree char *plan = plan_serialize(journal->plan);
+
+    json_builder_begin_object(b);
+    set_string(b, "uuid", journal->uuid);
+    set_string(b, "plan", plan);
+    set_string(b, "domain_xml", journal->domain_xml);
+    set_string(b, "live_xml", journal->live_xml);
+    set_string(b, "current", journal->current);
+    json_builder_set_member_name(b, "snapshots");
+    json_builder_begin_array(b);
+    for (guint i = 0; i < journal->snapshot_names->len; i++) {
+        json_builder_begin_object(b);
+        set_string(b, "name", g_ptr_array_index(journal->snapshot_names, i));
+        set_string(b, "xml", g_ptr_array_index(journal->snapshot_xml, i));
+        json_builder_end_object(b);
+    }
+    json_builder_end_array(b);
+    json_builder_end_object(b);
+    root = json_builder_get_root(b);
+    json_generator_set_root(generator, root);
+    return json_generator_to_data(generator, NULL);
+}
+
+char *journal_operation_element(const Journal *journal, GError **error)
+{
+    g_autofree char *text = payload_text(journal);
+    g_autofree char *packed = pack(text, error);
+    g_autofree char *head = NULL;
+    GString *out;
+
+    if (!packed)
+        return NULL;
+    head = g_markup_printf_escaped("<operation xmlns='%s' format='%d' id='%s' domain='%s'"
+                                   " command='%s' started='%s'>",
+                                   JOURNAL_NS_OPERATION, JOURNAL_FORMAT, journal->id,
+                                   journal->domain, journal->plan->command, journal->started);
+    out = g_string_new(head);
+    for (guint i = 0; i < journal->plan->snapshots->len; i++) {
+        g_autofree char *name = g_markup_printf_escaped(
+            "<snapshot>%s</snapshot>", (char *)g_ptr_array_index(journal->plan->snapshots, i));
+
+        g_string_append(out, name);
+    }
+    g_string_append_printf(out, "<payload>%s</payload></operation>", packed);
+    return g_string_free(out, FALSE);
+}
+
+char *journal_progress_element(const Journal *journal)
+{
+    const PlanStep *step = journal->step < journal->plan->steps->len ?
+                               g_ptr_array_index(journal->plan->steps, journal->step) : NULL;
+    g_autofree char *token = journal_client_token();
+
+    return g_markup_printf_escaped("<progress xmlns='%s' owner='%s' client='%s' process='%s'"
+                                   " step='%u' action='%s' committing='%s'/>",
+                                   JOURNAL_NS_PROGRESS, journal->owner, journal->client, token,
+                                   journal->step,
+                                   step ? plan_action_name(journal->plan, step) : "",
+                                   journal->committing ? "yes" : "no");
+}
+
+/* --- reading ------------------------------------------------------------------------------- */
+
+char *journal_progress_owner(const char *progress)
+{
+    g_autoptr(xmlDoc) doc = xml_parse(progress, "progress", NULL);
+
+    return doc ? xml_attr(xmlDocGetRootElement(doc), "owner") : NULL;
+}
+
+static char *member(JsonObject *object, const char *name)
+{
+    JsonNode *node = json_object_get_member(object, name);
+
+    if (!node || !JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_STRING)
+        return NULL;
+    return g_strdup(json_node_get_string(node));
+}
+
+static gboolean read_snapshots(Journal *journal, JsonObject *object, GError **error)
+{
+    JsonNode *node = json_object_get_member(object, "snapshots");
+    JsonArray *array;
+
+    if (!node || !JSON_NODE_HOLDS_ARRAY(node))
+        return bad(error, _("it lists no snapshots"));
+    array = json_node_get_array(node);
+    if (json_array_get_length(array) > SNAPSHOTS_MAX)
+        return bad(error, _("it is too big"));
+    for (guint i = 0; i < json_array_get_length(array); i++) {
+        JsonNode *item = json_array_get_element(array, i);
+        g_autofree char *name = NULL, *xml = NULL;
+
+        if (JSON_NODE_HOLDS_OBJECT(item)) {
+            name = member(json_node_get_object(item), "name");
+            xml = member(json_node_get_object(item), "xml");
+        }
+        if (!name || !xml)
+            return bad(error, _("a snapshot in it has no name or no XML"));
+        g_ptr_array_add(journal->snapshot_names, g_steal_pointer(&name));
+        g_ptr_array_add(journal->snapshot_xml, g_steal_pointer(&xml));
+    }
+    return TRUE;
+}
+
+static gboolean read_payload(Journal *journal, const char *packed, GError **error)
+{
+    g_autofree char *text = unpack(packed, error);
+    g_autofree char *plan = NULL;
+    g_autoptr(JsonParser) parser = json_parser_new();
+    g_autoptr(GError) problem = NULL;
+    JsonNode *root;
+    JsonObject *object;
+
+    if (!text)
+        return FALSE;
+    if (!json_parser_load_from_data(parser, text, -1, &problem))
+        return bad(error, problem->message);
+    root = json_parser_get_root(parser);
+    if (!root || !JSON_NODE_HOLDS_OBJECT(root))
+        return bad(error, _("it is no object"));
+    object = json_node_get_object(root);
+    journal->uuid = member(object, "uuid");
+    journal->domain_xml = member(object, "domain_xml");
+    journal->live_xml = member(object, "live_xml");
+    journal->current = member(object, "current");
+    plan = member(object, "plan");
+    if (!journal->uuid || !plan)
+        return bad(error, _("it has no plan"));
+    journal->plan = plan_deserialize(plan, &problem);
+    if (!journal->plan)
+        return bad(error, problem->message);
+    return read_snapshots(journal, object, error);
+}
+
+static guint64 number(xmlNode *node, const char *name)
+{
+    g_autofree char *text = xml_attr(node, name);
+    guint64 value = 0;
+
+    if (!text || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT32, &value, NULL))
+        return 0;
+    return value;
+}
+
+Journal *journal_parse(const char *operation, const char *progress, GError **error)
+{
+    g_autoptr(Journal) journal = journal_new();
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(xmlDoc) doc = xml_parse(operation, "operation", &problem);
+    g_autoptr(xmlDoc) progress_doc = progress ? xml_parse(progress, "progress", NULL) : NULL;
+    g_autofree char *packed = NULL;
+    xmlNode *root;
+
+    if (!doc) {
+        bad(error, problem->message);
+        return NULL;
+    }
+    root = xmlDocGetRootElement(doc);
+    if (number(root, "format") != JOURNAL_FORMAT) {
+        bad(error, _("it was written by another version of virsh-ext"));
+        return NULL;
+    }
+    journal->id = xml_attr(root, "id");
+    journal->domain = xml_attr(root, "domain");
+    journal->started = xml_attr(root, "started");
+    packed = xml_text(xml_child(root, "payload"));
+    if (!journal->id || !journal->domain || !journal->started || !packed) {
+        bad(error, _("something is missing in it"));
+        return NULL;
+    }
+    if (!read_payload(journal, packed, error))
+        return NULL;
+    if (progress_doc) {
+        xmlNode *p = xmlDocGetRootElement(progress_doc);
+
+        journal->owner = xml_attr(p, "owner");
+        journal->client = xml_attr(p, "client");
+        journal->client_token = xml_attr(p, "process");
+        journal->step = number(p, "step");
+        journal->committing = xml_attr_is(p, "committing", "yes");
+    }
+    if (!journal->client)
+        journal->client = g_strdup("?");
+    return g_steal_pointer(&journal);
+}
+
+ChainOperation *journal_operation_from_xml(const char *helper_xml)
+{
+    g_autofree char *operation = xml_domain_get_metadata(helper_xml, JOURNAL_NS_OPERATION, NULL);
+    g_autofree char *progress = xml_domain_get_metadata(helper_xml, JOURNAL_NS_PROGRESS, NULL);
+    g_autoptr(xmlDoc) doc = operation ? xml_parse(operation, "operation", NULL) : NULL;
+    g_autoptr(xmlDoc) progress_doc = progress ? xml_parse(progress, "progress", NULL) : NULL;
+    g_autoptr(xmlDoc) domain = xml_parse(helper_xml, "domain", NULL);
+    ChainOperation *op;
+    xmlNode *root;
+    int lives = -1;
+
+    if (!doc || !domain)
+        return NULL;
+    root = xmlDocGetRootElement(doc);
+    op = g_new0(ChainOperation, 1);
+    op->id = xml_attr(root, "id");
+    op->command = xml_attr(root, "command");
+    op->started = xml_attr(root, "started");
+    op->snapshot_names = g_ptr_array_new_with_free_func(g_free);
+    for (xmlNode *node = xml_child(root, "snapshot"); node; node = xml_next(node, "snapshot"))
+        g_ptr_array_add(op->snapshot_names, xml_text(node));
+    g_ptr_array_add(op->snapshot_names, NULL);
+    op->snapshots = g_strjoinv(", ", (char **)op->snapshot_names->pdata);
+    g_ptr_array_set_size(op->snapshot_names, op->snapshot_names->len - 1);
+    if (progress_doc) {
+        xmlNode *p = xmlDocGetRootElement(progress_doc);
+        g_autofree char *token = xml_attr(p, "process");
+
+        op->step = xml_attr(p, "action");
+        lives = journal_client_lives(token);
+    }
+    /* Only the XML of a domain that runs has an id. */
+    op->alive = lives >= 0 ? lives : xml_attr_is(xmlDocGetRootElement(domain), "id", "-1") ?
+                FALSE : xmlHasProp(xmlDocGetRootElement(domain), (const xmlChar *)"id") != NULL;
+    return op;
+}
