@@ -75,7 +75,7 @@ static char *to_text(GPtrArray *checks)
         const char *title = _(check->title);
 
         g_string_append_printf(text, "  QEMU: %s%*s: %s%s%s", title,
-                               (int) MAX(0, 58 - (int) g_utf8_strlen(title, -1)), "",
+                               (int) MAX(0, 60 - (int) g_utf8_strlen(title, -1)), "",
                                options.colour ? level_colours[check->level] : "",
                                level_names[check->level], options.colour ? "\033[0m" : "");
         if (detail)
