@@ -8,6 +8,7 @@ mounts made later included. See sandbox.py for what ends them."""
 
 import glob
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -32,11 +33,12 @@ def _caps_seed():
     """Where the capabilities of QEMU are kept between daemons: probing them takes 0.4 s.
 
     libvirt itself checks whether they are still right (times of the programs, the kernel)."""
-    top = os.environ.get("VEXT_BUILDDIR") or os.environ.get("VEXT_TMPDIR") or sandbox.tmpdir()
-    if not os.access(top, os.W_OK):
-        top = sandbox.tmpdir()
-    name = ".qemu-capabilities" + (util.test_root() or "").replace("/", "-")
-    return os.path.join(top, name)
+    build = os.environ.get("VEXT_BUILDDIR")
+    # Among the logs, since "make clean" removes them.
+    top = os.path.join(build, "tests", "logs") if build else None
+    if not top or not os.access(build, os.W_OK):
+        top = os.environ.get("VEXT_TMPDIR") or sandbox.tmpdir()
+    return os.path.join(top, "qemu-capabilities" + (util.test_root() or "").replace("/", "-"))
 
 
 def _seed_caps(cache):
@@ -249,6 +251,21 @@ class Daemon:
         return util.run(["virsh", "-q", "-c", uri, *args], check=check, timeout=timeout,
                         root=True, **kwargs)
 
+    def virsh_batch(self, *commands, timeout=60):
+        """Run several commands, each a list of words, in one virsh; their outputs.
+
+        It saves time: a virsh takes 15 ms. Failures show as outputs that are empty."""
+        words = []
+        mark = "-- next --"
+        for command in commands:
+            words.append(" ".join(re.sub(r"([^\w/.=+-])", r"\\\1", w) for w in command))
+        text = f"; echo '{mark}'; ".join(words)
+        result = self.virsh(text, check=False, timeout=timeout, log=False)
+        outputs = result.out.split(mark)
+        if len(outputs) != len(commands):
+            raise util.CommandError(result)
+        return outputs
+
     def virt_admin(self, *args, check=True, **kwargs):
         """Run virt-admin on this daemon; the Result."""
         return util.run(["virt-admin", "-c", self.admin_uri, *args], check=check, root=True,
@@ -297,6 +314,7 @@ class EmbedRoot:
 
     env = Daemon.env
     virsh = Daemon.virsh
+    virsh_batch = Daemon.virsh_batch
     vext = Daemon.vext
     spawn_vext = Daemon.spawn_vext
     qemu_log = Daemon.qemu_log

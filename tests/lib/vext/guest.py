@@ -272,6 +272,10 @@ class Guest:
         return ET.fromstring(self.virsh("dumpxml", self.name, "--security-info", *args,
                                         log=False).out)
 
+    def view(self):
+        """Everything about the guest, read at once: a View."""
+        return View(self)
+
     def _volume_path(self, pool, volume):
         return self.virsh("vol-path", volume, "--pool", pool, log=False).out.strip()
 
@@ -372,6 +376,42 @@ class Guest:
             from .oracle import Oracle
             self._oracle = Oracle(self)
         return self._oracle
+
+
+class View:
+    """A guest as libvirt shows it at one time: state, xml and inactive_xml (elements; None for a
+    transient guest), sources and inactive_sources, domains (names of all of the connection),
+    snapshots ({name: element})."""
+
+    def __init__(self, guest):
+        name = guest.name
+        dump = ["dumpxml", "--domain", name, "--security-info"]
+        out = guest.daemon.virsh_batch(
+            ["domstate", "--domain", name], dump, dump + ["--inactive"],
+            ["snapshot-list", "--domain", name, "--name"], ["list", "--all", "--name"])
+        self.state = out[0].strip()
+        self.active = self.state not in ("shut off", "crashed")
+        self.xml = self._parse(out[1], name)
+        self.sources = guest.sources(self.xml)
+        self.inactive_xml = None
+        self.inactive_sources = self.sources
+        if not guest.transient:
+            self.inactive_xml = self._parse(out[2], name)
+            self.inactive_sources = guest.sources(self.inactive_xml)
+        names = [line for line in out[3].split("\n") if line]
+        self.domains = [line for line in out[4].split("\n") if line]
+        self.snapshots = {}
+        if names:
+            out = guest.daemon.virsh_batch(*(
+                ["snapshot-dumpxml", "--domain", name, "--snapshotname", n, "--security-info"]
+                for n in names))
+            self.snapshots = {n: self._parse(o, n) for n, o in zip(names, out)}
+
+    @staticmethod
+    def _parse(text, name):
+        if not text.strip():
+            raise AssertionError(f"no XML of {name!r}: it's gone, or its daemon")
+        return ET.fromstring(text)
 
 
 _number = 0

@@ -126,12 +126,8 @@ class Oracle:
         offset, length = size_of(offset), size_of(length)
         source = self.guest.active(disk)
         command = f"write -P {pattern} {offset} {length}"
-        if source.alias and self.guest.is_active():
-            device = f"/machine/peripheral/{source.alias}"
-            if source.bus == "virtio":
-                device += "/virtio-backend"
-            self._monitor(device, command)
-            self._monitor(device, "flush")
+        if source.alias:        # only a running guest's disks have one
+            self._monitor((source, command), (source, "flush"))
         else:
             util.run(["qemu-io", "-f", source.format, "-c", command, "-c", "flush", source.path],
                      root=True, log=False)
@@ -140,11 +136,18 @@ class Oracle:
         if verify:
             self._read_back(source, offset, length, pattern)
 
-    def _monitor(self, device, command):
-        out = self.guest.virsh("qemu-monitor-command", self.guest.name, "--hmp",
-                               f'qemu-io -d {device} "{command}"', log=False).out
-        if out.strip():
-            raise Mismatch(f"qemu-io in QEMU: {command}: {out.strip()}")
+    def _monitor(self, *jobs):
+        """Have QEMU's own qemu-io do things: (source, command), ..."""
+        commands = []
+        for source, command in jobs:
+            device = f"/machine/peripheral/{source.alias}"
+            if source.bus == "virtio":
+                device += "/virtio-backend"
+            commands.append(["qemu-monitor-command", self.guest.name, "--hmp",
+                             f'qemu-io -d {device} "{command}"'])
+        for (_, command), out in zip(jobs, self.guest.daemon.virsh_batch(*commands)):
+            if out.strip():
+                raise Mismatch(f"qemu-io in QEMU: {command}: {out.strip()}")
 
     def _read_back(self, source, offset, length, pattern):
         # The monitor's qemu-io never reports a failure.
@@ -163,12 +166,12 @@ class Oracle:
         length = os.path.getsize(self.model[disk]) - size_of(offset) if length is None else length
         self.write(disk, offset, length, pattern)
 
-    def flush(self):
+    def flush(self, view=None):
         """Have a running guest's QEMU write its caches out, so that the images can be read."""
-        for source in self.guest.active().values():
-            if source.alias and source.device == "disk" and source.target in self.model:
-                suffix = "/virtio-backend" if source.bus == "virtio" else ""
-                self._monitor(f"/machine/peripheral/{source.alias}{suffix}", "flush")
+        sources = view.sources if view else self.guest.active()
+        jobs = [(s, "flush") for t, s in sources.items() if t in self.model and s.alias]
+        if jobs:
+            self._monitor(*jobs)
 
     # --- snapshots ---
 
@@ -215,34 +218,35 @@ class Oracle:
 
     # --- checking ---
 
-    def check_active(self):
+    def check_active(self, view=None):
         """Compare what the guest sees with the models."""
-        self.flush() if self.guest.is_active() else None
+        view = view or self.guest.view()
+        self.flush(view)
         problems = []
-        sources = self.guest.active()
         for target, model in self.model.items():
-            if target not in sources:
+            if target not in view.sources:
                 problems.append(f"disk {target} is gone from the domain")
                 continue
-            source = sources[target]
+            source = view.sources[target]
             difference = compare(source.path, source.format, model)
             if difference:
                 problems.append(f"active disk {target} ({source.path}): {difference}")
-        if self.guest.is_active() and not self.guest.transient:
-            for target, source in self.guest.sources(self.guest.xml(inactive=True)).items():
-                if (target in self.model and target in sources
-                        and not _same(source.path, sources[target].path)):
-                    problems.append(f"disk {target}: running on {sources[target].path}, but the "
-                                    f"persistent XML names {source.path}")
+            now = view.inactive_sources.get(target)
+            if now is None or not _same(now.path, source.path):
+                problems.append(f"disk {target}: running on {source.path}, but the persistent "
+                                f"XML names {now and now.path}")
         self._report(problems)
 
-    def check_snapshot(self, name):
+    def check_snapshot(self, name, view=None):
         """Compare the images that the snapshot's XML names now with its models."""
         if name not in self.snapshots:
             raise Mismatch(f"the oracle knows no snapshot {name!r}")
         problems, seen = [], {}
-        root = self.guest.snapshot_xml(name)
-        active = {t: s.path for t, s in self.guest.active().items()}
+        view = view or self.guest.view()
+        if name not in view.snapshots:
+            raise Mismatch(f"snapshot {name!r} is gone")
+        root = view.snapshots[name]
+        active = {t: s.path for t, s in view.sources.items()}
         if root.find("domain") is None:
             problems.append(f"snapshot {name}: no <domain> in its XML")
         for kind in ("domain", "inactiveDomain"):
@@ -281,7 +285,8 @@ class Oracle:
 
         snapshots: the names that have to be there, no more and no less (default: those that
         were taken and not forgotten)."""
-        names = self.guest.snapshots()
+        view = self.guest.view()
+        names = list(view.snapshots)
         expected = list(self.snapshots) if snapshots is None else list(snapshots)
         problems = []
         if sorted(names) != sorted(expected):
@@ -289,7 +294,7 @@ class Oracle:
         for check, args in [(self.check_active, ())] + [
                 (self.check_snapshot, (n,)) for n in names if n in self.snapshots]:
             try:
-                check(*args)
+                check(*args, view=view)
             except Mismatch as e:
                 problems.append(str(e))
         self._report(problems)
@@ -307,16 +312,15 @@ class Oracle:
         (backing) no <backingStore> that contradicts the images. start: also that the guest
         starts (a shut-off guest is started and turned off again) with the right content."""
         problems = []
-        running = self.guest.is_active()
-        sources = self.guest.active()
-        used = {s.path for s in sources.values()} if running else set()
+        view = self.guest.view()
+        used = {s.path for s in view.sources.values()} if view.active else set()
         helper = self.guest.name + ".virsh-ext"
-        if helper in self.guest.virsh("list", "--all", "--name", log=False).out.split("\n"):
+        if helper in view.domains:
             problems.append(f"helper domain {helper} is left")
-        for source in sources.values():
+        for source in view.sources.values():
             if source.mirror is not None:
                 problems.append(f"a block job is left on {source.target}")
-        chains = self._chains(problems, backing)
+        chains = self._chains(view, problems, backing)
         for path, format in sorted(set(sum(chains, []))):
             if format != "qcow2" or path in used:
                 continue
@@ -329,7 +333,7 @@ class Oracle:
         known |= {os.path.realpath(p) for p, _ in self.memory.values()}
         for path in sorted(self._files() - known):
             problems.append(f"file left over: {path}")
-        if start and not running:
+        if start and not view.active:
             try:
                 self.guest.start()
                 self.check_active()
@@ -345,16 +349,15 @@ class Oracle:
         return found
 
     def _chain_files(self):
-        return {os.path.realpath(p) for p, _ in sum(self._chains([], False), [])}
+        return {os.path.realpath(p) for p, _ in sum(self._chains(self.guest.view(), [], False), [])}
 
-    def _chains(self, problems, backing):
+    def _chains(self, view, problems, backing):
         """The chains of the domain and of all snapshots, as lists of (path, format)."""
-        chains = []
-        roots = [("the domain", self.guest.xml())]
-        if not self.guest.transient:
-            roots.append(("the persistent domain", self.guest.xml(inactive=True)))
-        for name in self.guest.snapshots():
-            root = self.guest.snapshot_xml(name)
+        chains, cache = [], {}
+        roots = [("the domain", view.xml)]
+        if view.inactive_xml is not None:
+            roots.append(("the persistent domain", view.inactive_xml))
+        for name, root in view.snapshots.items():
             for kind in ("domain", "inactiveDomain"):
                 if root.find(kind) is not None:
                     roots.append((f"snapshot {name}'s <{kind}>", root.find(kind)))
@@ -362,11 +365,14 @@ class Oracle:
             for target, source in self.guest.sources(element).items():
                 if source.device != "disk" or source.path is None:
                     continue
-                try:
-                    chain = chain_of(source.path, source.format)
-                except AssertionError as e:
-                    problems.append(f"{where}, disk {target}: {e}")
-                    continue
+                key = (source.path, source.format)
+                if key not in cache:
+                    try:
+                        cache[key] = chain_of(*key)
+                    except AssertionError as e:
+                        problems.append(f"{where}, disk {target}: {e}")
+                        continue
+                chain = cache[key]
                 chains.append(chain)
                 if backing and source.backing is not None:
                     headers = [os.path.realpath(p) for p, _ in chain[1:]]
