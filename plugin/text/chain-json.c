@@ -37,7 +37,7 @@ static void add_image(JsonBuilder *b, const TextRow *row)
         g_clear_pointer(&value.list, g_ptr_array_unref);
     }
     /* "backing": null alone would say that it is a root */
-    if (!row->image->backing && (!row->image->backing_known || row->image->backing_spec))
+    if (text_backing_unknown(row->image))
         text_json_bool(b, "backing_known", FALSE);
     json_builder_end_object(b);
 }

@@ -183,11 +183,11 @@ static void note_image(Cell *notes, const TextOptions *options, const TextRow *r
     note_snapshots(notes, options, row, snapshots, TRUE);
     if (row->depth == 0)
         add_note(notes, options, GREEN, _("* active (you are here)"));
+    else if (active && row->disk->configured == image)
+        add_note(notes, options, YELLOW, _("active after the next start"));
     else if (!snapshots->len && !(image->flags & (CHAIN_IMAGE_ORPHAN | CHAIN_IMAGE_MISSING)))
         add_note(notes, options, DIM, _("no snapshot"));
     note_flags(notes, options, image);
-    if (row->disk->configured == image && active && active != image)
-        add_note(notes, options, YELLOW, _("active after the next start"));
     note_users(notes, options, row);
     if (active && active != image && image->virtual_size != CHAIN_UNKNOWN &&
         active->virtual_size != CHAIN_UNKNOWN && image->virtual_size != active->virtual_size) {
@@ -428,7 +428,7 @@ static void append_disk(Tree *tree, ChainDisk *disk)
         const ChainImage *image = row->image;
         guint first = lines->len;
 
-        if (leaf->root && !image->backing && (!image->backing_known || image->backing_spec) &&
+        if (leaf->root && text_backing_unknown(image) &&
             !(image->flags & (CHAIN_IMAGE_LOOP | CHAIN_IMAGE_MISSING)))
             add_unknown(lines, tree, leaf, image);
         add_line(lines, tree, leaf, row, dir);

@@ -94,15 +94,17 @@ GPtrArray *text_row_users(const TextRow *row)
     return found;
 }
 
+gboolean text_backing_unknown(const ChainImage *image)
+{
+    return !image->backing &&
+           (!image->backing_known || image->backing_spec || image->flags & CHAIN_IMAGE_LOOP);
+}
+
 const char *text_row_role(const TextRow *row)
 {
-    const ChainImage *image = row->image;
-
     if (row->depth == 0)
         return "active";
-    if (!image->backing && image->backing_known && !image->backing_spec)
-        return "root";
-    return "layer";
+    return row->image->backing || text_backing_unknown(row->image) ? "layer" : "root";
 }
 
 gboolean text_disk_wanted(const ChainDisk *disk, const char *only)

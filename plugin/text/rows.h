@@ -55,6 +55,9 @@ GPtrArray *text_row_users(const TextRow *row);
 
 const char *text_row_role(const TextRow *row);
 
+/** Whether there may be an image below that the graph does not have. */
+gboolean text_backing_unknown(const ChainImage *image);
+
 /** Whether a disk is to be shown. */
 gboolean text_disk_wanted(const ChainDisk *disk, const char *only);
 

@@ -176,6 +176,68 @@ static ChainGraph *troubles(void)
     return graph;
 }
 
+/* A loop, network and volume sources, internal snapshots, a job that is ready, an operation under
+ * way, an image that only the next start takes, something that stands on the active image. */
+static ChainGraph *oddities(void)
+{
+    ChainGraph *graph = chain_graph_new();
+    ChainDomain *d = graph_domain(graph, "odd", TRUE);
+    ChainImage *loop1 = graph_image(graph, "/img/loop1", NULL, 1 * MIB);
+    ChainImage *loop2 = graph_image(graph, "/img/loop2", loop1, 1 * MIB);
+    ChainImage *inside = graph_image(graph, "/img/inside.qcow2", NULL, 90 * MIB);
+    ChainImage *copy = graph_image(graph, "/img/copy.qcow2", NULL, 50 * MIB);
+    ChainImage *foreign = graph_image(graph, "/else/foreign", inside, 2 * MIB);
+    ChainImage *foreign2 = graph_image(graph, "/else/foreign2", inside, 3 * MIB);
+    ChainSource *source = chain_source_new(CHAIN_SOURCE_NETWORK);
+    ChainImage *nbd, *volume;
+    ChainSnapshotDisk *sd;
+    ChainSnapshot *s;
+    ChainDisk *disk;
+
+    source->protocol = g_strdup("nbd");
+    source->host = g_strdup("backup.example:10809");
+    source->name = g_strdup("export");
+    nbd = chain_graph_image(graph, source, NULL);
+    chain_source_free(source);
+    source = chain_source_new(CHAIN_SOURCE_VOLUME);
+    source->pool = g_strdup("lvm");
+    source->volume = g_strdup("disk");
+    volume = chain_graph_image(graph, source, NULL);
+    chain_source_free(source);
+    volume->format = g_strdup("qcow2");
+    volume->flags |= CHAIN_IMAGE_UNREADABLE;
+    volume->backing_spec = g_strdup("json:{\"driver\":\"https\"}");
+    nbd->format = g_strdup("raw");
+    nbd->virtual_size = 1 * GIB;
+    nbd->backing_known = TRUE;
+
+    loop1->backing = loop2;
+    graph_disk(d, "vda", loop2);
+    disk = graph_disk(d, "vdb", inside);
+    disk->configured = copy;
+    disk->job = g_new0(ChainJob, 1);
+    disk->job->type = g_strdup("copy");
+    disk->job->cur = disk->job->end = 50 * MIB;
+    disk->job->ready = TRUE;
+    graph_disk(d, "vdc", nbd);
+    graph_disk(d, "vdd", volume);
+    s = graph_snapshot(d, "checkpoint 1", NULL);
+    sd = chain_snapshot_add_disk(s, "vdb");
+    sd->kind = CHAIN_SNAP_INTERNAL;
+    sd->frozen = inside;
+    s = graph_snapshot(d, "outside", "checkpoint 1");
+    graph_freeze(s, "vdb", inside, NULL);
+    d->operation = g_new0(ChainOperation, 1);
+    d->operation->command = g_strdup("snapshot-revert-external");
+    d->operation->snapshots = g_strdup("outside");
+    d->operation->started = g_strdup("2026-11-20T14:00:00Z");
+    d->operation->step = g_strdup("stop-guest");
+    d->operation->alive = TRUE;
+    foreign->flags |= CHAIN_IMAGE_ORPHAN;
+    foreign2->flags |= CHAIN_IMAGE_ORPHAN;
+    return graph;
+}
+
 static const char hostile[] = "/img/a\nb\tc\033[31m\\d \342\200\256gpj.\302\233x\177\"'";
 
 /* Names that want to be something else. */
@@ -261,6 +323,8 @@ static const struct {
     { "troubles-table.txt", troubles, TABLE, &pipe_utf8 },
     { "troubles-table-narrow.txt", troubles, TABLE, &narrow },
     { "troubles-array.json", troubles, JSON_ARRAY, NULL },
+    { "oddities.txt", oddities, TREE, &pipe_utf8 },
+    { "oddities.json", oddities, JSON, NULL },
     { "hostile.txt", hostile_names, TREE, &pipe_utf8 },
     { "hostile-ascii.txt", hostile_names, TREE, &pipe_ascii },
     { "hostile-check.txt", hostile_names, FINDINGS, &pipe_utf8 },
