@@ -379,7 +379,7 @@ int vext_own_run(VextSession *s, const VextCmd *cmd)
     return status;
 }
 
-static int run_stock_alone(VextSession *s, const VextSegment *seg, void *opaque)
+static int run_stock_alone(VextSession *s, VextSegment *seg, void *opaque)
 {
     int status = vext_virsh_run(s, seg->text);
 
@@ -388,7 +388,7 @@ static int run_stock_alone(VextSession *s, const VextSegment *seg, void *opaque)
     return status;
 }
 
-static int run_stock_segment(VextSession *s, const VextSegment *seg, VextStockRunner run_stock,
+static int run_stock_segment(VextSession *s, VextSegment *seg, VextStockRunner run_stock,
                              void *opaque)
 {
     int status = run_stock(s, seg, opaque);

@@ -50,9 +50,9 @@ typedef struct {
 
 /*
  * Runs @text, stock commands only, and says with which status the last one ended. It may set
- * s->quit when the shell is over.
+ * s->quit when the shell is over, and clear @seg->connects when it has moved the session itself.
  */
-typedef int (*VextStockRunner)(VextSession *s, const VextSegment *seg, void *opaque);
+typedef int (*VextStockRunner)(VextSession *s, VextSegment *seg, void *opaque);
 
 /* A string: string mode, a line of the shell. */
 VextBatch *vext_batch_parse(VextSession *s, const char *line);

@@ -15,9 +15,7 @@
 #include "virsh-ext/passthrough.h"
 #include "virsh-ext/session.h"
 #include "virsh-ext/pump.h"
-#ifdef HAVE_VEXT_REPL
-# include "virsh-ext/repl.h"
-#endif
+#include "virsh-ext/repl.h"
 
 /* virsh's `virsh` without words. */
 static int run_shell(VextSession *s)
@@ -27,11 +25,7 @@ static int run_shell(VextSession *s)
     s->interactive = true;
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
         return vext_pump_run(s);
-#ifdef HAVE_VEXT_REPL
     return vext_options_apply(s) ? vext_repl_run(s) : 1;
-#else
-    return vext_virsh_exec(s);
-#endif
 }
 
 static int run_words(VextSession *s, char **words, int n)

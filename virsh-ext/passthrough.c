@@ -44,8 +44,7 @@ static int depth(void)
     return value ? (int)strtol(value, NULL, 10) : 0;
 }
 
-/* Prints why @path must not be run. */
-static bool check_recursion(VextSession *s, const char *path)
+bool vext_virsh_usable(VextSession *s, const char *path)
 {
     struct stat self;
     struct stat other;
@@ -59,7 +58,7 @@ static bool check_recursion(VextSession *s, const char *path)
     return true;
 }
 
-static void cannot_run(VextSession *s, const char *path, int why)
+void vext_virsh_cannot_run(VextSession *s, const char *path, int why)
 {
     vext_error(s, _("Cannot run virsh, which this command belongs to"));
     vext_error(s, "'%s': %s", path, strerror(why));
@@ -70,13 +69,13 @@ int vext_virsh_exec(VextSession *s)
     const char *path = vext_virsh_path();
     char level[16];
 
-    if (!check_recursion(s, path))
+    if (!vext_virsh_usable(s, path))
         return 1;
     snprintf(level, sizeof(level), "%d", depth() + 1);
     setenv(DEPTH_VARIABLE, level, 1);
     fflush(stdout);
     execv(path, s->argv);
-    cannot_run(s, path, errno);
+    vext_virsh_cannot_run(s, path, errno);
     return 1;
 }
 
@@ -147,12 +146,12 @@ pid_t vext_virsh_spawn(VextSession *s, char *const *argv, const int fds[3], char
     pid_t parent = getpid();
     pid_t pid;
 
-    if (!check_recursion(s, path))
+    if (!vext_virsh_usable(s, path))
         return -1;
     if (vext_conn_is_exclusive(s))
         vext_conn_close(s);
     if (pipe2(report, O_CLOEXEC) < 0) {
-        cannot_run(s, path, errno);
+        vext_virsh_cannot_run(s, path, errno);
         return -1;
     }
     if (!env) {
@@ -191,7 +190,7 @@ pid_t vext_virsh_spawn(VextSession *s, char *const *argv, const int fds[3], char
         if (pid > 0)
             waitpid(pid, NULL, 0);
         vext_signals_child_end();
-        cannot_run(s, path, why);
+        vext_virsh_cannot_run(s, path, why);
         return -1;
     }
     return pid;

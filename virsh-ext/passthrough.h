@@ -19,6 +19,14 @@ const char *vext_virsh_path(void);
 bool vext_virsh_exists(void);
 
 /*
+ * Whether @path may be run: it is not this program in disguise.
+ * Returns: false after saying that.
+ */
+bool vext_virsh_usable(VextSession *s, const char *path);
+/* Says that @path could not be run. @why: errno */
+void vext_virsh_cannot_run(VextSession *s, const char *path, int why);
+
+/*
  * Becomes virsh with the arguments that virsh-ext was called with.
  * Returns: only when that failed, the exit status, after printing the error.
  */

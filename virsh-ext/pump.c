@@ -217,7 +217,7 @@ static bool cut(Pump *p, const char *nonce, Before before, bool *echoed)
 }
 
 /* Stock commands in a line that has own ones too. */
-static int run_stock(VextSession *s, const VextSegment *seg, void *opaque)
+static int run_stock(VextSession *s, VextSegment *seg, void *opaque)
 {
     Pump *p = opaque;
     char first[64];

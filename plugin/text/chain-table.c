@@ -55,8 +55,10 @@ static gboolean same_name(const char *name, const char *given)
 
 static gboolean add_columns(GPtrArray *chosen, const char *list, GError **error)
 {
-    g_auto(GStrv) names = g_strsplit(list, ",", -1);
+    g_auto(GStrv) names = NULL;
 
+    /* of nothing g_strsplit() makes no names at all: it is one empty name */
+    names = *list ? g_strsplit(list, ",", -1) : g_strsplit(",", ",", 2);
     for (char **name = names; *name; name++) {
         const TextColumn *found = NULL;
 

@@ -240,32 +240,33 @@ static char *common_folder(const GArray *rows)
     return g_strdup(best);
 }
 
+/* "vda: 256M, in /img" */
 static void append_heading(Tree *tree, const ChainDisk *disk, const char *dir)
 {
     const TextOptions *options = tree->options;
     g_autofree char *target = text_safe(disk->target, options->utf8);
+    g_autofree char *size = NULL;
+    g_autoptr(GString) label = g_string_new(NULL);
 
-    append_colour(tree->out, options, BOLD, target);
+    append_colour(label, options, BOLD, target);
     if (disk->device && strcmp(disk->device, "disk") != 0) {
         g_autofree char *device = text_safe(disk->device, options->utf8);
 
-        g_string_append_printf(tree->out, " (%s)", device);
+        g_string_append_printf(label, " (%s)", device);
     }
-    g_string_append(tree->out, ": ");
-    if (!disk->active) {
-        g_string_append(tree->out, _("empty"));
-    } else if (disk->active->virtual_size == CHAIN_UNKNOWN) {
-        g_string_append(tree->out, _("size not known"));
-    } else {
-        g_autofree char *size = text_size(disk->active->virtual_size, options->bytes);
-
-        g_string_append(tree->out, size);
-    }
+    if (!disk->active)
+        size = g_strdup(_("empty"));
+    else if (disk->active->virtual_size == CHAIN_UNKNOWN)
+        size = g_strdup(_("size not known"));
+    else
+        size = text_size(disk->active->virtual_size, options->bytes);
     if (dir) {
         g_autofree char *plain = g_strndup(dir, MAX(strlen(dir), 2) - 1);
         g_autofree char *safe = text_safe(plain, options->utf8);
 
-        g_string_append_printf(tree->out, _(", in %s"), safe);
+        g_string_append_printf(tree->out, _("%s: %s, in %s"), label->str, size, safe);
+    } else {
+        g_string_append_printf(tree->out, "%s: %s", label->str, size);
     }
     g_string_append_c(tree->out, '\n');
 }
@@ -445,17 +446,18 @@ static void append_title(Tree *tree, const ChainDomain *d)
     g_autofree char *name = text_name(d->name, options->utf8);
     g_autofree char *state = text_safe(d->state ? d->state : _("state not known"),
                                        options->utf8);
+    g_autoptr(GString) label = g_string_new(NULL);
 
-    append_colour(tree->out, options, BOLD, name);
-    g_string_append_printf(tree->out, ": %s", state);
+    append_colour(label, options, BOLD, name);
     if (d->current) {
         g_autofree char *current = text_name(d->current->name, options->utf8);
 
-        g_string_append_printf(tree->out, _(", current snapshot %s"), current);
+        g_string_append_printf(tree->out, _("%s: %s, current snapshot %s"), label->str, state,
+                               current);
     } else if (d->snapshots->len) {
-        g_string_append(tree->out, _(", no current snapshot"));
+        g_string_append_printf(tree->out, _("%s: %s, no current snapshot"), label->str, state);
     } else {
-        g_string_append(tree->out, _(", no snapshots"));
+        g_string_append_printf(tree->out, _("%s: %s, no snapshots"), label->str, state);
     }
     g_string_append_c(tree->out, '\n');
 }

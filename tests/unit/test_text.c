@@ -9,32 +9,15 @@
 #include <locale.h>
 
 #include "plugin/text/chain-text.h"
+#include "tests/unit/golden.h"
 #include "tests/unit/graphs.h"
 
 static const TextOptions pipe_utf8 = { .utf8 = TRUE };
 static const TextOptions pipe_ascii = { 0 };
 static const TextOptions terminal = { .utf8 = TRUE, .width = 100 };
 static const TextOptions narrow = { .utf8 = TRUE, .width = 60 };
+static const TextOptions bytes = { .utf8 = TRUE, .bytes = TRUE };
 static const TextOptions colours = { .utf8 = TRUE, .width = 100, .colour = TRUE };
-
-static void compare_golden(const char *name, const char *text)
-{
-    g_autofree char *path = g_test_build_filename(G_TEST_DIST, "golden", "text", name, NULL);
-    g_autofree char *expected = NULL;
-    g_autoptr(GError) error = NULL;
-
-    g_assert_nonnull(text);
-    if (g_getenv("VEXT_REGENERATE")) {
-        g_file_set_contents(path, text, -1, &error);
-        g_assert_no_error(error);
-        return;
-    }
-    g_file_get_contents(path, &expected, NULL, &error);
-    g_assert_no_error(error);
-    if (strcmp(text, expected) != 0)
-        g_test_message("%s should be:\n%sbut is:\n%s", name, expected, text);
-    g_assert_cmpstr(text, ==, expected);
-}
 
 /* One way to print a graph's domains. */
 typedef enum { TREE, FINDINGS, TABLE, JSON, JSON_ARRAY } How;
@@ -313,6 +296,7 @@ static const struct {
     { "branches-ascii.txt", branches, TREE, &pipe_ascii },
     { "branches-narrow.txt", branches, TREE, &narrow },
     { "branches-colour.txt", branches, TREE, &colours },
+    { "branches-bytes.txt", branches, TREE, &bytes },
     { "branches-table.txt", branches, TABLE, &pipe_utf8 },
     { "branches.json", branches, JSON, NULL },
     { "troubles.txt", troubles, TREE, &pipe_utf8 },

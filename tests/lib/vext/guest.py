@@ -5,6 +5,7 @@ import json
 import os
 import re
 import stat
+import uuid
 import xml.etree.ElementTree as ET
 from xml.sax.saxutils import escape, quoteattr
 
@@ -135,6 +136,7 @@ class Guest:
                  dir=None, start=False, transient=False, memory=32, xml="", top="",
                  machine="pc", define=True):
         self.daemon, self.name = daemon, name
+        self.uuid = str(uuid.uuid4())
         self.dir = dir or os.path.join(daemon.dir, f"images{_next()}")
         self.workdir = os.path.join(daemon.dir, f"work{_next()}")
         os.makedirs(self.dir, exist_ok=True)
@@ -185,6 +187,7 @@ class Guest:
         scsi = ("<controller type='scsi' model='virtio-scsi'/>"
                 if any(d.bus == "scsi" for d in self.disks.values()) else "")
         return (f"<domain type='qemu'><name>{escape(self.name)}</name>"
+                f"<uuid>{self.uuid}</uuid>"
                 f"<memory unit='MiB'>{self.memory}</memory><vcpu>1</vcpu>"
                 f"<os><type arch='x86_64' machine='{self.machine}'>hvm</type></os>"
                 "<features><acpi/></features>"
