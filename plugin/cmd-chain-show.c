@@ -4,19 +4,61 @@
  */
 #include "config.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #include <glib.h>
 
-#include "plugin/cmd.h"
 #include "include/vext-i18n.h"
+#include "plugin/backend/read.h"
+#include "plugin/cmd.h"
+#include "plugin/text/chain-text.h"
+
+static char **complete_domains(VextHost *host, const VextCmd *cmd, const char *prefix)
+{
+    virConnectPtr conn = host->connect_quietly(host);
+
+    return conn ? backend_list_domain_names(conn) : NULL;
+}
+
+static char **complete_disks(VextHost *host, const VextCmd *cmd, const char *prefix)
+{
+    const char *domain = host->opt_string(cmd, "domain");
+    virConnectPtr conn = domain ? host->connect_quietly(host) : NULL;
+
+    return conn ? backend_list_disk_targets(conn, domain) : NULL;
+}
+
+/* The last of several columns; what was typed before it stays in front. */
+static char **complete_columns(VextHost *host, const VextCmd *cmd, const char *prefix)
+{
+    const char *const *names = text_chain_column_names();
+    const char *comma = strrchr(prefix, ',');
+    int before = comma ? comma + 1 - prefix : prefix[0] == '+';
+    guint n = g_strv_length((char **) names);
+    char **found = calloc(n + 1, sizeof(*found));
+    guint i;
+
+    for (i = 0; found && i < n; i++) {
+        if (asprintf(&found[i], "%.*s%s", before, prefix, names[i]) < 0)
+            found[i] = NULL;
+    }
+    return found;
+}
 
 const VextOptDef opts_chain_show[] = {
-    { "domain", VEXT_OPT_STRING, VEXT_OPT_POSITIONAL, N_("domain name, id or uuid"), NULL },
-    { "disk", VEXT_OPT_STRING, 0, N_("only this disk: its target, such as vda"), NULL },
+    { "domain", VEXT_OPT_STRING, VEXT_OPT_POSITIONAL, N_("domain name, id or uuid"),
+      complete_domains },
+    { "disk", VEXT_OPT_STRING, 0, N_("only this disk: its target, such as vda"),
+      complete_disks },
     { "all", VEXT_OPT_BOOL, 0, N_("all domains of the connection"), NULL },
     { "tree", VEXT_OPT_BOOL, 0, N_("print a tree for each disk (the default)"), NULL },
     { "table", VEXT_OPT_BOOL, 0, N_("print a table"), NULL },
     { "json", VEXT_OPT_BOOL, 0, N_("print JSON"), NULL },
-    { "columns", VEXT_OPT_STRING, 0, N_("the table's columns, separated by commas"), NULL },
+    { "columns", VEXT_OPT_STRING, 0, N_("the table's columns, separated by commas"),
+      complete_columns },
     { "bytes", VEXT_OPT_BOOL, 0, N_("print sizes in bytes"), NULL },
     { "orphans", VEXT_OPT_BOOL, 0,
       N_("also look for images on the chain that no domain and no snapshot uses"), NULL },
@@ -26,7 +68,6 @@ const VextOptDef opts_chain_show[] = {
 
 const VextOptPair exclusive_chain_show[] = {
     { "domain", "all" },
-    { "disk", "all" },
     { "tree", "table" },
     { "tree", "json" },
     { "table", "json" },
@@ -35,8 +76,106 @@ const VextOptPair exclusive_chain_show[] = {
     { NULL, NULL },
 };
 
+static void fail(VextHost *host, const char *what, const GError *error)
+{
+    host->error(host, what);
+    host->error(host, error->message);
+}
+
+static gint by_name(gconstpointer a, gconstpointer b)
+{
+    const TextDomain *x = a, *y = b;
+
+    return g_strcmp0(x->domain->name, y->domain->name);
+}
+
+static void clear_domain(gpointer data)
+{
+    text_domain_clear(data);
+}
+
+static int show(VextHost *host, const VextCmd *cmd, const TextDomain *domains, gsize n)
+{
+    const char *disk = host->opt_string(cmd, "disk");
+    const char *columns = host->opt_string(cmd, "columns");
+    gboolean all = host->opt_bool(cmd, "all");
+    gboolean check = host->opt_bool(cmd, "check");
+    TextOptions options = text_terminal_options(STDOUT_FILENO);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = NULL;
+
+    options.bytes = host->opt_bool(cmd, "bytes");
+    if (host->opt_bool(cmd, "json"))
+        text = text_chain_json(domains, n, disk, all);
+    else if (check)
+        text = text_chain_findings(domains, n, disk, &options);
+    else if (columns || host->opt_bool(cmd, "table"))
+        text = text_chain_table(domains, n, disk, columns, &options, &error);
+    else
+        text = text_chain_tree(domains, n, disk, &options);
+    if (!text) {
+        host->error(host, error->message);
+        return VEXT_FAILED;
+    }
+    host->print(host, text);
+    return check && text_chain_count_findings(domains, n, disk) ? VEXT_FAILED : VEXT_OK;
+}
+
 int cmd_chain_show(VextHost *host, const VextCmd *cmd)
 {
-    host->error(host, _("Not there yet"));
-    return VEXT_FAILED;
+    const char *name = host->opt_string(cmd, "domain");
+    const char *disk = host->opt_string(cmd, "disk");
+    gboolean all = host->opt_bool(cmd, "all");
+    g_autoptr(GArray) shown = g_array_new(FALSE, TRUE, sizeof(TextDomain));
+    g_autoptr(GError) error = NULL;
+    g_autoptr(virDomain) dom = NULL;
+    g_autoptr(ChainGraph) graph = NULL;
+    BackendReadOptions opt = {
+        .readonly = host->is_readonly(host),
+        .scan_orphans = host->opt_bool(cmd, "orphans"),
+    };
+    virConnectPtr conn;
+    guint i;
+
+    g_array_set_clear_func(shown, clear_domain);
+    if (!name && !all) {
+        host->error(host, _("command 'chain-show' requires <domain> option or --all"));
+        return VEXT_FAILED;
+    }
+    conn = host->connect(host);
+    if (!conn)
+        return VEXT_FAILED;
+    if (name) {
+        dom = backend_find_domain(conn, name, &error);
+        if (!dom) {
+            g_autofree char *what = g_strdup_printf(_("failed to get domain '%s'"), name);
+
+            fail(host, what, error);
+            return VEXT_FAILED;
+        }
+        opt.domain = dom;
+    }
+    graph = backend_read_graph(conn, &opt, &error);
+    if (!graph) {
+        fail(host, _("Failed to read the images and snapshots"), error);
+        return VEXT_FAILED;
+    }
+    for (i = 0; i < (name ? 1 : graph->domains->len); i++) {
+        ChainDomain *d = g_ptr_array_index(graph->domains, i);
+        TextDomain td = { 0 };
+
+        if (disk && !chain_domain_disk(d, disk)) {
+            g_autofree char *what = NULL;
+
+            if (all)
+                continue;
+            what = g_strdup_printf(_("Domain '%s' has no disk '%s'"), d->name, disk);
+            host->error(host, what);
+            return VEXT_FAILED;
+        }
+        text_domain_init(&td, graph, d);
+        g_array_append_val(shown, td);
+    }
+    g_array_sort(shown, by_name);
+    return show(host, cmd, (const TextDomain *) shown->data, shown->len);
 }

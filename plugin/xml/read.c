@@ -21,12 +21,15 @@ static ChainImage *node_for(XmlReader *reader, xmlNode *disk)
     return chain_graph_image(reader->graph, source, NULL);
 }
 
-static void record_format(ChainImage *image, xmlNode *named)
+/* What the XML records beside the source: the format named by @named, encryption. */
+static void record_format(ChainImage *image, xmlNode *disk, const char *named)
 {
-    if (image && !image->format)
-        image->format = xml_attr(named, "type");
-    if (image && image->format)
-        image->flags &= ~CHAIN_IMAGE_FORMAT_GUESSED;
+    if (!image)
+        return;
+    if (!image->format)
+        image->format = xml_attr(xml_child(disk, named), "type");
+    if (xml_child(disk, "encryption") || xml_child(xml_child(disk, "source"), "encryption"))
+        image->flags |= CHAIN_IMAGE_ENCRYPTED;
 }
 
 /*
@@ -49,7 +52,7 @@ static GPtrArray *read_chain(XmlReader *reader, xmlNode *disk, ChainImage *top, 
     for (; store; store = xml_child(store, "backingStore")) {
         ChainImage *image = node_for(reader, store);
 
-        record_format(image, xml_child(store, "format"));
+        record_format(image, store, "format");
         if (live && !above->backing_known) {
             above->backing_known = TRUE;
             above->backing = image;
@@ -109,7 +112,7 @@ static void read_disk(XmlReader *reader, ChainDomain *d, xmlNode *node, gboolean
         return; /* two disks with one target: libvirt lets none in */
     }
     image = node_for(reader, node);
-    record_format(image, xml_child(node, "driver"));
+    record_format(image, node, "driver");
     chain = read_chain(reader, node, image, live);
     if (live) {
         disk->active = image;
@@ -171,7 +174,7 @@ static void read_snapshot_list(XmlReader *reader, ChainSnapshot *s, GHashTable *
             continue;
         sd = snapshot_disk(s, by_target, target);
         image = node_for(reader, node);
-        record_format(image, xml_child(node, "driver"));
+        record_format(image, node, "driver");
         if (xml_child(node, "snapshotDeleteInProgress"))
             s->delete_in_progress = TRUE;
         if (revert) {
@@ -206,7 +209,7 @@ static void read_snapshot_domain(XmlReader *reader, ChainSnapshot *s, GHashTable
             continue;
         sd = snapshot_disk(s, by_target, target);
         image = node_for(reader, node);
-        record_format(image, xml_child(node, "driver"));
+        record_format(image, node, "driver");
         if (inactive)
             sd->frozen_inactive = image;
         else

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * local.c: image files on this machine
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <gio/gio.h>
+#include <linux/fs.h>
+
+#include "include/vext-i18n.h"
+#include "plugin/backend/local.h"
+#include "plugin/backend/vir.h"
+#include "plugin/xml/qcow2.h"
+
+LocalFile *local_file_new(const char *path)
+{
+    LocalFile *file = g_new0(LocalFile, 1);
+    struct stat st;
+
+    file->size = CHAIN_UNKNOWN;
+    file->allocation = CHAIN_UNKNOWN;
+    if (stat(path, &st) < 0) {
+        file->state = errno == ENOENT || errno == ENOTDIR || errno == ELOOP ||
+                      errno == ENAMETOOLONG
+                      ? LOCAL_MISSING : LOCAL_HIDDEN;
+        return file;
+    }
+    file->dev = st.st_dev;
+    if (S_ISBLK(st.st_mode)) {
+        file->block = TRUE;
+        file->identity = g_strdup_printf("inode:b:%" G_GUINT64_FORMAT, (guint64) st.st_rdev);
+    } else if (S_ISREG(st.st_mode)) {
+        file->identity = g_strdup_printf("inode:%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT,
+                                         (guint64) st.st_dev, (guint64) st.st_ino);
+        file->size = st.st_size;
+        file->allocation = (guint64) st.st_blocks * 512;
+        file->not_writable = (st.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0;
+    } else {
+        file->state = LOCAL_HIDDEN;
+    }
+    return file;
+}
+
+void local_file_free(LocalFile *file)
+{
+    if (!file)
+        return;
+    g_free(file->identity);
+    g_free(file);
+}
+
+guint64 local_free_bytes(const char *path)
+{
+    struct statvfs st;
+
+    if (statvfs(path, &st) < 0)
+        return CHAIN_UNKNOWN;
+    return (guint64) st.f_bavail * st.f_frsize;
+}
+
+/* A regular file or block device; anything else could block or have effects when opened. */
+static int open_image(const char *path, struct stat *st, GError **error)
+{
+    int fd = -1;
+
+    if (stat(path, st) == 0) {
+        if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode)) {
+            g_set_error(error, BACKEND_ERROR, VIR_ERR_OPEN_FAILED,
+                        _("It is not a file or a block device"));
+            return -1;
+        }
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOATIME);
+        if (fd < 0 && errno == EPERM) /* another's file: without O_NOATIME */
+            fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    }
+    if (fd < 0 || fstat(fd, st) < 0) {
+        g_set_error_literal(error, BACKEND_ERROR, VIR_ERR_OPEN_FAILED, g_strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static gssize read_start(int fd, guint8 *data, gsize len)
+{
+    gsize done = 0;
+
+    while (done < len) {
+        ssize_t n = pread(fd, data + done, len - done, done);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        done += n;
+    }
+    return done;
+}
+
+static ImageInfo *read_qcow2(int fd, GError **error)
+{
+    gsize len = QCOW2_HEADER_BYTES;
+    gsize need = 0;
+
+    for (;;) {
+        g_autofree guint8 *data = g_malloc(len);
+        g_autoptr(GError) problem = NULL;
+        gssize got = read_start(fd, data, len);
+        ImageInfo *info;
+
+        if (got < 0) {
+            g_set_error_literal(error, BACKEND_ERROR, VIR_ERR_OPEN_FAILED, g_strerror(errno));
+            return NULL;
+        }
+        info = qcow2_read_header(data, got, &need, &problem);
+        if (info)
+            return info;
+        if (need <= len) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            return NULL;
+        }
+        len = need;
+    }
+}
+
+static ImageInfo *read_other(const char *path, const char *format, GError **error)
+{
+    const char *argv[] = { "info", "--output=json", "-U", "-f", format, path, NULL };
+    g_autofree char *out = local_qemu_img(argv, error);
+    g_autoptr(GPtrArray) infos = out ? image_info_parse(out, strlen(out), error) : NULL;
+
+    if (!infos)
+        return NULL;
+    if (infos->len != 1) {
+        g_set_error(error, BACKEND_ERROR, VIR_ERR_INTERNAL_ERROR,
+                    _("qemu-img says nothing about it"));
+        return NULL;
+    }
+    return g_ptr_array_steal_index(infos, 0);
+}
+
+ImageInfo *local_read_header(const char *path, const char *format, gboolean *immutable,
+                             GError **error)
+{
+    struct statvfs vfs;
+    struct stat st;
+    ImageInfo *info = NULL;
+    int attributes = 0;
+    int fd = open_image(path, &st, error);
+
+    if (fd < 0)
+        return NULL;
+    *immutable = (S_ISREG(st.st_mode) && ioctl(fd, FS_IOC_GETFLAGS, &attributes) == 0 &&
+                  attributes & FS_IMMUTABLE_FL) ||
+                 (fstatvfs(fd, &vfs) == 0 && vfs.f_flag & ST_RDONLY && S_ISREG(st.st_mode));
+    if (g_str_equal(format, "qcow2")) {
+        info = read_qcow2(fd, error);
+    } else if (g_str_equal(format, "raw")) {
+        guint64 bytes = st.st_size;
+
+        info = g_new0(ImageInfo, 1);
+        info->format = g_strdup("raw");
+        info->virtual_size = bytes;
+        if (S_ISBLK(st.st_mode))
+            info->virtual_size = ioctl(fd, BLKGETSIZE64, &bytes) == 0 ? bytes : CHAIN_UNKNOWN;
+        info->allocation = CHAIN_UNKNOWN;
+    } else {
+        info = read_other(path, format, error);
+    }
+    close(fd);
+    return info;
+}
+
+gboolean local_has_qcow2_magic(const char *path)
+{
+    guint8 data[4];
+    struct stat st;
+    int fd = open_image(path, &st, NULL);
+    gboolean has;
+
+    if (fd < 0)
+        return FALSE;
+    has = S_ISREG(st.st_mode) && read_start(fd, data, sizeof(data)) == sizeof(data) &&
+          qcow2_has_magic(data, sizeof(data));
+    close(fd);
+    return has;
+}
+
+char *local_qemu_img(const char *const *argv, GError **error)
+{
+    g_autoptr(GPtrArray) words = g_ptr_array_new();
+    g_autoptr(GSubprocess) process = NULL;
+    g_autoptr(GBytes) out = NULL;
+    g_autoptr(GBytes) err = NULL;
+    gsize len;
+    const char *data;
+
+    g_ptr_array_add(words, (gpointer) "qemu-img");
+    for (; *argv; argv++)
+        g_ptr_array_add(words, (gpointer) *argv);
+    g_ptr_array_add(words, NULL);
+    process = g_subprocess_newv((const char *const *) words->pdata,
+                                G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE,
+                                error);
+    if (!process || !g_subprocess_communicate(process, NULL, NULL, &out, &err, error))
+        return NULL;
+    if (!g_subprocess_get_successful(process)) {
+        g_autofree char *message = NULL;
+
+        data = g_bytes_get_data(err, &len);
+        message = g_utf8_make_valid(data ? data : "", data ? (gssize) len : 0);
+        message[strcspn(message, "\n")] = '\0';
+        g_set_error_literal(error, BACKEND_ERROR, VIR_ERR_INTERNAL_ERROR,
+                            *message ? message : _("qemu-img failed"));
+        return NULL;
+    }
+    data = g_bytes_get_data(out, &len);
+    return g_strndup(data ? data : "", len);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * local.h: image files on this machine
+ *
+ * Looks, never locks, never changes, never guesses a format.
+ */
+#pragma once
+
+#include "plugin/xml/read.h"
+
+G_BEGIN_DECLS
+
+typedef enum {
+    LOCAL_FOUND,
+    LOCAL_MISSING,    /**< certainly not there */
+    LOCAL_HIDDEN,     /**< cannot be looked at: permissions, I/O error, not a file or device */
+} LocalState;
+
+/** What the file system says of a path. */
+typedef struct {
+    LocalState state;
+    char *identity;       /**< "inode:DEV:INO", "inode:b:RDEV" for block devices, or NULL */
+    gboolean block;
+    guint64 dev;          /**< st_dev */
+    guint64 size;         /**< bytes, or CHAIN_UNKNOWN (block devices: see local_read_header) */
+    guint64 allocation;   /**< bytes on the disk, or CHAIN_UNKNOWN */
+    gboolean not_writable;/**< no write permission for anybody */
+} LocalFile;
+
+LocalFile *local_file_new(const char *path);
+void local_file_free(LocalFile *file);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(LocalFile, local_file_free)
+
+/** Bytes free for everybody where @path lies, or CHAIN_UNKNOWN. */
+guint64 local_free_bytes(const char *path);
+
+/**
+ * What the image at @path says of itself.
+ *
+ * @format: as recorded; "raw" has nothing to say but its size; never NULL
+ * @immutable: set when the file system says so (chattr +i, read-only)
+ * Returns: new, or NULL with @error
+ */
+ImageInfo *local_read_header(const char *path, const char *format, gboolean *immutable,
+                             GError **error);
+
+/** Whether the file begins as a qcow2 image does. For files that no domain uses. */
+gboolean local_has_qcow2_magic(const char *path);
+
+/**
+ * Runs qemu-img with @argv (NULL-terminated, without the program's name) and gives its output.
+ * Returns: new string, or NULL with qemu-img's first line of complaint in @error
+ */
+char *local_qemu_img(const char *const *argv, GError **error);
+
+G_END_DECLS

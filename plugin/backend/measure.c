@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * measure.c: what a merge would copy, from qemu-img's map of the layers
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "plugin/backend/local.h"
+#include "plugin/backend/read.h"
+#include "plugin/xml/json.h"
+
+/* qemu-img opens the whole chain: only where it needs to guess nothing. */
+static gboolean can_be_mapped(const ChainImage *top)
+{
+    const ChainImage *image;
+
+    for (image = top; image; image = image->backing) {
+        if (!(image->flags & CHAIN_IMAGE_HEADER_READ) || !image->format || !image->source->path ||
+            image->flags & (CHAIN_IMAGE_ENCRYPTED | CHAIN_IMAGE_LOOP | CHAIN_IMAGE_MISSING) ||
+            (image->backing && !image->backing_format))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean backend_measure_range(const ChainImage *lo, const ChainImage *hi, const ChainImage *top,
+                               guint64 *commit_bytes, guint64 *pull_bytes)
+{
+    const char *argv[] = { "map", "--output=json", "-U", "-f", top->format, top->source->path,
+                           NULL };
+    g_autoptr(JsonNode) root = NULL;
+    g_autofree char *out = NULL;
+    guint64 commit = 0, pull = 0, lo_depth = 0;
+    const ChainImage *image;
+    JsonArray *array;
+    guint i;
+
+    for (image = top; image && image != lo; image = image->backing)
+        lo_depth++;
+    if (!image || lo_depth == 0 || !can_be_mapped(top))
+        return FALSE;
+    out = local_qemu_img(argv, NULL);
+    root = out ? json_read(out, strlen(out), NULL) : NULL;
+    if (!root || !JSON_NODE_HOLDS_ARRAY(root))
+        return FALSE;
+    array = json_node_get_array(root);
+    for (i = 0; i < json_array_get_length(array); i++) {
+        JsonNode *node = json_array_get_element(array, i);
+        JsonObject *extent = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+        guint64 depth = json_member_bytes(extent, "depth");
+        guint64 length = json_member_bytes(extent, "length");
+        gboolean data = json_member_true(extent, "data");
+        gboolean zero = json_member_true(extent, "zero");
+
+        if (depth == CHAIN_UNKNOWN || length == CHAIN_UNKNOWN || depth > lo_depth)
+            continue;
+        /* a commit writes zeros of a layer out; what no layer has is at the lowest depth */
+        if (depth < lo_depth && (data || zero))
+            commit += length;
+        if (depth > 0 && data)
+            pull += length;
+    }
+    *commit_bytes = commit;
+    *pull_bytes = pull;
+    return TRUE;
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * read-image.c: what images are, and what they stand on
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "plugin/backend/read-private.h"
+#include "plugin/xml/disk-source.h"
+
+LocalFile *reading_file(Reading *r, const char *path)
+{
+    LocalFile *file = g_hash_table_lookup(r->files, path);
+
+    if (!file) {
+        file = local_file_new(path);
+        g_hash_table_insert(r->files, g_strdup(path), file);
+    }
+    return file;
+}
+
+/* --- volumes -------------------------------------------------------------------------------- */
+
+/* After an error of a connection without a storage driver nothing more is asked. */
+static void storage_failed(Reading *r)
+{
+    if (virGetLastErrorCode() == VIR_ERR_NO_SUPPORT)
+        r->storage = FALSE;
+}
+
+/* The path of a pool's volume, borrowed, "" when the pool cannot say it. */
+static const char *volume_path(Reading *r, const ChainSource *source)
+{
+    g_autofree char *key = g_strconcat(source->pool, "/", source->volume, NULL);
+    const char *known = g_hash_table_lookup(r->volumes, key);
+    g_autoptr(virStoragePool) pool = NULL;
+    g_autoptr(virStorageVol) volume = NULL;
+    char *path = NULL;
+
+    if (known || !r->storage)
+        return known ? known : "";
+    pool = virStoragePoolLookupByName(r->conn, source->pool);
+    if (pool)
+        volume = virStorageVolLookupByName(pool, source->volume);
+    if (volume)
+        path = virStorageVolGetPath(volume);
+    if (!path)
+        storage_failed(r);
+    if (!path || path[0] != '/') {
+        g_free(path);
+        path = g_strdup("");
+    }
+    g_hash_table_insert(r->volumes, g_steal_pointer(&key), path);
+    return path;
+}
+
+static XmlVolume *volume_at(Reading *r, const char *path)
+{
+    g_autoptr(virStorageVol) volume = NULL;
+    g_autofree char *xml = NULL;
+
+    if (!r->storage)
+        return NULL;
+    volume = virStorageVolLookupByPath(r->conn, path);
+    if (volume)
+        xml = virStorageVolGetXMLDesc(volume, 0);
+    if (!xml)
+        storage_failed(r);
+    return xml ? xml_read_volume(xml, NULL) : NULL;
+}
+
+/* --- nodes ---------------------------------------------------------------------------------- */
+
+ChainImage *reading_image(XmlReader *reader, ChainSource *source)
+{
+    Reading *r = (Reading *) reader;
+    LocalFile *file = NULL;
+
+    if (source->type == CHAIN_SOURCE_VOLUME && !source->path) {
+        const char *path = volume_path(r, source);
+
+        if (*path)
+            source->path = g_strdup(path);
+    }
+    if (r->local && source->path && source->path[0] == '/')
+        file = reading_file(r, source->path);
+    if (file && file->block && source->type == CHAIN_SOURCE_FILE && !source->xml)
+        source->type = CHAIN_SOURCE_BLOCK;
+    return chain_graph_image(r->graph, source, file ? file->identity : NULL);
+}
+
+void reading_set_backing(Reading *r, ChainImage *image, const char *spec, const char *format)
+{
+    g_autofree char *told = NULL;
+    gboolean relative = FALSE;
+
+    image->backing_known = TRUE;
+    image->flags |= CHAIN_IMAGE_HEADER_READ;
+    image->backing = NULL;
+    g_clear_pointer(&image->backing_spec, g_free);
+    g_clear_pointer(&image->backing_format, g_free);
+    if (spec) {
+        g_autoptr(ChainSource) source = NULL;
+        g_autofree char *dir = image->source->path ? g_path_get_dirname(image->source->path)
+                                                   : NULL;
+
+        source = xml_source_from_spec(spec, dir, &told, &relative);
+        if (!format)
+            format = told;
+        image->backing_spec = g_strdup(spec);
+        image->backing_format = g_strdup(format);
+        image->backing = reading_image(&r->reader, source);
+        if (!image->backing->format)
+            image->backing->format = g_strdup(format);
+        if (relative)
+            image->flags |= CHAIN_IMAGE_RELATIVE;
+    }
+}
+
+/* --- local images --------------------------------------------------------------------------- */
+
+static guint64 free_bytes(Reading *r, guint64 dev, const char *path)
+{
+    gint64 key = dev;
+    guint64 *known = g_hash_table_lookup(r->free_bytes, &key);
+
+    if (!known) {
+        gint64 *new_key = g_new(gint64, 1);
+
+        *new_key = key;
+        known = g_new(guint64, 1);
+        *known = local_free_bytes(path);
+        g_hash_table_insert(r->free_bytes, new_key, known);
+    }
+    return *known;
+}
+
+static void apply_file(Reading *r, ChainImage *image, const LocalFile *file)
+{
+    image->fs_id = file->dev;
+    if (file->allocation != CHAIN_UNKNOWN)
+        image->allocation = file->allocation;
+    if (!file->block)
+        image->fs_free = free_bytes(r, file->dev, image->source->path);
+    if (file->not_writable)
+        image->flags |= CHAIN_IMAGE_NOT_WRITABLE;
+}
+
+static void set_flag(ChainImage *image, ChainImageFlags flag, gboolean on)
+{
+    if (on)
+        image->flags |= flag;
+}
+
+/* The guest's data are in the data file; the image itself is next to nothing. */
+static void add_data_file(Reading *r, ChainImage *image, const char *name)
+{
+    g_autofree char *dir = g_path_get_dirname(image->source->path);
+    g_autoptr(ChainSource) source = xml_source_from_spec(name, dir, NULL, NULL);
+    const LocalFile *file;
+
+    image->flags |= CHAIN_IMAGE_DATA_FILE;
+    if (source->type != CHAIN_SOURCE_FILE)
+        return;
+    file = reading_file(r, source->path);
+    if (file->state == LOCAL_MISSING)
+        image->flags |= CHAIN_IMAGE_UNREADABLE;
+    else if (file->allocation != CHAIN_UNKNOWN && image->allocation != CHAIN_UNKNOWN)
+        image->allocation += file->allocation;
+}
+
+static gboolean read_local_header(Reading *r, ChainImage *image, const LocalFile *file)
+{
+    const char *format = image->format;
+    gboolean immutable = FALSE;
+    ImageInfo *info;
+
+    /* to libvirt a LUKS device is a raw image with <encryption> */
+    if (g_str_equal(format, "raw") && image->flags & CHAIN_IMAGE_ENCRYPTED)
+        format = "luks";
+    info = local_read_header(image->source->path, format, &immutable, NULL);
+    if (!info)
+        return FALSE;
+    image->virtual_size = info->virtual_size;
+    if (file->block && g_str_equal(format, "raw"))
+        image->allocation = info->virtual_size;
+    else if (file->block && info->allocation != CHAIN_UNKNOWN)
+        image->allocation = info->allocation;
+    set_flag(image, CHAIN_IMAGE_NOT_WRITABLE, immutable);
+    set_flag(image, CHAIN_IMAGE_ENCRYPTED, info->encrypted);
+    set_flag(image, CHAIN_IMAGE_CORRUPT, info->corrupt);
+    set_flag(image, CHAIN_IMAGE_BITMAPS, info->bitmaps > 0);
+    set_flag(image, CHAIN_IMAGE_INTERNAL, info->snapshots > 0);
+    reading_set_backing(r, image, info->backing, info->backing_format);
+    if (info->data_file)
+        add_data_file(r, image, info->data_file);
+    image_info_free(info);
+    return TRUE;
+}
+
+/* --- volumes as images ---------------------------------------------------------------------- */
+
+/*
+ * The pool probes formats when it is refreshed, so what it says counts only where it agrees with
+ * what is recorded: a raw image stands on nothing whatever the guest wrote into it.
+ */
+static gboolean read_volume(Reading *r, ChainImage *image)
+{
+    g_autoptr(XmlVolume) volume = volume_at(r, image->source->path);
+    gboolean raw = g_strcmp0(image->format, "raw") == 0;
+
+    if (!volume)
+        return FALSE;
+    image->allocation = volume->physical != CHAIN_UNKNOWN ? volume->physical
+                                                          : volume->allocation;
+    if (image->flags & CHAIN_IMAGE_HEADER_READ || !image->format)
+        return TRUE;
+    if (raw || g_strcmp0(volume->format, image->format) == 0) {
+        if (image->virtual_size == CHAIN_UNKNOWN)
+            image->virtual_size = volume->capacity;
+        if (volume->encrypted)
+            image->flags |= CHAIN_IMAGE_ENCRYPTED;
+        reading_set_backing(r, image, raw ? NULL : volume->backing_path,
+                            volume->backing_format);
+        return TRUE;
+    }
+    return FALSE;
+}
+
+/* Returns: FALSE when it has to be looked at again once its format is known. */
+static gboolean read_image(Reading *r, ChainImage *image)
+{
+    const char *path = image->source->path;
+    const LocalFile *file;
+
+    if (!path || path[0] != '/')
+        return TRUE;
+    if (!r->local) {
+        if (!image->format)
+            return FALSE;
+        if (image->backing_known && image->allocation != CHAIN_UNKNOWN)
+            return TRUE;
+        read_volume(r, image);
+        return TRUE;
+    }
+    file = reading_file(r, path);
+    if (file->state == LOCAL_MISSING) {
+        image->flags |= CHAIN_IMAGE_MISSING;
+        return TRUE;
+    }
+    if (file->state == LOCAL_FOUND)
+        apply_file(r, image, file);
+    if (!image->format)
+        return FALSE;
+    if ((file->state != LOCAL_FOUND || !read_local_header(r, image, file)) &&
+        !read_volume(r, image))
+        image->flags |= CHAIN_IMAGE_UNREADABLE;
+    return TRUE;
+}
+
+void reading_images(Reading *r)
+{
+    gboolean again = TRUE;
+    guint i;
+
+    /* reading one adds what it stands on, and may tell the format of one that was met before */
+    while (again) {
+        again = FALSE;
+        for (i = 0; i < r->graph->images->len; i++) {
+            ChainImage *image = g_ptr_array_index(r->graph->images, i);
+
+            if (g_hash_table_contains(r->done, image) || !read_image(r, image))
+                continue;
+            g_hash_table_add(r->done, image);
+            again = TRUE;
+        }
+    }
+    for (i = 0; i < r->graph->images->len; i++) {
+        ChainImage *image = g_ptr_array_index(r->graph->images, i);
+
+        if (!image->format && !(image->flags & CHAIN_IMAGE_MISSING))
+            image->flags |= CHAIN_IMAGE_FORMAT_GUESSED;
+    }
+}
+
+/* --- statistics ----------------------------------------------------------------------------- */
+
+static void apply_record(Reading *r, virDomainStatsRecordPtr record)
+{
+    unsigned int count = 0;
+    unsigned int i;
+
+    virTypedParamsGetUInt(record->params, record->nparams, "block.count", &count);
+    for (i = 0; i < count; i++) {
+        char field[VIR_TYPED_PARAM_FIELD_LENGTH];
+        unsigned long long value;
+        const char *path = NULL;
+        ChainImage *image;
+
+        g_snprintf(field, sizeof(field), "block.%u.path", i);
+        virTypedParamsGetString(record->params, record->nparams, field, &path);
+        image = path ? chain_graph_find_path(r->graph, path) : NULL;
+        if (!image)
+            continue;
+        g_snprintf(field, sizeof(field), "block.%u.physical", i);
+        if (virTypedParamsGetULLong(record->params, record->nparams, field, &value) == 1)
+            image->allocation = value;
+        g_snprintf(field, sizeof(field), "block.%u.capacity", i);
+        if (virTypedParamsGetULLong(record->params, record->nparams, field, &value) == 1)
+            image->virtual_size = value;
+    }
+}
+
+void reading_stats(Reading *r)
+{
+    virDomainStatsRecordPtr *records = NULL;
+    int n, i;
+
+    /* does not wait for a domain that is busy */
+    n = virConnectGetAllDomainStats(r->conn, VIR_DOMAIN_STATS_BLOCK, &records,
+                                    VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING |
+                                    VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+    for (i = 0; i < n; i++)
+        apply_record(r, records[i]);
+    if (records)
+        virDomainStatsRecordListFree(records);
+}

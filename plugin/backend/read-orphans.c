@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * read-orphans.c: files that stand on images of a chain and that nobody uses
+ *
+ * Looks through the directories of the images and through the storage pools. Only files that no
+ * domain and no snapshot names are opened, and only those that begin as qcow2 images do. What
+ * such a file names as its backing file is compared with the images that are known and not
+ * opened: the file may be what a guest once wrote into a raw disk.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "plugin/backend/read-private.h"
+#include "plugin/xml/disk-source.h"
+
+/* A file that may turn out to stand on an image of ours. */
+typedef struct {
+    char *path;
+    char *identity;       /* or NULL */
+    ChainSource *backing;
+    char *backing_spec, *backing_format;
+    guint64 virtual_size, allocation;
+    gboolean added;
+} Candidate;
+
+static void candidate_free(gpointer data)
+{
+    Candidate *c = data;
+
+    g_free(c->path);
+    g_free(c->identity);
+    chain_source_free(c->backing);
+    g_free(c->backing_spec);
+    g_free(c->backing_format);
+    g_free(c);
+}
+
+typedef struct {
+    Reading *r;
+    GPtrArray *candidates;
+    GHashTable *dirs;     /* directories that were looked through */
+} Scan;
+
+static gboolean known(Reading *r, const char *path, const char *identity)
+{
+    g_autoptr(ChainSource) source = chain_source_new_file(path);
+
+    return (identity && g_hash_table_contains(r->graph->by_key, identity)) ||
+           chain_graph_find(r->graph, source) != NULL;
+}
+
+static void scan_file(Scan *scan, const char *path)
+{
+    g_autoptr(LocalFile) file = local_file_new(path);
+    g_autofree char *dir = NULL;
+    gboolean immutable = FALSE;
+    ImageInfo *info;
+    Candidate *c;
+
+    if (file->state != LOCAL_FOUND || file->block || known(scan->r, path, file->identity) ||
+        !local_has_qcow2_magic(path))
+        return;
+    info = local_read_header(path, "qcow2", &immutable, NULL);
+    if (!info)
+        return;
+    if (info->backing) {
+        dir = g_path_get_dirname(path);
+        c = g_new0(Candidate, 1);
+        c->path = g_strdup(path);
+        c->identity = g_strdup(file->identity);
+        c->backing_spec = g_strdup(info->backing);
+        c->backing_format = g_strdup(info->backing_format);
+        c->backing = xml_source_from_spec(info->backing, dir, &c->backing_format, NULL);
+        c->virtual_size = info->virtual_size;
+        c->allocation = file->allocation;
+        g_ptr_array_add(scan->candidates, c);
+    }
+    image_info_free(info);
+}
+
+static void scan_dir(Scan *scan, const char *dir)
+{
+    g_autoptr(GDir) entries = NULL;
+    const char *name;
+
+    if (!g_hash_table_add(scan->dirs, g_strdup(dir)))
+        return;
+    entries = g_dir_open(dir, 0, NULL);
+    while (entries && (name = g_dir_read_name(entries))) {
+        g_autofree char *path = g_build_filename(dir, name, NULL);
+
+        scan_file(scan, path);
+    }
+}
+
+static void scan_volume(Scan *scan, virStorageVolPtr volume)
+{
+    g_autofree char *path = virStorageVolGetPath(volume);
+    g_autofree char *dir = path ? g_path_get_dirname(path) : NULL;
+    g_autofree char *xml = NULL;
+    g_autoptr(XmlVolume) told = NULL;
+    Candidate *c;
+
+    if (!path || path[0] != '/' || g_hash_table_contains(scan->dirs, dir) ||
+        known(scan->r, path, NULL))
+        return;
+    if (scan->r->local) {
+        scan_file(scan, path);
+        return;
+    }
+    xml = virStorageVolGetXMLDesc(volume, 0);
+    told = xml ? xml_read_volume(xml, NULL) : NULL;
+    if (!told || !told->backing_path || g_strcmp0(told->format, "qcow2") != 0)
+        return;
+    c = g_new0(Candidate, 1);
+    c->path = g_strdup(path);
+    c->backing_spec = g_strdup(told->backing_path);
+    c->backing_format = g_strdup(told->backing_format);
+    c->backing = xml_source_from_spec(told->backing_path, dir, &c->backing_format, NULL);
+    c->virtual_size = told->capacity;
+    c->allocation = told->physical != CHAIN_UNKNOWN ? told->physical : told->allocation;
+    g_ptr_array_add(scan->candidates, c);
+}
+
+static void scan_pools(Scan *scan)
+{
+    virStoragePoolPtr *pools = NULL;
+    int n, i;
+
+    if (!scan->r->storage)
+        return;
+    n = virConnectListAllStoragePools(scan->r->conn, &pools,
+                                      VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE);
+    for (i = 0; i < n; i++) {
+        virStorageVolPtr *volumes = NULL;
+        int m = virStoragePoolListAllVolumes(pools[i], &volumes, 0);
+        int j;
+
+        for (j = 0; j < m; j++) {
+            scan_volume(scan, volumes[j]);
+            virStorageVolFree(volumes[j]);
+        }
+        free(volumes);
+        virStoragePoolFree(pools[i]);
+    }
+    free(pools);
+}
+
+/* The image of ours that @c stands on, or NULL. */
+static ChainImage *backing_of(Reading *r, const Candidate *c)
+{
+    ChainImage *image = chain_graph_find(r->graph, c->backing);
+
+    if (!image && r->local && c->backing->path) {
+        const LocalFile *file = reading_file(r, c->backing->path);
+
+        if (file->identity)
+            image = g_hash_table_lookup(r->graph->by_key, file->identity);
+    }
+    return image;
+}
+
+static void add_candidate(Reading *r, Candidate *c, ChainImage *backing)
+{
+    g_autoptr(ChainSource) source = chain_source_new_file(c->path);
+    ChainImage *image = chain_graph_image(r->graph, source, c->identity);
+
+    c->added = TRUE;
+    image->flags |= CHAIN_IMAGE_ORPHAN | CHAIN_IMAGE_HEADER_READ;
+    image->format = g_strdup("qcow2");
+    image->backing_known = TRUE;
+    image->backing = backing;
+    image->backing_spec = g_strdup(c->backing_spec);
+    image->backing_format = g_strdup(c->backing_format);
+    image->virtual_size = c->virtual_size;
+    image->allocation = c->allocation;
+}
+
+void reading_orphans(Reading *r)
+{
+    g_autoptr(GPtrArray) candidates = g_ptr_array_new_with_free_func(candidate_free);
+    g_autoptr(GHashTable) dirs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    Scan scan = { r, candidates, dirs };
+    guint n = r->graph->images->len;
+    gboolean again = TRUE;
+    guint i;
+
+    /* an unused file may be a domain's that could not be read */
+    if (!r->graph->complete)
+        return;
+    for (i = 0; r->local && i < n; i++) {
+        const ChainImage *image = g_ptr_array_index(r->graph->images, i);
+        const char *path = image->source->path;
+
+        if (path && path[0] == '/') {
+            g_autofree char *dir = g_path_get_dirname(path);
+
+            if (!g_str_has_prefix(dir, "/dev"))
+                scan_dir(&scan, dir);
+        }
+    }
+    scan_pools(&scan);
+    while (again) {
+        again = FALSE;
+        for (i = 0; i < candidates->len; i++) {
+            Candidate *c = g_ptr_array_index(candidates, i);
+            ChainImage *backing = c->added ? NULL : backing_of(r, c);
+
+            if (!backing)
+                continue;
+            add_candidate(r, c, backing);
+            again = TRUE;
+        }
+    }
+}

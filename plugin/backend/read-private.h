@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * read-private.h: what the files of the reading side share
+ */
+#pragma once
+
+#include "plugin/backend/local.h"
+#include "plugin/backend/read.h"
+#include "plugin/xml/read.h"
+
+G_BEGIN_DECLS
+
+/** One reading. */
+typedef struct {
+    XmlReader reader;      /**< first: the callback gets a pointer to it */
+    virConnectPtr conn;
+    const BackendReadOptions *opt;
+    ChainGraph *graph;
+    gboolean local;
+    gboolean secure;       /**< XML with secrets can be had */
+    gboolean storage;      /**< the connection has storage pools */
+    GHashTable *files;     /**< path -> LocalFile * */
+    GHashTable *free_bytes;/**< st_dev as text -> guint64 * */
+    GHashTable *volumes;   /**< "pool/volume" -> path or "" */
+    GHashTable *done;      /**< ChainImage * that were read */
+} Reading;
+
+/** XmlReader's callback: resolves volumes, finds the identity of local files. */
+ChainImage *reading_image(XmlReader *reader, ChainSource *source);
+/** The file at @path, looked at once. Borrowed. */
+LocalFile *reading_file(Reading *r, const char *path);
+/** Follows all images down as far as formats are recorded. */
+void reading_images(Reading *r);
+/** Sets what @image stands on from the name that its header or volume records. */
+void reading_set_backing(Reading *r, ChainImage *image, const char *spec, const char *format);
+/** Files that stand on images of @domains' disks and that nobody uses. The graph is linked. */
+void reading_orphans(Reading *r);
+/** Sizes of the images of running domains, from the statistics of the connection. */
+void reading_stats(Reading *r);
+
+G_END_DECLS

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * read.c: domains, snapshots, jobs and operations of a connection
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "include/vext-i18n.h"
+#include "plugin/backend/read.h"
+#include "plugin/backend/read-private.h"
+
+#define LAYER_LIMIT 200
+/* libvirt 11.0 to 11.x nests the chain in JSON that its own parser refuses (fixed in 12.0) */
+#define LAYER_LIMIT_11 25
+
+static void free_domains(virDomainPtr *domains)
+{
+    gsize i;
+
+    for (i = 0; domains && domains[i]; i++)
+        virDomainFree(domains[i]);
+    free(domains);
+}
+
+typedef virDomainPtr DomainList;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomainList, free_domains)
+
+virDomainPtr backend_find_domain(virConnectPtr conn, const char *word, GError **error)
+{
+    virDomainPtr dom = NULL;
+    guint64 id;
+
+    if (g_ascii_string_to_unsigned(word, 10, 0, G_MAXINT, &id, NULL))
+        dom = virDomainLookupByID(conn, id);
+    if (!dom && strlen(word) == VIR_UUID_STRING_BUFLEN - 1)
+        dom = virDomainLookupByUUIDString(conn, word);
+    if (!dom)
+        dom = virDomainLookupByName(conn, word);
+    if (!dom)
+        backend_error(error);
+    return dom;
+}
+
+char **backend_list_domain_names(virConnectPtr conn)
+{
+    g_autoptr(DomainList) domains = NULL;
+    int n = virConnectListAllDomains(conn, &domains, 0);
+    char **names = n > 0 ? calloc(n + 1, sizeof(*names)) : NULL;
+    int i;
+
+    for (i = 0; names && i < n; i++)
+        names[i] = strdup(virDomainGetName(domains[i]));
+    return names;
+}
+
+char **backend_list_disk_targets(virConnectPtr conn, const char *domain)
+{
+    g_autoptr(virDomain) dom = backend_find_domain(conn, domain, NULL);
+    g_autofree char *xml = dom ? virDomainGetXMLDesc(dom, 0) : NULL;
+    g_autoptr(ChainGraph) graph = chain_graph_new();
+    XmlReader reader = { .graph = graph };
+    ChainDomain *d;
+    char **targets;
+    guint i;
+
+    if (!xml)
+        return NULL;
+    d = chain_graph_add_domain(graph, domain, NULL);
+    if (!xml_read_domain(&reader, d, NULL, xml, NULL))
+        return NULL;
+    targets = calloc(d->disks->len + 1, sizeof(*targets));
+    for (i = 0; targets && i < d->disks->len; i++) {
+        const ChainDisk *disk = g_ptr_array_index(d->disks, i);
+
+        targets[i] = strdup(disk->target);
+    }
+    return targets;
+}
+
+static gboolean same_host(virConnectPtr conn)
+{
+    g_autofree char *theirs = virConnectGetHostname(conn);
+    char ours[256] = "";
+
+    if (!theirs || gethostname(ours, sizeof(ours) - 1) < 0)
+        return TRUE;
+    /* one of them may be qualified */
+    return strcspn(theirs, ".") == strcspn(ours, ".") &&
+           strncmp(theirs, ours, strcspn(ours, ".")) == 0;
+}
+
+gboolean backend_is_local(virConnectPtr conn)
+{
+    g_autofree char *uri = virConnectGetURI(conn);
+    const char *type = virConnectGetType(conn);
+    const char *authority;
+
+    if (!uri || !type || g_strcmp0(type, "QEMU") != 0)
+        return FALSE;
+    authority = strstr(uri, "://");
+    /* "qemu+unix:///system": nothing between the slashes */
+    if (!authority || authority[3] != '/')
+        return FALSE;
+    /* a socket can be forwarded from another machine */
+    return same_host(conn);
+}
+
+static char *domain_xml(Reading *r, virDomainPtr dom, unsigned int flags)
+{
+    char *xml;
+
+    if (!r->secure)
+        return virDomainGetXMLDesc(dom, flags);
+    xml = virDomainGetXMLDesc(dom, flags | VIR_DOMAIN_XML_SECURE);
+    if (!xml && virGetLastErrorCode() == VIR_ERR_OPERATION_DENIED) {
+        r->secure = FALSE;
+        xml = virDomainGetXMLDesc(dom, flags);
+    }
+    return xml;
+}
+
+static char *snapshot_xml(Reading *r, virDomainSnapshotPtr snapshot)
+{
+    char *xml;
+
+    if (!r->secure)
+        return virDomainSnapshotGetXMLDesc(snapshot, 0);
+    xml = virDomainSnapshotGetXMLDesc(snapshot, VIR_DOMAIN_SNAPSHOT_XML_SECURE);
+    if (!xml && virGetLastErrorCode() == VIR_ERR_OPERATION_DENIED) {
+        r->secure = FALSE;
+        xml = virDomainSnapshotGetXMLDesc(snapshot, 0);
+    }
+    return xml;
+}
+
+static const char *state_name(int state)
+{
+    switch (state) {
+    case VIR_DOMAIN_RUNNING:
+        return "running";
+    case VIR_DOMAIN_BLOCKED:
+        return "idle";
+    case VIR_DOMAIN_PAUSED:
+        return "paused";
+    case VIR_DOMAIN_SHUTDOWN:
+        return "in shutdown";
+    case VIR_DOMAIN_SHUTOFF:
+        return "shut off";
+    case VIR_DOMAIN_CRASHED:
+        return "crashed";
+    case VIR_DOMAIN_PMSUSPENDED:
+        return "pmsuspended";
+    default:
+        return "no state";
+    }
+}
+
+/* --- snapshots ------------------------------------------------------------------------------ */
+
+static void look_for_memory(Reading *r, ChainSnapshot *s)
+{
+    LocalFile *file;
+
+    if (!r->local || !s->memory_file || s->memory_file[0] != '/')
+        return;
+    file = reading_file(r, s->memory_file);
+    s->memory_missing = file->state == LOCAL_MISSING;
+    s->memory_size = file->size;
+}
+
+static gboolean read_snapshots(Reading *r, ChainDomain *d, virDomainPtr dom, GError **error)
+{
+    virDomainSnapshotPtr *list = NULL;
+    g_autofree char *current = NULL;
+    gboolean ok = TRUE;
+    int n, i;
+
+    n = virDomainListAllSnapshots(dom, &list, 0);
+    if (n < 0)
+        return virGetLastErrorCode() == VIR_ERR_NO_SUPPORT ? TRUE : backend_error(error);
+    if (n > 0) {
+        g_autoptr(virDomainSnapshot) snapshot = virDomainSnapshotCurrent(dom, 0);
+
+        if (snapshot)
+            current = g_strdup(virDomainSnapshotGetName(snapshot));
+    }
+    for (i = 0; i < n && ok; i++) {
+        g_autofree char *xml = snapshot_xml(r, list[i]);
+        ChainSnapshot *s;
+
+        if (!xml) {
+            /* deleted since it was listed */
+            if (virGetLastErrorCode() != VIR_ERR_NO_DOMAIN_SNAPSHOT)
+                ok = backend_error(error);
+            continue;
+        }
+        s = xml_read_snapshot(&r->reader, d, xml, error);
+        ok = s != NULL;
+        if (s) {
+            s->current = g_strcmp0(s->name, current) == 0;
+            look_for_memory(r, s);
+        }
+    }
+    for (i = 0; i < n; i++)
+        virDomainSnapshotFree(list[i]);
+    free(list);
+    return ok;
+}
+
+/* --- jobs ----------------------------------------------------------------------------------- */
+
+static const char *job_name(int type)
+{
+    switch (type) {
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_PULL:
+        return "pull";
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_COPY:
+        return "copy";
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT:
+        return "commit";
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT:
+        return "active-commit";
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_BACKUP:
+        return "backup";
+    default:
+        return "unknown";
+    }
+}
+
+static void read_jobs(ChainDomain *d, virDomainPtr dom)
+{
+    guint i;
+
+    for (i = 0; i < d->disks->len; i++) {
+        ChainDisk *disk = g_ptr_array_index(d->disks, i);
+        virDomainBlockJobInfo info = { 0 };
+
+        if (!disk->active || virDomainGetBlockJobInfo(dom, disk->target, &info, 0) != 1)
+            continue;
+        if (!disk->job)
+            disk->job = g_new0(ChainJob, 1);
+        g_free(disk->job->type);
+        disk->job->type = g_strdup(job_name(info.type));
+        disk->job->cur = info.cur;
+        disk->job->end = info.end;
+    }
+}
+
+static void read_state(ChainDomain *d, virDomainPtr dom)
+{
+    g_autofree char *backup = NULL;
+    int n;
+
+    d->managed_save = virDomainHasManagedSaveImage(dom, 0) == 1;
+    n = virDomainListAllCheckpoints(dom, NULL, 0);
+    d->checkpoints = n > 0 ? n : 0;
+    if (d->active)
+        backup = virDomainBackupGetXMLDesc(dom, 0);
+    d->backup_job = backup != NULL;
+}
+
+/* --- domains -------------------------------------------------------------------------------- */
+
+static gboolean read_domain(Reading *r, virDomainPtr dom, gboolean full, GError **error)
+{
+    char uuid[VIR_UUID_STRING_BUFLEN] = "";
+    g_autofree char *live = NULL;
+    g_autofree char *inactive = NULL;
+    ChainDomain *d;
+    int state = VIR_DOMAIN_NOSTATE;
+    int persistent = virDomainIsPersistent(dom);
+
+    if (persistent < 0 || virDomainGetState(dom, &state, NULL, 0) < 0)
+        return backend_error(error);
+    virDomainGetUUIDString(dom, uuid);
+    if (state != VIR_DOMAIN_SHUTOFF && state != VIR_DOMAIN_CRASHED &&
+        !(live = domain_xml(r, dom, 0)))
+        return backend_error(error);
+    if ((persistent || !live) && !(inactive = domain_xml(r, dom, VIR_DOMAIN_XML_INACTIVE)))
+        return backend_error(error);
+
+    d = chain_graph_add_domain(r->graph, virDomainGetName(dom), uuid);
+    d->state = g_strdup(state_name(state));
+    d->active = live != NULL;
+    d->persistent = persistent == 1;
+    if (!xml_read_domain(&r->reader, d, live, inactive, error))
+        return FALSE;
+    d->xml = g_strdup(live ? live : inactive);
+    if (d->persistent)
+        d->inactive_xml = g_steal_pointer(&inactive);
+    if ((full || r->opt->complete || r->opt->scan_orphans) &&
+        !read_snapshots(r, d, dom, error))
+        return FALSE;
+    if (full && d->active)
+        read_jobs(d, dom);
+    if (full && r->opt->state)
+        read_state(d, dom);
+    return TRUE;
+}
+
+/* --- helper domains ------------------------------------------------------------------------- */
+
+/*
+ * The operation of which @dom is the helper, or NULL when it is none and only happens to have
+ * such a name.
+ *
+ * @of: set to the name of the domain that it helps
+ */
+static ChainOperation *read_operation(Reading *r, virDomainPtr dom, char **of)
+{
+    g_autofree char *helped = NULL;
+    g_autofree char *xml = NULL;
+    ChainOperation *op;
+
+    if (!r->opt->domain_of_helper || !r->opt->operation_from_xml)
+        return NULL;
+    helped = r->opt->domain_of_helper(virDomainGetName(dom));
+    xml = helped ? virDomainGetXMLDesc(dom, VIR_DOMAIN_XML_INACTIVE) : NULL;
+    op = xml ? r->opt->operation_from_xml(xml) : NULL;
+    if (op) {
+        op->alive = virDomainIsActive(dom) == 1;
+        *of = g_steal_pointer(&helped);
+    }
+    return op;
+}
+
+static gboolean same_domain(virDomainPtr a, virDomainPtr b)
+{
+    unsigned char x[VIR_UUID_BUFLEN], y[VIR_UUID_BUFLEN];
+
+    return virDomainGetUUID(a, x) == 0 && virDomainGetUUID(b, y) == 0 &&
+           memcmp(x, y, sizeof(x)) == 0;
+}
+
+static gboolean read_domains(Reading *r, GError **error)
+{
+    g_autoptr(DomainList) domains = NULL;
+    g_autoptr(GHashTable) operations = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                                             NULL);
+    gboolean complete = TRUE;
+    guint i;
+
+    if (virConnectListAllDomains(r->conn, &domains, 0) < 0)
+        return backend_error(error);
+    if (r->opt->domain && !read_domain(r, r->opt->domain, TRUE, error))
+        return FALSE;
+    for (i = 0; domains[i]; i++) {
+        g_autofree char *of = NULL;
+        g_autoptr(GError) problem = NULL;
+        ChainOperation *op;
+
+        if (r->opt->domain && same_domain(domains[i], r->opt->domain))
+            continue;
+        op = read_operation(r, domains[i], &of);
+        if (op) {
+            g_hash_table_replace(operations, g_steal_pointer(&of), op);
+            continue;
+        }
+        if (read_domain(r, domains[i], !r->opt->domain, &problem) ||
+            backend_error_is(problem, VIR_ERR_NO_DOMAIN))
+            continue;
+        if (!r->opt->domain) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            return FALSE;
+        }
+        complete = FALSE;
+    }
+    for (i = 0; i < r->graph->domains->len; i++) {
+        ChainDomain *d = g_ptr_array_index(r->graph->domains, i);
+
+        d->operation = g_hash_table_lookup(operations, d->name);
+    }
+    r->graph->complete = complete &&
+                         (!r->opt->domain || r->opt->complete || r->opt->scan_orphans);
+    return TRUE;
+}
+
+static void read_connection(Reading *r)
+{
+    unsigned long version = 0;
+
+    if (virConnectGetLibVersion(r->conn, &version) == 0)
+        r->graph->libvirt_version = version;
+    r->graph->layer_limit = version >= 11000000 && version < 12000000 ? LAYER_LIMIT_11
+                                                                       : LAYER_LIMIT;
+    r->local = r->graph->local = backend_is_local(r->conn);
+    r->storage = virConnectNumOfStoragePools(r->conn) > 0;
+}
+
+ChainGraph *backend_read_graph(virConnectPtr conn, const BackendReadOptions *opt,
+                               GError **error)
+{
+    g_autoptr(ChainGraph) graph = chain_graph_new();
+    g_autoptr(GHashTable) files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                                        (GDestroyNotify) local_file_free);
+    g_autoptr(GHashTable) free_bytes = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free,
+                                                             g_free);
+    g_autoptr(GHashTable) volumes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                                          g_free);
+    g_autoptr(GHashTable) done = g_hash_table_new(NULL, NULL);
+    Reading r = {
+        .reader = { graph, reading_image, NULL },
+        .conn = conn, .opt = opt, .graph = graph, .secure = !opt->readonly,
+        .files = files, .free_bytes = free_bytes, .volumes = volumes, .done = done,
+    };
+
+    read_connection(&r);
+    if (!read_domains(&r, error))
+        return NULL;
+    if (!r.local)
+        reading_stats(&r);
+    reading_images(&r);
+    chain_graph_link(graph);
+    if (opt->scan_orphans) {
+        reading_orphans(&r);
+        chain_graph_link(graph);
+    }
+    return g_steal_pointer(&graph);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * read.h: the state of a connection as a graph
+ *
+ *      BackendReadOptions opt = { .domain = dom };
+ *      g_autoptr(ChainGraph) graph = backend_read_graph(conn, &opt, &error);
+ *
+ * Where the parts come from:
+ *      domains, snapshots   their XML; live XML also tells the chain that QEMU has open
+ *      images, local        stat(); the header of those recorded as qcow2, qemu-img info for
+ *                           other formats; nothing is opened whose format nobody recorded
+ *      images, remote       storage volumes; block statistics of running domains
+ *      jobs                 <mirror> and virDomainGetBlockJobInfo()
+ *      operations           the helper domain's metadata
+ * What cannot be had is CHAIN_UNKNOWN, NULL or without backing_known.
+ *
+ * Reading changes nothing, takes no lock, works on a read-only connection and beside jobs.
+ */
+#pragma once
+
+#include "plugin/backend/vir.h"
+#include "plugin/model/chain.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+    virDomainPtr domain;   /**< read this one in full and of the others what uses images;
+                                NULL: all in full */
+    gboolean readonly;     /**< the connection is: XML without secrets */
+    gboolean complete;     /**< the snapshots of the other domains too: needed before anything is
+                                changed, sets graph->complete */
+    gboolean scan_orphans; /**< look through directories and pools; implies complete */
+    gboolean state;        /**< managed save, checkpoints, backup jobs: needed for plans */
+
+    /** The journal's: whose helper a domain of this name would be, and what a helper's XML says
+     *  (journal_domain_of_helper(), journal_operation_from_xml()). Without them helper domains
+     *  are taken for domains like others. */
+    char *(*domain_of_helper)(const char *name);
+    ChainOperation *(*operation_from_xml)(const char *helper_xml);
+} BackendReadOptions;
+
+/**
+ * Reads what @opt says and links it.
+ *
+ * Returns: new graph, or NULL with @error (BACKEND_ERROR or VEXT_XML_ERROR) when a domain that
+ *          was asked for cannot be read. What is wrong with images is in the graph, no error.
+ *          Helper domains are not in it. opt->domain is the first of graph->domains.
+ */
+ChainGraph *backend_read_graph(virConnectPtr conn, const BackendReadOptions *opt,
+                               GError **error);
+
+/** A domain by its id, UUID or name, in this order, as virsh finds it. New reference, or NULL
+ *  with @error. */
+virDomainPtr backend_find_domain(virConnectPtr conn, const char *word, GError **error);
+
+/** For completers: names of all domains; targets of a domain's disks. NULL-terminated, malloc(),
+ *  never sets an error; NULL for none. */
+char **backend_list_domain_names(virConnectPtr conn);
+char **backend_list_disk_targets(virConnectPtr conn, const char *domain);
+
+/** Whether the daemon of @conn sees the files that this process sees. */
+gboolean backend_is_local(virConnectPtr conn);
+
+/**
+ * What merging would copy, exactly, by qemu-img map of local images.
+ *
+ * @lo: the lowest image of the range (F_lo), @hi: the highest frozen one, @top: the overlay O
+ *      on it
+ * @commit_bytes: what of the images above @lo up to @top would be written into @lo
+ * @pull_bytes: what of @lo … @hi would be written into @top
+ * Returns: FALSE when it cannot be measured (not local, a lock, encrypted); nothing is set then
+ */
+gboolean backend_measure_range(const ChainImage *lo, const ChainImage *hi, const ChainImage *top,
+                               guint64 *commit_bytes, guint64 *pull_bytes);
+
+G_END_DECLS

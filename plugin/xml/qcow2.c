@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * qcow2.c: the header of a qcow2 image
+ *
+ * docs/interop/qcow2.txt of QEMU; the limits are those of block/qcow2.c.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "include/vext-i18n.h"
+#include "plugin/xml/parse.h"
+#include "plugin/xml/qcow2.h"
+
+#define VERSION2_LENGTH 72
+#define VERSION3_LENGTH 104
+#define BACKING_NAME_MAX 1023
+#define EXTENSION_END 0x00000000
+#define EXTENSION_BACKING_FORMAT 0xe2792aca
+#define EXTENSION_BITMAPS 0x23852875
+#define EXTENSION_DATA_FILE 0x44415441
+#define INCOMPATIBLE_CORRUPT (1 << 1)
+#define INCOMPATIBLE_DATA_FILE (1 << 2)
+
+static guint32 be32(const guint8 *p)
+{
+    guint32 value;
+
+    memcpy(&value, p, sizeof(value));
+    return GUINT32_FROM_BE(value);
+}
+
+static guint64 be64(const guint8 *p)
+{
+    guint64 value;
+
+    memcpy(&value, p, sizeof(value));
+    return GUINT64_FROM_BE(value);
+}
+
+gboolean qcow2_has_magic(const guint8 *data, gsize len)
+{
+    return len >= 4 && memcmp(data, "QFI\xfb", 4) == 0;
+}
+
+/* Returns: FALSE when the extensions go on behind @len. */
+static gboolean read_extensions(ImageInfo *info, const guint8 *data, gsize len, gsize at,
+                                gsize end)
+{
+    while (at + 8 <= end) {
+        guint32 type, size;
+
+        if (at + 8 > len)
+            return FALSE;
+        type = be32(data + at);
+        size = be32(data + at + 4);
+        at += 8;
+        if (type == EXTENSION_END)
+            return TRUE;
+        if (size > end - at)
+            return TRUE; /* QEMU refuses such an image; what came before is good */
+        if (at + size > len)
+            return FALSE;
+        if (type == EXTENSION_BACKING_FORMAT) {
+            g_free(info->backing_format);
+            info->backing_format = g_strndup((const char *) data + at, size);
+        } else if (type == EXTENSION_DATA_FILE) {
+            g_free(info->data_file);
+            info->data_file = g_strndup((const char *) data + at, size);
+        } else if (type == EXTENSION_BITMAPS && size >= 4) {
+            info->bitmaps = be32(data + at);
+        }
+        at += (size + 7) & ~(gsize) 7;
+    }
+    return TRUE;
+}
+
+static ImageInfo *invalid(GError **error, const char *message)
+{
+    g_set_error_literal(error, VEXT_XML_ERROR, VEXT_XML_ERROR_CONTENT, message);
+    return NULL;
+}
+
+ImageInfo *qcow2_read_header(const guint8 *data, gsize len, gsize *need, GError **error)
+{
+    guint64 backing_offset, incompatible = 0;
+    guint32 version, cluster_bits, backing_size;
+    gsize header_length = VERSION2_LENGTH;
+    gsize cluster, extensions_end;
+    ImageInfo *info;
+
+    *need = 0;
+    if (len < VERSION2_LENGTH || !qcow2_has_magic(data, len))
+        return invalid(error, _("It is not a qcow2 image"));
+    version = be32(data + 4);
+    cluster_bits = be32(data + 20);
+    if (version < 2 || version > 3)
+        return invalid(error, _("It is a qcow2 image of an unknown version"));
+    if (cluster_bits < 9 || cluster_bits > 21)
+        return invalid(error, _("The header of the qcow2 image is damaged"));
+    cluster = (gsize) 1 << cluster_bits;
+    if (version == 3) {
+        if (len < VERSION3_LENGTH)
+            return invalid(error, _("The header of the qcow2 image is damaged"));
+        incompatible = be64(data + 72);
+        header_length = be32(data + 100);
+        if (header_length < VERSION3_LENGTH || header_length > cluster)
+            return invalid(error, _("The header of the qcow2 image is damaged"));
+    }
+    backing_offset = be64(data + 8);
+    backing_size = be32(data + 16);
+    if (backing_offset && (backing_size > BACKING_NAME_MAX ||
+                           backing_offset > cluster - backing_size))
+        return invalid(error, _("The header of the qcow2 image is damaged"));
+    if (backing_offset && backing_offset + backing_size > len) {
+        *need = cluster;
+        return invalid(error, _("The qcow2 image ends within its header"));
+    }
+
+    info = g_new0(ImageInfo, 1);
+    info->format = g_strdup("qcow2");
+    info->virtual_size = be64(data + 24);
+    info->allocation = CHAIN_UNKNOWN;
+    info->encrypted = be32(data + 32) != 0;
+    info->snapshots = be32(data + 60);
+    info->corrupt = (incompatible & INCOMPATIBLE_CORRUPT) != 0;
+    if (backing_offset && backing_size)
+        info->backing = g_strndup((const char *) data + backing_offset, backing_size);
+    extensions_end = backing_offset ? backing_offset : cluster;
+    if (!read_extensions(info, data, len, header_length, extensions_end)) {
+        image_info_free(info);
+        *need = cluster;
+        return invalid(error, _("The qcow2 image ends within its header"));
+    }
+    if (incompatible & INCOMPATIBLE_DATA_FILE && !info->data_file)
+        info->data_file = g_strdup("");
+    if (!(incompatible & INCOMPATIBLE_DATA_FILE))
+        g_clear_pointer(&info->data_file, g_free);
+    if (info->backing_format && !*info->backing_format)
+        g_clear_pointer(&info->backing_format, g_free);
+    return info;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * qcow2.h: the header of a qcow2 image
+ *
+ * What a chain needs of it, read without a process: chains have hundreds of images and
+ * connections hundreds of domains. Everything else of an image is qemu-img's. Only for images
+ * that are recorded as qcow2: in a raw image these bytes are the guest's.
+ */
+#pragma once
+
+#include "plugin/xml/read.h"
+
+G_BEGIN_DECLS
+
+/** Enough for the header of almost every image. */
+#define QCOW2_HEADER_BYTES 4096
+
+gboolean qcow2_has_magic(const guint8 *data, gsize len);
+
+/**
+ * @data: the first @len bytes of the image
+ * @need: set to how many first bytes to try again with when there are too few, else 0
+ * Returns: new (filename and allocation not set), or NULL with @error
+ */
+ImageInfo *qcow2_read_header(const guint8 *data, gsize len, gsize *need, GError **error);
+
+G_END_DECLS
