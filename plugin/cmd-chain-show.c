@@ -12,15 +12,17 @@
 #include <glib.h>
 
 #include "include/vext-i18n.h"
+#include "plugin/backend/domain.h"
 #include "plugin/backend/read.h"
 #include "plugin/cmd.h"
+#include "plugin/journal/journal.h"
 #include "plugin/text/chain-text.h"
 
 static char **complete_domains(VextHost *host, const VextCmd *cmd, const char *prefix)
 {
     virConnectPtr conn = host->connect_quietly(host);
 
-    return conn ? backend_list_domain_names(conn) : NULL;
+    return conn ? backend_domain_names(conn) : NULL;
 }
 
 static char **complete_disks(VextHost *host, const VextCmd *cmd, const char *prefix)
@@ -133,6 +135,8 @@ int cmd_chain_show(VextHost *host, const VextCmd *cmd)
     BackendReadOptions opt = {
         .readonly = host->is_readonly(host),
         .scan_orphans = host->opt_bool(cmd, "orphans"),
+        .domain_of_helper = journal_domain_of_helper,
+        .operation_from_xml = journal_operation_from_xml,
     };
     virConnectPtr conn;
     guint i;
@@ -146,7 +150,7 @@ int cmd_chain_show(VextHost *host, const VextCmd *cmd)
     if (!conn)
         return VEXT_FAILED;
     if (name) {
-        dom = backend_find_domain(conn, name, &error);
+        dom = backend_domain_by_word(conn, name, &error);
         if (!dom) {
             g_autofree char *what = g_strdup_printf(_("failed to get domain '%s'"), name);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "include/vext-i18n.h"
+#include "plugin/backend/domain.h"
 #include "plugin/backend/read.h"
 #include "plugin/backend/read-private.h"
 
@@ -28,37 +29,9 @@ static void free_domains(virDomainPtr *domains)
 typedef virDomainPtr DomainList;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomainList, free_domains)
 
-virDomainPtr backend_find_domain(virConnectPtr conn, const char *word, GError **error)
-{
-    virDomainPtr dom = NULL;
-    guint64 id;
-
-    if (g_ascii_string_to_unsigned(word, 10, 0, G_MAXINT, &id, NULL))
-        dom = virDomainLookupByID(conn, id);
-    if (!dom && strlen(word) == VIR_UUID_STRING_BUFLEN - 1)
-        dom = virDomainLookupByUUIDString(conn, word);
-    if (!dom)
-        dom = virDomainLookupByName(conn, word);
-    if (!dom)
-        backend_error(error);
-    return dom;
-}
-
-char **backend_list_domain_names(virConnectPtr conn)
-{
-    g_autoptr(DomainList) domains = NULL;
-    int n = virConnectListAllDomains(conn, &domains, 0);
-    char **names = n > 0 ? calloc(n + 1, sizeof(*names)) : NULL;
-    int i;
-
-    for (i = 0; names && i < n; i++)
-        names[i] = strdup(virDomainGetName(domains[i]));
-    return names;
-}
-
 char **backend_list_disk_targets(virConnectPtr conn, const char *domain)
 {
-    g_autoptr(virDomain) dom = backend_find_domain(conn, domain, NULL);
+    g_autoptr(virDomain) dom = backend_domain_by_word(conn, domain, NULL);
     g_autofree char *xml = dom ? virDomainGetXMLDesc(dom, 0) : NULL;
     g_autoptr(ChainGraph) graph = chain_graph_new();
     XmlReader reader = { .graph = graph };
@@ -338,8 +311,8 @@ static gboolean same_domain(virDomainPtr a, virDomainPtr b)
 static gboolean read_domains(Reading *r, GError **error)
 {
     g_autoptr(DomainList) domains = NULL;
-    g_autoptr(GHashTable) operations = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
-                                                             NULL);
+    g_autoptr(GHashTable) operations = g_hash_table_new_full(
+        g_str_hash, g_str_equal, g_free, (GDestroyNotify) chain_operation_free);
     gboolean complete = TRUE;
     guint i;
 
@@ -371,7 +344,11 @@ static gboolean read_domains(Reading *r, GError **error)
     for (i = 0; i < r->graph->domains->len; i++) {
         ChainDomain *d = g_ptr_array_index(r->graph->domains, i);
 
-        d->operation = g_hash_table_lookup(operations, d->name);
+        char *name = NULL;
+
+        g_hash_table_steal_extended(operations, d->name, (gpointer *) &name,
+                                    (gpointer *) &d->operation);
+        g_free(name);
     }
     r->graph->complete = complete &&
                          (!r->opt->domain || r->opt->complete || r->opt->scan_orphans);

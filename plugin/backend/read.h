@@ -49,13 +49,7 @@ typedef struct {
 ChainGraph *backend_read_graph(virConnectPtr conn, const BackendReadOptions *opt,
                                GError **error);
 
-/** A domain by its id, UUID or name, in this order, as virsh finds it. New reference, or NULL
- *  with @error. */
-virDomainPtr backend_find_domain(virConnectPtr conn, const char *word, GError **error);
-
-/** For completers: names of all domains; targets of a domain's disks. NULL-terminated, malloc(),
- *  never sets an error; NULL for none. */
-char **backend_list_domain_names(virConnectPtr conn);
+/** For completers: targets of a domain's disks, NULL-terminated, malloc(); NULL for none. */
 char **backend_list_disk_targets(virConnectPtr conn, const char *domain);
 
 /** Whether the daemon of @conn sees the files that this process sees. */

@@ -211,6 +211,8 @@ typedef struct {
     gboolean alive;   /**< somebody is at it now */
 } ChainOperation;
 
+void chain_operation_free(ChainOperation *operation);
+
 /** A domain. */
 struct ChainDomain {
     ChainGraph *graph;

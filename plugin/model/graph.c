@@ -69,7 +69,7 @@ static void snapshot_free(gpointer data)
     g_free(s);
 }
 
-static void operation_free(ChainOperation *op)
+void chain_operation_free(ChainOperation *op)
 {
     if (!op)
         return;
@@ -93,7 +93,7 @@ static void domain_free(gpointer data)
     g_ptr_array_unref(d->snapshots);
     g_free(d->xml);
     g_free(d->inactive_xml);
-    operation_free(d->operation);
+    chain_operation_free(d->operation);
     g_free(d);
 }
 
