@@ -1,0 +1,866 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * delete-merge.c: what becomes of the images of one disk when snapshots are deleted
+ *
+ *   1. leaves     images of deleted snapshots that nothing stands on go, and what that leaves
+ *                 without overlays in its turn
+ *   2. groups     runs of images that need not be kept as points in time any more:
+ *
+ *                     kept <- [F_lo <- … <- F_hi] <- O <- …
+ *
+ *   3. merges     each group is joined with O, by commit or pull; what can be joined in no way
+ *                 stays as an unnamed layer
+ *
+ * A merge is only planned if nothing else sees a difference. The simulator in tests/unit holds
+ * this file to that.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "plugin/plan/work.h"
+#include "vext-i18n.h"
+
+/* Flags of an image that no job may touch. */
+#define BROKEN (CHAIN_IMAGE_MISSING | CHAIN_IMAGE_UNREADABLE | CHAIN_IMAGE_LOOP | \
+                CHAIN_IMAGE_FORMAT_GUESSED | CHAIN_IMAGE_CORRUPT)
+
+/* Why a direction is not possible. */
+typedef struct {
+    const char *code;
+    char *message;
+} Reason;
+
+static void reason_clear(Reason *reason)
+{
+    g_clear_pointer(&reason->message, g_free);
+    reason->code = NULL;
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reason, reason_clear)
+
+static gboolean no(Reason *reason, const char *code, char *message_take)
+{
+    reason_clear(reason);
+    reason->code = code;
+    reason->message = message_take;
+    return FALSE;
+}
+
+/* --- one direction ------------------------------------------------------------------------ */
+
+static gboolean has_flag(const WorkNode *node, guint flag)
+{
+    return (node->image->flags & flag) != 0;
+}
+
+/* What holds for a range in both directions. */
+static gboolean range_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *reason)
+{
+    WorkNode *node;
+
+    if (st->work->disk && st->work->disk->readonly)
+        return no(reason, "read-only-image",
+                  g_strdup_printf(_("Disk '%s' is read-only"), st->work->target));
+    for (node = top;; node = node->backing) {
+        if (has_flag(node, CHAIN_IMAGE_DATA_FILE))
+            return no(reason, "data-file",
+                      g_strdup_printf(_("Image '%s' has an external data file"),
+                                      node->image->path));
+        if (has_flag(node, CHAIN_IMAGE_ENCRYPTED) != has_flag(top, CHAIN_IMAGE_ENCRYPTED))
+            return no(reason, "encrypted",
+                      g_strdup_printf(_("One of the images '%s' and '%s' is encrypted, the other "
+                                        "is not"),
+                                      node->image->path, top->image->path));
+        if (node == lo)
+            return TRUE;
+    }
+}
+
+/* Whether a helper domain can be started with @tip as the image of its disk. */
+static gboolean helper_possible(DeleteState *st, WorkNode *tip, Reason *reason)
+{
+    guint limit = st->work->graph->layer_limit;
+    WorkNode *node;
+
+    if (!st->facts->helper_possible)
+        return no(reason, "no-helper",
+                  g_strdup(_("Helper domains cannot be started on this connection")));
+    if (limit > 0 && work_depth(tip) > limit)
+        return no(reason, "deep-chain",
+                  g_strdup_printf(_("The chain of '%s' has %u images, more than the %u that can "
+                                    "be started here"),
+                                  tip->image->path, work_depth(tip), limit));
+    for (node = tip; node; node = node->backing) {
+        const ChainDisk *writer = work_writer(st->work, node);
+
+        if (writer)
+            return no(reason, "image-in-use",
+                      g_strdup_printf(_("The running domain '%s' writes image '%s'"),
+                                      writer->domain->name, node->image->path));
+        if (has_flag(node, CHAIN_IMAGE_ENCRYPTED))
+            return no(reason, "encrypted",
+                      g_strdup_printf(_("Image '%s' is encrypted: it can be merged only while "
+                                        "the domain runs"),
+                                      node->image->path));
+        if (has_flag(node, BROKEN))
+            return no(reason, "missing-image",
+                      g_strdup_printf(_("Image '%s' is missing or cannot be read"),
+                                      node->image->path));
+    }
+    return TRUE;
+}
+
+static gboolean is_live(DeleteState *st, WorkNode *top)
+{
+    return st->work->d->active && work_in_active_chain(st->work, top);
+}
+
+static WorkNode *other_overlay(WorkNode *node, WorkNode *but)
+{
+    guint i;
+
+    for (i = 0; i < node->overlays->len; i++) {
+        if (g_ptr_array_index(node->overlays, i) != but)
+            return g_ptr_array_index(node->overlays, i);
+    }
+    return NULL;
+}
+
+static gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *reason)
+{
+    WorkNode *above = top->overlays->len > 0 ? g_ptr_array_index(top->overlays, 0) : NULL;
+    WorkNode *foreign = work_foreign_above(lo);
+    WorkNode *node;
+
+    if (!range_possible(st, lo, top, reason))
+        return FALSE;
+    for (node = top; node != lo; node = node->backing) {
+        WorkNode *other = other_overlay(node->backing, node);
+
+        if (other)
+            return no(reason, "shared-image",
+                      g_strdup_printf(_("Image '%s' stands on '%s' too"), other->image->path,
+                                      node->backing->image->path));
+        if (node->internal)
+            return no(reason, "internal-snapshots",
+                      g_strdup_printf(_("Image '%s' has internal snapshots, which would be lost"),
+                                      node->image->path));
+    }
+    if (top->overlays->len > 1)
+        return no(reason, "branch-point",
+                  g_strdup_printf(_("Several images stand on '%s'"), top->image->path));
+    if (foreign)
+        return no(reason, "shared-image",
+                  g_strdup_printf(_("Domain '%s' needs image '%s'"), foreign->foreign_domain,
+                                  foreign->image->path));
+    if (above && !above->own)
+        return no(reason, "shared-image",
+                  g_strdup_printf(_("Image '%s', which nobody here knows, stands on '%s'"),
+                                  above->image->path, top->image->path));
+    for (node = above ? above : top;; node = lo) {
+        if ((node == lo || node == above) && has_flag(node, CHAIN_IMAGE_NOT_WRITABLE))
+            return no(reason, "read-only-image",
+                      g_strdup_printf(_("Image '%s' is not writable"), node->image->path));
+        if (node == lo)
+            break;
+    }
+    return is_live(st, top) || helper_possible(st, above ? above : top, reason);
+}
+
+/* Whether @lo loses its meaning as the chain's root when @top is pulled off it. */
+static gboolean root_goes(WorkNode *lo, WorkNode *top)
+{
+    WorkNode *next = top;
+
+    while (next->backing != lo)
+        next = next->backing;
+    return work_is_root(lo) && !has_flag(lo, CHAIN_IMAGE_NOT_WRITABLE) &&
+           !other_overlay(lo, next);
+}
+
+static gboolean pull_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *reason)
+{
+    WorkNode *node;
+    const ChainDisk *user;
+    guint i;
+
+    if (!range_possible(st, lo, top, reason))
+        return FALSE;
+    for (node = top;; node = node->backing) {
+        if (node->internal)
+            return no(reason, "internal-snapshots",
+                      g_strdup_printf(_("Image '%s' has internal snapshots, which would be lost"),
+                                      node->image->path));
+        if (node == lo)
+            break;
+    }
+    if (has_flag(top, CHAIN_IMAGE_NOT_WRITABLE))
+        return no(reason, "read-only-image",
+                  g_strdup_printf(_("Image '%s' is not writable"), top->image->path));
+    for (i = 0; i < top->image->users->len; i++) {
+        user = g_ptr_array_index(top->image->users, i);
+        if (user->domain == st->work->d && user != st->work->disk)
+            return no(reason, "shared-image",
+                      g_strdup_printf(_("Disk '%s' needs image '%s' too"), user->target,
+                                      top->image->path));
+    }
+    user = work_running_user(st->work, top);
+    if (user)
+        return no(reason, "image-in-use",
+                  g_strdup_printf(_("The running domain '%s' uses image '%s'"),
+                                  user->domain->name, top->image->path));
+    if (is_live(st, top)) {
+        if (top != st->work->active)
+            return no(reason, "not-active",
+                      g_strdup_printf(_("A running domain pulls only into the image that it "
+                                        "writes, and '%s' is not that one"),
+                                      top->image->path));
+        return TRUE;
+    }
+    return helper_possible(st, top, reason);
+}
+
+/* --- figures ------------------------------------------------------------------------------ */
+
+static const PlanMeasure *measured(DeleteState *st, WorkNode *lo, WorkNode *top)
+{
+    g_autofree char *key = NULL;
+
+    if (!st->facts->measures)
+        return NULL;
+    key = plan_measure_key(lo->image->key, top->image->key);
+    return g_hash_table_lookup(st->facts->measures, key);
+}
+
+static guint64 sum_allocation(WorkNode *from, WorkNode *until)
+{
+    guint64 size = from->image->virtual_size;
+    guint64 sum = 0;
+    WorkNode *node;
+
+    for (node = from; node != until; node = node->backing) {
+        if (node->allocation == CHAIN_UNKNOWN)
+            return CHAIN_UNKNOWN;
+        sum += MIN(node->allocation, G_MAXINT64 - sum);
+    }
+    return size == CHAIN_UNKNOWN ? sum : MIN(sum, size);
+}
+
+static guint64 commit_cost(DeleteState *st, WorkNode *lo, WorkNode *top)
+{
+    const PlanMeasure *m = measured(st, lo, top);
+
+    if (m && m->commit_bytes != CHAIN_UNKNOWN)
+        return m->commit_bytes;
+    return sum_allocation(top, lo);
+}
+
+static guint64 pull_cost(DeleteState *st, WorkNode *lo, WorkNode *top)
+{
+    const PlanMeasure *m = measured(st, lo, top);
+
+    if (m && m->pull_bytes != CHAIN_UNKNOWN)
+        return m->pull_bytes;
+    return sum_allocation(top->backing, lo->backing);
+}
+
+static void need_space(DeleteState *st, WorkNode *node, guint64 bytes)
+{
+    const ChainImage *image = node->image;
+    PlanSpace space = { image->fs_id, image->fs_free, bytes, image->path };
+    guint i;
+
+    if (bytes == CHAIN_UNKNOWN || image->fs_free == CHAIN_UNKNOWN)
+        return;
+    /* an image does not grow beyond what the guest sees (its tables are small) */
+    if (image->virtual_size != CHAIN_UNKNOWN && node->allocation != CHAIN_UNKNOWN)
+        space.need = MIN(bytes, image->virtual_size - MIN(image->virtual_size,
+                                                          node->allocation));
+    for (i = 0; image->fs_id != 0 && i < st->spaces->len; i++) {
+        PlanSpace *known = &g_array_index(st->spaces, PlanSpace, i);
+
+        if (known->fs_id == space.fs_id) {
+            known->need += MIN(space.need, G_MAXINT64 - known->need);
+            known->free = MIN(known->free, space.free);
+            return;
+        }
+    }
+    g_array_append_val(st->spaces, space);
+}
+
+static void want_measure(DeleteState *st, WorkNode *lo, WorkNode *top)
+{
+    PlanRange *range;
+
+    if (measured(st, lo, top))
+        return;
+    range = g_new0(PlanRange, 1);
+    range->lo = g_strdup(lo->image->key);
+    range->hi = g_strdup(top->backing->image->key);
+    range->top = g_strdup(top->image->key);
+    g_ptr_array_add(st->plan->wanted, range);
+}
+
+/* --- planning a merge --------------------------------------------------------------------- */
+
+/* Whether the image may be removed once nothing stands on it. */
+static gboolean may_go(const Work *work, WorkNode *node)
+{
+    return !node->kept && !node->foreign && !node->internal &&
+           !has_flag(node, CHAIN_IMAGE_NOT_WRITABLE) && work_own_overlays(node, NULL) == 0;
+}
+
+static gboolean all_relative(WorkNode *from, WorkNode *until)
+{
+    for (; from != until; from = from->backing) {
+        if (!from->relative)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static void refuse_broken(DeleteState *st, WorkNode *node)
+{
+    const char *path = node->image->path;
+    const char *remedy_command = st->plan->domain;
+
+    if (has_flag(node, CHAIN_IMAGE_MISSING))
+        plan_refuse(st->plan, "missing-image",
+                    g_strdup_printf(_("Image '%s' of disk '%s' is missing"), path,
+                                    st->work->target),
+                    g_strdup_printf(_("Bring it back, or delete only the metadata with "
+                                      "--metadata")));
+    else if (has_flag(node, CHAIN_IMAGE_UNREADABLE | CHAIN_IMAGE_CORRUPT))
+        plan_refuse(st->plan, "unreadable-image",
+                    g_strdup_printf(_("Image '%s' of disk '%s' cannot be read"), path,
+                                    st->work->target),
+                    g_strdup_printf("virsh-ext chain-show %s --check", remedy_command));
+    else if (has_flag(node, CHAIN_IMAGE_LOOP))
+        plan_refuse(st->plan, "backing-loop",
+                    g_strdup_printf(_("Image '%s' of disk '%s' stands on itself"), path,
+                                    st->work->target),
+                    g_strdup_printf("virsh-ext chain-show %s --check", remedy_command));
+    else if (has_flag(node, CHAIN_IMAGE_FORMAT_GUESSED))
+        plan_refuse(st->plan, "format-not-recorded",
+                    g_strdup_printf(_("The format of image '%s' of disk '%s' is recorded "
+                                      "nowhere"),
+                                    path, st->work->target),
+                    g_strdup(_("Record it in the image above with qemu-img rebase -u -F")));
+    else if (has_flag(node, CHAIN_IMAGE_BITMAPS))
+        plan_refuse(st->plan, "bitmaps",
+                    g_strdup_printf(_("Image '%s' of disk '%s' has dirty bitmaps, which would "
+                                      "break"),
+                                    path, st->work->target),
+                    g_strdup(_("Remove the bitmaps (and the checkpoints they belong to) first")));
+}
+
+/* Damage is refused, whatever the direction. */
+static gboolean range_sound(DeleteState *st, WorkNode *lo, WorkNode *top)
+{
+    guint before = st->plan->refusals->len;
+    WorkNode *node;
+
+    for (node = top;; node = node->backing) {
+        if (has_flag(node, BROKEN | CHAIN_IMAGE_BITMAPS))
+            refuse_broken(st, node);
+        if (node == lo)
+            break;
+    }
+    if (!lo->backing && !lo->image->backing_known)
+        plan_refuse(st->plan, "unreadable-image",
+                    g_strdup_printf(_("What image '%s' of disk '%s' stands on is not known"),
+                                    lo->image->path, st->work->target),
+                    g_strdup_printf("virsh-ext chain-show %s --check", st->plan->domain));
+    if (top->overlays->len == 1) {
+        WorkNode *above = g_ptr_array_index(top->overlays, 0);
+
+        if (has_flag(above, BROKEN))
+            refuse_broken(st, above);
+    }
+    return st->plan->refusals->len == before;
+}
+
+static void add_gone_file(DeleteState *st, WorkNode *node)
+{
+    if (!st->keep_files)
+        plan_add_file(st->plan, node->image, NULL, st->work->target, node->image->allocation);
+}
+
+/* Plans one merge and does it to the model. */
+static void apply(DeleteState *st, WorkNode *lo, WorkNode *top, PlanDirection direction)
+{
+    PlanMerge *merge = plan_merge_new(st->work->target, direction);
+    g_autoptr(GPtrArray) range = g_ptr_array_new();
+    g_auto(Reason) reason = { NULL, NULL };
+    WorkNode *above = top->overlays->len == 1 ? g_ptr_array_index(top->overlays, 0) : NULL;
+    gboolean commit = direction == PLAN_COMMIT;
+    WorkNode *node;
+    guint i;
+
+    merge->base = plan_image_new(lo->image);
+    merge->top = plan_image_new(top->image);
+    merge->below = lo->backing ? plan_image_new(lo->backing->image) : NULL;
+    merge->above = commit && above ? plan_image_new(above->image) : NULL;
+    merge->live = is_live(st, top);
+    merge->top_is_active = top == st->work->active;
+    if (commit)
+        merge->relative = above && all_relative(above, lo);
+    else
+        merge->relative = lo->backing && all_relative(top, lo->backing);
+    if (commit) {
+        merge->bytes = commit_cost(st, lo, top);
+        if (pull_possible(st, lo, top, &reason))
+            merge->other_bytes = pull_cost(st, lo, top);
+        need_space(st, lo, merge->bytes);
+    } else {
+        merge->bytes = pull_cost(st, lo, top);
+        if (commit_possible(st, lo, top, &reason))
+            merge->other_bytes = commit_cost(st, lo, top);
+        need_space(st, top, merge->bytes);
+    }
+    want_measure(st, lo, top);
+    for (node = top; node != lo; node = node->backing)
+        g_ptr_array_add(range, node);
+    g_ptr_array_add(range, lo);
+    for (i = range->len; i > 0; i--) {
+        node = g_ptr_array_index(range, i - 1);
+        g_ptr_array_add(merge->range, plan_image_new(node->image));
+    }
+
+    if (commit) {
+        work_commit(st->work, lo, top);
+        if (above)
+            above->relative = merge->relative;
+    } else {
+        work_pull(st->work, lo, top, may_go);
+        top->relative = merge->relative;
+    }
+    /* from the top down: what is not removed, but not in a chain of ours any more either */
+    for (i = 1; !commit && i < range->len; i++) {
+        node = g_ptr_array_index(range, i);
+        if (node->removed)
+            continue;
+        if (work_own_overlays(node, NULL) > 0)
+            break;
+        node->own = FALSE;
+        plan_note(st->plan,
+                  g_strdup_printf(_("Image '%s' is not needed for disk '%s' any more, but stays "
+                                    "for others"),
+                                  node->image->path, st->work->target));
+    }
+    for (i = range->len; i > 0; i--) {
+        node = g_ptr_array_index(range, i - 1);
+        if (node->removed || !node->own)
+            g_ptr_array_add(merge->gone, plan_image_new(node->image));
+        node->del = FALSE;
+    }
+    g_ptr_array_add(st->plan->merges, merge);
+    st->affected = TRUE;
+    for (i = range->len; i > 0; i--) {
+        node = g_ptr_array_index(range, i - 1);
+        if (node->removed)
+            add_gone_file(st, node);
+    }
+}
+
+static void stays_unnamed(DeleteState *st, WorkNode *node, const Reason *reason)
+{
+    node->del = FALSE;
+    plan_note(st->plan, g_strdup_printf(_("Image '%s' of disk '%s' stays as an unnamed layer: %s"),
+                                        node->image->path, st->work->target, reason->message));
+}
+
+/* --- choosing ----------------------------------------------------------------------------- */
+
+/* PLAN_AUTO: none. Why neither, as far as it is about commit, is in @reason. */
+static PlanDirection choose(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *reason)
+{
+    g_auto(Reason) no_pull = { NULL, NULL };
+    gboolean commit, pull;
+    guint64 commit_bytes, pull_bytes;
+
+    if (st->direction == PLAN_COMMIT)
+        return commit_possible(st, lo, top, reason) ? PLAN_COMMIT : PLAN_AUTO;
+    if (st->direction == PLAN_PULL)
+        return pull_possible(st, lo, top, reason) ? PLAN_PULL : PLAN_AUTO;
+
+    commit = commit_possible(st, lo, top, reason);
+    pull = pull_possible(st, lo, top, &no_pull) && !root_goes(lo, top);
+    if (!commit && !pull)
+        return PLAN_AUTO;
+    if (!commit || !pull)
+        return commit ? PLAN_COMMIT : PLAN_PULL;
+    if (st->prefer != PLAN_AUTO)
+        return st->prefer;
+    commit_bytes = commit_cost(st, lo, top);
+    pull_bytes = pull_cost(st, lo, top);
+    if (commit_bytes == CHAIN_UNKNOWN || pull_bytes == CHAIN_UNKNOWN)
+        return PLAN_COMMIT;
+    return pull_bytes <= commit_bytes ? PLAN_PULL : PLAN_COMMIT;
+}
+
+/*
+ * Joins the run from @lo up to what is under @top with it. Where not all can be joined at once,
+ * the longest part at the upper end that can; the rest is a run of its own.
+ */
+static void join(DeleteState *st, WorkNode *lo, WorkNode *top)
+{
+    g_auto(Reason) reason = { NULL, NULL };
+    g_auto(Reason) first = { NULL, NULL };
+    g_autoptr(GPtrArray) run = g_ptr_array_new();
+    WorkNode *node;
+    guint hi, s;
+
+    if (!range_sound(st, lo, top))
+        return;
+    if (st->direction != PLAN_AUTO) {
+        PlanDirection direction = choose(st, lo, top, &reason);
+
+        if (direction == PLAN_AUTO)
+            plan_refuse(st->plan, reason.code, g_strdup(reason.message),
+                        g_strdup(_("Use --direction auto")));
+        else
+            apply(st, lo, top, direction);
+        return;
+    }
+    for (node = top->backing; node != lo; node = node->backing)
+        g_ptr_array_insert(run, 0, node);
+    g_ptr_array_insert(run, 0, lo);
+
+    for (hi = run->len; hi > 0; hi--) {
+        for (s = 0; s < hi; s++) {
+            PlanDirection direction = choose(st, g_ptr_array_index(run, s), top, &reason);
+
+            if (direction != PLAN_AUTO)
+                break;
+            if (s == 0) {
+                first = reason;
+                reason = (Reason) { NULL, NULL };
+            }
+        }
+        if (s < hi) {
+            WorkNode *from = g_ptr_array_index(run, s);
+            PlanDirection direction;
+
+            if (s > 0) {
+                join(st, lo, from);
+                from = work_now(from);
+            }
+            /* what lies below has changed */
+            direction = choose(st, from, top, &reason);
+            if (direction != PLAN_AUTO)
+                apply(st, from, top, direction);
+            else
+                stays_unnamed(st, from, &reason);
+            return;
+        }
+        node = g_ptr_array_index(run, hi - 1);
+        stays_unnamed(st, node, &first);
+        reason_clear(&first);
+        if (pull_possible(st, node, top, &reason) && root_goes(node, top))
+            plan_note(st->plan,
+                      g_strdup_printf(_("With --direction pull image '%s' would be merged into "
+                                        "'%s', which would be the new root of the chain"),
+                                      node->image->path, top->image->path));
+        top = node;
+    }
+}
+
+/* --- leaves and groups -------------------------------------------------------------------- */
+
+static void leaf_stays(DeleteState *st, WorkNode *node, char *message_take)
+{
+    Reason reason = { "kept-file", message_take };
+
+    stays_unnamed(st, node, &reason);
+    reason_clear(&reason);
+}
+
+/* Whether a leaf of deleted snapshots goes; says why if it does not. */
+static gboolean leaf_goes(DeleteState *st, WorkNode *node)
+{
+    const ChainImage *image = node->image;
+
+    if (has_flag(node, CHAIN_IMAGE_MISSING))
+        return TRUE;
+    if (st->keep_files) {
+        node->del = FALSE;
+        return FALSE;
+    }
+    if (has_flag(node, CHAIN_IMAGE_UNREADABLE | CHAIN_IMAGE_LOOP) ||
+        (!node->backing && !image->backing_known))
+        leaf_stays(st, node, g_strdup(_("It cannot be read")));
+    else if (node->foreign)
+        leaf_stays(st, node, g_strdup_printf(_("Domain '%s' needs image '%s'"),
+                                             node->foreign_domain, image->path));
+    else if (node->internal)
+        leaf_stays(st, node, g_strdup(_("It has internal snapshots, which would be lost")));
+    else if (has_flag(node, CHAIN_IMAGE_NOT_WRITABLE))
+        leaf_stays(st, node, g_strdup(_("It is not writable")));
+    else if (node->named_by)
+        leaf_stays(st, node, g_strdup_printf(_("Snapshot '%s' names it"), node->named_by));
+    else if (work_is_root(node) && st->direction != PLAN_PULL)
+        leaf_stays(st, node, g_strdup(_("It is the root of its chain; --direction pull would "
+                                        "remove it")));
+    else
+        return TRUE;
+    return FALSE;
+}
+
+static gboolean remove_leaves(DeleteState *st)
+{
+    Work *work = st->work;
+    gboolean any = FALSE, again = TRUE;
+    guint i;
+
+    while (again) {
+        again = FALSE;
+        for (i = 0; i < work->n; i++) {
+            WorkNode *node = &work->nodes[i];
+
+            if (!node->own || !node->del || node->removed || node->overlays->len > 0)
+                continue;
+            if (!leaf_goes(st, node)) {
+                node->del = FALSE;
+                continue;
+            }
+            work_remove_leaf(node);
+            g_ptr_array_add(st->leaves, node);
+            if (!has_flag(node, CHAIN_IMAGE_MISSING)) {
+                st->affected = TRUE;
+                plan_add_file(st->plan, node->image, NULL, work->target,
+                              node->image->allocation);
+            }
+            any = again = TRUE;
+        }
+    }
+    return any;
+}
+
+/* A branch point whose name went earlier and that has lost its branches but one (or all). */
+static gboolean take_branch_points(DeleteState *st)
+{
+    Work *work = st->work;
+    gboolean any = FALSE;
+    guint i;
+
+    for (i = 0; i < work->n; i++) {
+        WorkNode *node = &work->nodes[i];
+
+        if (!node->own || !node->branch_point || node->removed || node->kept || node->del)
+            continue;
+        if (node->overlays->len > 1 || (node->overlays->len == 0 && work_is_root(node)))
+            continue;
+        node->branch_point = FALSE;
+        node->del = TRUE;
+        any = TRUE;
+    }
+    return any;
+}
+
+/* An unnamed layer that a merge of what is below and above it may swallow. */
+static gboolean may_swallow(const WorkNode *node)
+{
+    return node->own && !node->del && !node->kept && !node->foreign && !node->removed &&
+           node->overlays->len == 1 && work_own_overlays(node, NULL) == 1;
+}
+
+static gboolean in_run(const WorkNode *node)
+{
+    return node->own && node->del && !node->removed && work_own_overlays(node, NULL) == 1;
+}
+
+/* The next image of a run below (down) or above @node, over unnamed layers; NULL: it ends. */
+static WorkNode *next_of_run(WorkNode *node, gboolean down)
+{
+    do {
+        WorkNode *next = NULL;
+
+        if (down)
+            next = node->backing;
+        else
+            work_own_overlays(node, &next);
+        node = next;
+    } while (node && may_swallow(node));
+    return node && in_run(node) ? node : NULL;
+}
+
+static WorkNode *run_bottom(WorkNode *node)
+{
+    WorkNode *next;
+
+    while ((next = next_of_run(node, TRUE)))
+        node = next;
+    return node;
+}
+
+/* A run and what it is to be joined with. Found first, planned in order. */
+typedef struct {
+    WorkNode *lo, *top;
+    gboolean pull_branch;   /* one of several overlays that a branch point is pulled into */
+    guint order;            /* helper, live, live into the active image; then depth */
+} Group;
+
+static gint by_order(gconstpointer a, gconstpointer b)
+{
+    const Group *g = a, *h = b;
+
+    return g->order == h->order ? 0 : g->order < h->order ? -1 : 1;
+}
+
+static void add_group(DeleteState *st, GArray *groups, WorkNode *lo, WorkNode *top,
+                      gboolean pull_branch)
+{
+    Group group = { lo, top, pull_branch, MIN(work_depth(lo), 0xffffff) };
+
+    if (is_live(st, top))
+        group.order += top == st->work->active ? 2 << 24 : 1 << 24;
+    g_array_append_val(groups, group);
+}
+
+/* --direction pull: a branch point goes when it can be pulled into all that stands on it. */
+static gboolean add_branches(DeleteState *st, GArray *groups, WorkNode *point)
+{
+    WorkNode *lo = run_bottom(point);
+    g_auto(Reason) reason = { NULL, NULL };
+    guint i;
+
+    if (st->direction != PLAN_PULL || work_own_overlays(point, NULL) != point->overlays->len)
+        return FALSE;
+    for (i = 0; i < point->overlays->len; i++) {
+        WorkNode *top = g_ptr_array_index(point->overlays, i);
+
+        if (!pull_possible(st, lo, top, &reason))
+            return FALSE;
+    }
+    for (i = 0; i < point->overlays->len; i++)
+        add_group(st, groups, lo, g_ptr_array_index(point->overlays, i), TRUE);
+    return TRUE;
+}
+
+static void find_groups(DeleteState *st, GArray *groups)
+{
+    Work *work = st->work;
+    g_autoptr(GHashTable) taken = g_hash_table_new(NULL, NULL);
+    guint i;
+
+    for (i = 0; i < work->n; i++) {
+        WorkNode *node = &work->nodes[i];
+        Reason reason = { "branch-point", NULL };
+        guint overlays;
+
+        if (!node->own || !node->del || node->removed)
+            continue;
+        overlays = work_own_overlays(node, NULL);
+        if (overlays == 1)
+            continue;
+        if (overlays > 1 && add_branches(st, groups, node)) {
+            WorkNode *down;
+
+            for (down = node; down; down = next_of_run(down, TRUE))
+                g_hash_table_add(taken, down);
+            continue;
+        }
+        if (overlays > 1)
+            reason.message = g_strdup_printf(P_("%u image stands on it", "%u images stand on it",
+                                                overlays),
+                                             overlays);
+        else if (node->overlays->len > 0)
+            reason.message =
+                g_strdup_printf(_("Image '%s', which is not of this disk, stands on it"),
+                                ((WorkNode *) g_ptr_array_index(node->overlays, 0))->image->path);
+        else
+            reason.message = g_strdup(_("It cannot be removed"));
+        stays_unnamed(st, node, &reason);
+        reason_clear(&reason);
+    }
+    for (i = 0; i < work->n; i++) {
+        WorkNode *node = &work->nodes[i];
+        WorkNode *top = NULL;
+
+        if (!in_run(node) || g_hash_table_contains(taken, node) || next_of_run(node, FALSE))
+            continue;
+        work_own_overlays(node, &top);
+        add_group(st, groups, run_bottom(node), top, FALSE);
+    }
+    g_array_sort(groups, by_order);
+}
+
+/* Snapshots that stay and name a removed leaf as their overlay get one that is still there. */
+static void rename_overlays(DeleteState *st)
+{
+    Work *work = st->work;
+    guint i, j;
+
+    for (i = 0; i < st->leaves->len; i++) {
+        WorkNode *leaf = g_ptr_array_index(st->leaves, i);
+        WorkNode *backing = work_now(leaf->backing);
+        WorkNode *to = NULL;
+        PlanRename *rename;
+        gboolean named = FALSE;
+
+        for (j = 0; j < work->d->snapshots->len; j++) {
+            ChainSnapshot *s = g_ptr_array_index(work->d->snapshots, j);
+            ChainSnapshotDisk *sd = chain_snapshot_disk(s, work->target);
+
+            if (sd && !g_hash_table_contains(work->deleted, s) &&
+                (sd->overlay == leaf->image || sd->revert_overlay == leaf->image))
+                named = TRUE;
+        }
+        for (j = 0; named && backing && j < backing->overlays->len; j++) {
+            WorkNode *overlay = g_ptr_array_index(backing->overlays, j);
+
+            if (overlay->own && (!to || work_in_active_chain(work, overlay)))
+                to = overlay;
+        }
+        if (!to)
+            continue;
+        rename = g_new0(PlanRename, 1);
+        rename->disk = g_strdup(work->target);
+        rename->from = plan_image_new(leaf->image);
+        rename->to = plan_image_new(to->image);
+        g_ptr_array_add(st->plan->renames, rename);
+    }
+}
+
+/* Nothing is removed that is not proved unneeded. */
+static void prove_files(DeleteState *st, guint first)
+{
+    guint i;
+
+    for (i = first; i < st->plan->files->len; i++) {
+        PlanFile *file = g_ptr_array_index(st->plan->files, i);
+        ChainImage *image = g_hash_table_lookup(st->work->graph->by_key, file->image->key);
+
+        if (image && !work_needed(st->work, st->plan, work_node(st->work, image)))
+            continue;
+        plan_refuse(st->plan, "image-in-use",
+                    g_strdup_printf(_("Image '%s' of disk '%s' would not be needed any more, but "
+                                      "something still names it"),
+                                    file->image->path, st->work->target),
+                    g_strdup_printf("virsh-ext chain-show %s --check", st->plan->domain));
+    }
+}
+
+void delete_disk(DeleteState *st)
+{
+    g_autoptr(GArray) groups = g_array_new(FALSE, TRUE, sizeof(Group));
+    guint first = st->plan->files->len;
+    guint i;
+
+    st->affected = FALSE;
+    g_ptr_array_set_size(st->leaves, 0);
+    do
+        remove_leaves(st);
+    while (take_branch_points(st));
+
+    find_groups(st, groups);
+    for (i = 0; i < groups->len; i++) {
+        Group *group = &g_array_index(groups, Group, i);
+
+        join(st, work_now(group->lo), work_now(group->top));
+    }
+    rename_overlays(st);
+    prove_files(st, first);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * work.h: the images of a graph as the planner leaves them step by step
+ *
+ * The graph is only read; a plan of several merges has to know what each of them finds. A
+ * WorkNode is one image: what it stands on and what stands on it now, after everything that
+ * has been planned so far. Private to plugin/plan.
+ *
+ *      work = work_new(graph, d, deleted)
+ *      for every disk:   work_focus(work, target, disk)   whose images are whose
+ *                        … work_remove_leaf(), work_commit(), work_pull() …
+ *      work_needed(work, node)                            may its file go?
+ *      work_free(work)
+ */
+#pragma once
+
+#include "plugin/plan/plan.h"
+
+G_BEGIN_DECLS
+
+typedef struct WorkNode WorkNode;
+
+struct WorkNode {
+    ChainImage *image;
+    WorkNode *backing;
+    GPtrArray *overlays;   /**< WorkNode *: those that exist */
+    WorkNode *became;      /**< merged away: what stands for it now (commit: base, pull: top) */
+    gboolean removed;      /**< not there any more, as far as this plan goes */
+    gboolean relative;     /**< its backing is recorded by a relative name */
+    guint64 allocation;    /**< estimate after what is planned */
+
+    /* of all domains, set once */
+    gboolean kept;         /**< active, configured, or frozen by a snapshot that stays */
+    gboolean internal;     /**< has internal snapshots */
+    const char *named_by;  /**< a snapshot of this domain that stays and that names it as a
+                                disk's source, whether or not it preserves it; or NULL */
+
+    /* of the disk in focus */
+    gboolean own;          /**< named by the disk or its snapshots, or below such an image */
+    gboolean del;          /**< frozen by deleted snapshots only, or to be treated so */
+    gboolean foreign;      /**< somebody else uses it: another domain, another disk */
+    const char *foreign_domain; /**< whose, for words */
+    gboolean branch_point; /**< had several overlays, all of this disk */
+};
+
+typedef struct {
+    ChainGraph *graph;
+    ChainDomain *d;
+    GHashTable *deleted;   /**< set of ChainSnapshot * */
+    WorkNode *nodes;       /**< by ChainImage.id */
+    guint n;
+
+    const char *target;    /**< of the disk in focus */
+    ChainDisk *disk;       /**< or NULL: the domain has it no more */
+    WorkNode *active;      /**< what the disk writes now, or NULL */
+} Work;
+
+Work *work_new(ChainGraph *graph, ChainDomain *d, GHashTable *deleted);
+void work_free(Work *work);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Work, work_free)
+
+/** Sets what is said of the disk in focus. @target is borrowed. */
+void work_focus(Work *work, const char *target);
+
+WorkNode *work_node(Work *work, const ChainImage *image);
+/** Following became. */
+WorkNode *work_now(WorkNode *node);
+/** How many overlays of this disk stand on it; *@only is the first of them. */
+guint work_own_overlays(const WorkNode *node, WorkNode **only);
+gboolean work_is_root(const WorkNode *node);
+/** Whether the disk in focus has it in its active chain. */
+gboolean work_in_active_chain(const Work *work, const WorkNode *node);
+/** Images from @node down to the root, itself included. */
+guint work_depth(const WorkNode *node);
+/** Some image that is @node or stands on it and is somebody else's, or NULL. */
+WorkNode *work_foreign_above(WorkNode *node);
+/** A running domain that has @node in the chain of a disk, but not of the one in focus. */
+const ChainDisk *work_running_user(const Work *work, const WorkNode *node);
+/** A running domain that writes @node. */
+const ChainDisk *work_writer(const Work *work, const WorkNode *node);
+
+/** Takes a leaf away. */
+void work_remove_leaf(WorkNode *node);
+/** Everything above @lo up to @top goes into @lo. */
+void work_commit(Work *work, WorkNode *lo, WorkNode *top);
+/** @top stands on what @lo stands on. Images between go when nothing stands on them and
+ *  @may_go says so. */
+void work_pull(Work *work, WorkNode *lo, WorkNode *top,
+               gboolean (*may_go)(const Work *work, WorkNode *node));
+/** Whether anything in the graph needs the file of the removed @node: an image that stands on
+ *  it, another disk or domain, a snapshot that stays (through @plan's replacements). */
+gboolean work_needed(const Work *work, const Plan *plan, const WorkNode *node);
+
+/* delete-merge.c */
+
+/** What the merges of one request have in common. */
+typedef struct {
+    Plan *plan;
+    Work *work;
+    const PlanFacts *facts;
+    PlanDirection direction;   /**< asked for */
+    PlanDirection prefer;      /**< for auto: the fewer bytes (AUTO), or this one if possible */
+    gboolean keep_files;
+    gboolean affected;         /**< something is done with the disk in focus */
+    GPtrArray *leaves;         /**< WorkNode *: removed leaves of the disk in focus */
+    GArray *spaces;            /**< PlanSpace */
+} DeleteState;
+
+/** Room that merges need on a file system. */
+typedef struct {
+    guint64 fs_id, free, need;
+    char *path;                /**< an image there, borrowed from the graph */
+} PlanSpace;
+
+/** Plans the leaves and merges of the disk in focus. */
+void delete_disk(DeleteState *state);
+
+G_END_DECLS
