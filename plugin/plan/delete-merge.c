@@ -158,8 +158,9 @@ static gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Re
         return no(reason, "shared-image",
                   g_strdup_printf(_("Image '%s', which nobody here knows, stands on '%s'"),
                                   above->image->path, top->image->path));
-    for (node = above ? above : top;; node = lo) {
-        if ((node == lo || node == above) && has_flag(node, CHAIN_IMAGE_NOT_WRITABLE))
+    /* written: base, and the header of what is above; removed: the others */
+    for (node = above ? above : top;; node = node->backing) {
+        if (has_flag(node, CHAIN_IMAGE_NOT_WRITABLE))
             return no(reason, "read-only-image",
                       g_strdup_printf(_("Image '%s' is not writable"), node->image->path));
         if (node == lo)
@@ -608,6 +609,21 @@ static gboolean leaf_goes(DeleteState *st, WorkNode *node)
     return FALSE;
 }
 
+/* Unnamed layers below a leaf that went go too when what they stand on is to go. */
+static void take_layers_below(WorkNode *leaf)
+{
+    WorkNode *first = leaf->backing;
+    WorkNode *node, *down;
+
+    for (down = first; down && !down->del; down = down->backing) {
+        if (!down->own || down->kept || down->foreign ||
+            down->overlays->len != (down == first ? 0 : 1))
+            return;
+    }
+    for (node = first; down && node != down; node = node->backing)
+        node->del = TRUE;
+}
+
 static gboolean remove_leaves(DeleteState *st)
 {
     Work *work = st->work;
@@ -632,6 +648,7 @@ static gboolean remove_leaves(DeleteState *st)
                 plan_add_file(st->plan, node->image, NULL, work->target,
                               node->image->allocation);
             }
+            take_layers_below(node);
             any = again = TRUE;
         }
     }

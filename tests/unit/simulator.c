@@ -1,0 +1,717 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * simulator.c: images, domains and snapshots small enough to check everything
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "tests/unit/simulator.h"
+
+const char *sim_target(int disk)
+{
+    return disk == 0 ? "vda" : "vdb";
+}
+
+int sim_disk(const char *target)
+{
+    return strcmp(target, "vda") == 0 ? 0 : 1;
+}
+
+/* --- making worlds ------------------------------------------------------------------------ */
+
+void sim_init(SimWorld *w)
+{
+    memset(w, 0, sizeof(*w));
+    w->next_value = 1;
+}
+
+int sim_add_image(SimWorld *w, int backing)
+{
+    SimImage *image;
+
+    if (w->n_images == SIM_IMAGES)
+        return SIM_NONE;
+    image = &w->images[w->n_images];
+    memset(image, 0, sizeof(*image));
+    image->exists = TRUE;
+    image->backing = backing;
+    return w->n_images++;
+}
+
+int sim_add_domain(SimWorld *w)
+{
+    SimDomain *d = &w->domains[w->n_domains];
+
+    g_assert(w->n_domains < SIM_DOMAINS);
+    memset(d, 0, sizeof(*d));
+    d->current = SIM_NONE;
+    return w->n_domains++;
+}
+
+int sim_add_disk(SimWorld *w, int domain, int backing)
+{
+    SimDomain *d = &w->domains[domain];
+
+    g_assert(d->n_disks < SIM_DISKS);
+    d->active[d->n_disks] = sim_add_image(w, backing);
+    return d->n_disks++;
+}
+
+void sim_write(SimWorld *w, int domain, int disk, int cluster)
+{
+    w->images[w->domains[domain].active[disk]].data[cluster] = w->next_value++;
+}
+
+int sim_snapshot(SimWorld *w, int domain, guint disks)
+{
+    SimDomain *d = &w->domains[domain];
+    SimSnapshot *s;
+    int i;
+
+    if (w->n_snapshots == SIM_SNAPSHOTS || w->n_images + SIM_DISKS > SIM_IMAGES)
+        return SIM_NONE;
+    s = &w->snapshots[w->n_snapshots];
+    memset(s, 0, sizeof(*s));
+    s->exists = TRUE;
+    s->domain = domain;
+    s->parent = d->current;
+    for (i = 0; i < SIM_DISKS; i++) {
+        s->kind[i] = CHAIN_SNAP_NO;
+        s->frozen[i] = i < d->n_disks ? d->active[i] : SIM_NONE;
+        s->overlay[i] = SIM_NONE;
+        s->revert_overlay[i] = SIM_NONE;
+        if (i >= d->n_disks || !(disks & (1u << i)))
+            continue;
+        s->kind[i] = CHAIN_SNAP_EXTERNAL;
+        s->overlay[i] = d->active[i] = sim_add_image(w, d->active[i]);
+    }
+    d->current = w->n_snapshots;
+    return w->n_snapshots++;
+}
+
+static gboolean named(const SimWorld *w, int image)
+{
+    int i, j;
+
+    for (i = 0; i < w->n_images; i++) {
+        if (w->images[i].exists && w->images[i].backing == image)
+            return TRUE;
+    }
+    for (i = 0; i < w->n_snapshots; i++) {
+        for (j = 0; j < SIM_DISKS; j++) {
+            if (w->snapshots[i].exists && w->snapshots[i].frozen[j] == image)
+                return TRUE;
+        }
+    }
+    for (i = 0; i < w->n_domains; i++) {
+        for (j = 0; j < w->domains[i].n_disks; j++) {
+            if (w->domains[i].active[j] == image)
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+void sim_revert(SimWorld *w, int snapshot, gboolean keep, int record)
+{
+    SimSnapshot *s = &w->snapshots[snapshot];
+    SimDomain *d = &w->domains[s->domain];
+    int i;
+
+    if (w->n_images + SIM_DISKS > SIM_IMAGES)
+        return;
+    for (i = 0; i < d->n_disks; i++) {
+        int old = d->active[i];
+
+        if (s->kind[i] != CHAIN_SNAP_EXTERNAL)
+            continue;
+        d->active[i] = sim_add_image(w, s->frozen[i]);
+        if (record == 1)
+            s->overlay[i] = d->active[i];
+        if (record == 2)
+            s->revert_overlay[i] = d->active[i];
+        if (!keep && !named(w, old))
+            w->images[old].exists = FALSE;
+    }
+    d->current = snapshot;
+}
+
+void sim_layer(SimWorld *w, int domain, int disk)
+{
+    SimDomain *d = &w->domains[domain];
+
+    if (w->n_images < SIM_IMAGES)
+        d->active[disk] = sim_add_image(w, d->active[disk]);
+}
+
+void sim_drop_name(SimWorld *w, int snapshot)
+{
+    SimSnapshot *s = &w->snapshots[snapshot];
+    int i;
+
+    s->exists = FALSE;
+    for (i = 0; i < w->n_snapshots; i++) {
+        if (w->snapshots[i].exists && w->snapshots[i].parent == snapshot)
+            w->snapshots[i].parent = s->parent;
+    }
+    if (w->domains[s->domain].current == snapshot)
+        w->domains[s->domain].current = s->parent;
+}
+
+static int any_image(SimWorld *w, GRand *rand, gboolean active_too)
+{
+    int tries;
+
+    for (tries = 0; tries < 20; tries++) {
+        int image = g_rand_int_range(rand, 0, w->n_images);
+        gboolean active = FALSE;
+        int i, j;
+
+        for (i = 0; i < w->n_domains; i++) {
+            for (j = 0; j < w->domains[i].n_disks; j++)
+                active = active || w->domains[i].active[j] == image;
+        }
+        if (w->images[image].exists && (active_too || !active))
+            return image;
+    }
+    return SIM_NONE;
+}
+
+static int any_snapshot(SimWorld *w, GRand *rand, int domain)
+{
+    int tries;
+
+    for (tries = 0; w->n_snapshots > 0 && tries < 20; tries++) {
+        int s = g_rand_int_range(rand, 0, w->n_snapshots);
+
+        if (w->snapshots[s].exists && w->snapshots[s].domain == domain)
+            return s;
+    }
+    return SIM_NONE;
+}
+
+static void random_share(SimWorld *w, GRand *rand)
+{
+    int image = any_image(w, rand, g_rand_int_range(rand, 0, 10) == 0);
+    int i;
+
+    if (image == SIM_NONE || w->n_images + 2 > SIM_IMAGES)
+        return;
+    if (g_rand_boolean(rand)) {
+        i = sim_add_image(w, image);
+        w->images[i].orphan = TRUE;
+        w->images[i].data[g_rand_int_range(rand, 0, SIM_CLUSTERS)] = w->next_value++;
+    } else if (w->n_domains < SIM_DOMAINS && !w->images[image].orphan) {
+        int d = sim_add_domain(w);
+
+        sim_add_disk(w, d, image);
+        sim_write(w, d, 0, g_rand_int_range(rand, 0, SIM_CLUSTERS));
+        w->domains[d].running = g_rand_boolean(rand);
+    }
+}
+
+static void random_flag(SimWorld *w, GRand *rand)
+{
+    int image = any_image(w, rand, FALSE);
+
+    if (image == SIM_NONE)
+        return;
+    if (g_rand_boolean(rand))
+        w->images[image].read_only = TRUE;
+    else if (!w->images[image].orphan)
+        w->images[image].internal = TRUE;
+}
+
+void sim_random(SimWorld *w, GRand *rand)
+{
+    int ops = g_rand_int_range(rand, 3, 24);
+    gboolean sharing = g_rand_int_range(rand, 0, 3) == 0;
+    int n, i, j;
+
+    sim_init(w);
+    sim_add_domain(w);
+    n = g_rand_int_range(rand, 1, SIM_DISKS + 1);
+    for (i = 0; i < n; i++) {
+        int template = SIM_NONE;
+
+        if (g_rand_int_range(rand, 0, 4) == 0) {
+            template = i > 0 && g_rand_boolean(rand) ? 0 : sim_add_image(w, SIM_NONE);
+            for (j = 0; j < SIM_CLUSTERS; j++)
+                w->images[template].data[j] = w->next_value++;
+        }
+        sim_add_disk(w, 0, template);
+        for (j = 0; j < SIM_CLUSTERS; j++) {
+            if (g_rand_boolean(rand))
+                sim_write(w, 0, i, j);
+        }
+    }
+    while (ops-- > 0) {
+        int d = g_rand_int_range(rand, 0, 5) > 0 ? 0 : g_rand_int_range(rand, 0, w->n_domains);
+        int disk = g_rand_int_range(rand, 0, w->domains[d].n_disks);
+        guint all = (1u << w->domains[d].n_disks) - 1;
+        int s = any_snapshot(w, rand, d);
+
+        switch (g_rand_int_range(rand, 0, 16)) {
+        case 0: case 1: case 2: case 3: case 4:
+            s = sim_snapshot(w, d, g_rand_int_range(rand, 0, 4) > 0
+                                       ? all : (guint) g_rand_int_range(rand, 0, (gint) all + 1));
+            if (s != SIM_NONE && g_rand_int_range(rand, 0, 4) == 0)
+                w->snapshots[s].memory = w->snapshots[s].memory_exists = TRUE;
+            break;
+        case 5: case 6: case 7:
+            if (s != SIM_NONE)
+                sim_revert(w, s, g_rand_int_range(rand, 0, 4) == 0,
+                           g_rand_int_range(rand, 0, 3));
+            break;
+        case 8:
+            sim_layer(w, d, disk);
+            break;
+        case 9:
+            if (s != SIM_NONE)
+                sim_drop_name(w, s);
+            break;
+        case 10:
+            if (sharing)
+                random_share(w, rand);
+            break;
+        case 11:
+            if (sharing && g_rand_int_range(rand, 0, 3) == 0)
+                random_flag(w, rand);
+            break;
+        default:
+            break;
+        }
+        for (i = g_rand_int_range(rand, 0, 4); i > 0; i--)
+            sim_write(w, d, g_rand_int_range(rand, 0, w->domains[d].n_disks),
+                      g_rand_int_range(rand, 0, SIM_CLUSTERS));
+    }
+}
+
+/* --- reading ------------------------------------------------------------------------------ */
+
+gboolean sim_read(const SimWorld *w, int image, int content[SIM_CLUSTERS])
+{
+    int i;
+
+    memset(content, 0, sizeof(int) * SIM_CLUSTERS);
+    for (; image != SIM_NONE; image = w->images[image].backing) {
+        if (!w->images[image].exists)
+            return FALSE;
+        for (i = 0; i < SIM_CLUSTERS; i++) {
+            if (content[i] == 0)
+                content[i] = w->images[image].data[i];
+        }
+    }
+    return TRUE;
+}
+
+gboolean sim_stands_on(const SimWorld *w, int image, int below)
+{
+    for (; image != SIM_NONE; image = w->images[image].backing) {
+        if (image == below)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+int sim_image_of_key(const char *key)
+{
+    g_assert(g_str_has_prefix(key, "inode:1:"));
+    return (int) g_ascii_strtoll(key + strlen("inode:1:"), NULL, 10);
+}
+
+static guint64 allocation(const SimImage *image)
+{
+    guint64 n = 0;
+    int i;
+
+    for (i = 0; i < SIM_CLUSTERS; i++)
+        n += image->data[i] != 0;
+    return n * SIM_CLUSTER_SIZE;
+}
+
+static ChainImage *graph_image(ChainGraph *graph, int index)
+{
+    g_autofree char *path = g_strdup_printf("/img/%d", index);
+    g_autofree char *key = g_strdup_printf("inode:1:%d", index);
+    g_autoptr(ChainSource) source = NULL;
+
+    if (index == SIM_NONE)
+        return NULL;
+    source = chain_source_new_file(path);
+    return chain_graph_image(graph, source, key);
+}
+
+static void graph_images(ChainGraph *graph, const SimWorld *w)
+{
+    int i;
+
+    for (i = 0; i < w->n_images; i++) {
+        const SimImage *from = &w->images[i];
+        ChainImage *image = graph_image(graph, i);
+
+        image->format = g_strdup("qcow2");
+        image->virtual_size = SIM_CLUSTERS * SIM_CLUSTER_SIZE;
+        image->allocation = allocation(from);
+        image->fs_free = CHAIN_UNKNOWN;
+        if (!from->exists) {
+            image->flags |= CHAIN_IMAGE_MISSING;
+            continue;
+        }
+        image->flags |= CHAIN_IMAGE_HEADER_READ;
+        image->flags |= from->orphan ? CHAIN_IMAGE_ORPHAN : 0;
+        image->flags |= from->read_only ? CHAIN_IMAGE_NOT_WRITABLE : 0;
+        image->flags |= from->internal ? CHAIN_IMAGE_INTERNAL : 0;
+        image->backing_known = TRUE;
+        image->backing = graph_image(graph, from->backing);
+    }
+}
+
+static void graph_snapshot(ChainGraph *graph, ChainDomain *d, const SimWorld *w, int index)
+{
+    const SimSnapshot *from = &w->snapshots[index];
+    g_autofree char *name = g_strdup_printf("s%d", index);
+    ChainSnapshot *s = chain_domain_add_snapshot(d, name);
+    int i;
+
+    s->parent_name = from->parent == SIM_NONE ? NULL : g_strdup_printf("s%d", from->parent);
+    s->creation_time = 1000 + index;
+    s->has_domain = TRUE;
+    s->current = w->domains[from->domain].current == index;
+    if (from->memory) {
+        s->memory = CHAIN_MEMORY_EXTERNAL;
+        s->memory_file = g_strdup_printf("/mem/%d", index);
+        s->memory_size = SIM_CLUSTER_SIZE;
+    }
+    for (i = 0; i < w->domains[from->domain].n_disks; i++) {
+        ChainSnapshotDisk *sd;
+
+        sd = chain_snapshot_add_disk(s, sim_target(i));
+        sd->kind = (ChainSnapshotKind) from->kind[i];
+        sd->frozen = graph_image(graph, from->frozen[i]);
+        sd->overlay = graph_image(graph, from->overlay[i]);
+        sd->revert_overlay = graph_image(graph, from->revert_overlay[i]);
+    }
+}
+
+ChainGraph *sim_graph(const SimWorld *w)
+{
+    ChainGraph *graph = chain_graph_new();
+    int i, j;
+
+    graph->complete = TRUE;
+    graph->local = TRUE;
+    graph_images(graph, w);
+    for (i = 0; i < w->n_domains; i++) {
+        g_autofree char *name = g_strdup_printf("d%d", i);
+        ChainDomain *d = chain_graph_add_domain(graph, name, name);
+
+        d->active = w->domains[i].running;
+        d->persistent = TRUE;
+        d->state = g_strdup(d->active ? "running" : "shut off");
+        for (j = 0; j < w->domains[i].n_disks; j++) {
+            ChainDisk *disk = chain_domain_add_disk(d, sim_target(j));
+
+            disk->device = g_strdup("disk");
+            disk->active = disk->configured = graph_image(graph, w->domains[i].active[j]);
+        }
+        for (j = 0; j < w->n_snapshots; j++) {
+            if (w->snapshots[j].exists && w->snapshots[j].domain == i)
+                graph_snapshot(graph, d, w, j);
+        }
+    }
+    chain_graph_link(graph);
+    return graph;
+}
+
+void sim_dump(const SimWorld *w, GString *out)
+{
+    int i, j;
+
+    for (i = 0; i < w->n_images; i++) {
+        const SimImage *image = &w->images[i];
+
+        if (!image->exists)
+            continue;
+        g_string_append_printf(out, "# image %d on %d%s%s%s:", i, image->backing,
+                               image->orphan ? " orphan" : "",
+                               image->read_only ? " read-only" : "",
+                               image->internal ? " internal" : "");
+        for (j = 0; j < SIM_CLUSTERS; j++)
+            g_string_append_printf(out, " %d", image->data[j]);
+        g_string_append_c(out, '\n');
+    }
+    for (i = 0; i < w->n_domains; i++) {
+        const SimDomain *d = &w->domains[i];
+
+        g_string_append_printf(out, "# domain d%d%s current s%d:", i,
+                               d->running ? " running" : "", d->current);
+        for (j = 0; j < d->n_disks; j++)
+            g_string_append_printf(out, " %s=%d", sim_target(j), d->active[j]);
+        g_string_append_c(out, '\n');
+    }
+    for (i = 0; i < w->n_snapshots; i++) {
+        const SimSnapshot *s = &w->snapshots[i];
+
+        if (!s->exists)
+            continue;
+        g_string_append_printf(out, "# snapshot s%d of d%d parent s%d:", i, s->domain,
+                               s->parent);
+        for (j = 0; j < w->domains[s->domain].n_disks; j++)
+            g_string_append_printf(out, " %s%s frozen %d overlay %d revert %d", sim_target(j),
+                                   s->kind[j] == CHAIN_SNAP_NO ? "(out)" : "", s->frozen[j],
+                                   s->overlay[j], s->revert_overlay[j]);
+        g_string_append_c(out, '\n');
+    }
+}
+
+/* Clusters that are allocated somewhere from @from down to above @until. */
+static guint allocated(const SimWorld *w, int from, int until)
+{
+    guint mask = 0;
+    int i;
+
+    for (; from != until; from = w->images[from].backing) {
+        for (i = 0; i < SIM_CLUSTERS; i++) {
+            if (w->images[from].data[i])
+                mask |= 1u << i;
+        }
+    }
+    return mask;
+}
+
+static guint64 bytes_of(guint mask)
+{
+    guint64 n = 0;
+
+    for (; mask; mask &= mask - 1)
+        n++;
+    return n * SIM_CLUSTER_SIZE;
+}
+
+GHashTable *sim_measure(const SimWorld *w, const Plan *plan)
+{
+    GHashTable *measures = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    guint i;
+
+    for (i = 0; i < plan->wanted->len; i++) {
+        const PlanRange *range = g_ptr_array_index(plan->wanted, i);
+        int lo = sim_image_of_key(range->lo);
+        int top = sim_image_of_key(range->top);
+        PlanMeasure *m = g_new0(PlanMeasure, 1);
+
+        /* the commit copies what is above base; the pull what top itself has not */
+        m->commit_bytes = bytes_of(allocated(w, top, lo));
+        m->pull_bytes = bytes_of(allocated(w, w->images[top].backing, w->images[lo].backing) &
+                                 ~allocated(w, top, w->images[top].backing));
+        g_hash_table_insert(measures, plan_measure_key(range->lo, range->top), m);
+    }
+    return measures;
+}
+
+/* --- running plans ------------------------------------------------------------------------ */
+
+/* A running domain that has @image open: written if it is what the disk writes. */
+static char *lock_conflict(const SimWorld *w, int image, gboolean writing, int but_domain)
+{
+    int i, j;
+
+    for (i = 0; i < w->n_domains; i++) {
+        if (!w->domains[i].running || i == but_domain)
+            continue;
+        for (j = 0; j < w->domains[i].n_disks; j++) {
+            int active = w->domains[i].active[j];
+
+            if (active == image || (writing && sim_stands_on(w, active, image)))
+                return g_strdup_printf("image %d is open in running domain d%d", image, i);
+        }
+    }
+    return NULL;
+}
+
+static char *check_chain(const SimWorld *w, const PlanMerge *merge)
+{
+    int image = sim_image_of_key(merge->top->key);
+    int below;
+    guint i;
+
+    for (i = merge->range->len; i > 0; i--) {
+        const PlanImage *planned = g_ptr_array_index(merge->range, i - 1);
+
+        if (image == SIM_NONE || image != sim_image_of_key(planned->key))
+            return g_strdup_printf("the chain is not the planned one at image %d", image);
+        if (!w->images[image].exists)
+            return g_strdup_printf("image %d does not exist", image);
+        if (i > 1)
+            image = w->images[image].backing;
+    }
+    if (image != sim_image_of_key(merge->base->key))
+        return g_strdup("the range does not end with its base");
+    below = w->images[image].backing;
+    if (below != (merge->below ? sim_image_of_key(merge->below->key) : SIM_NONE))
+        return g_strdup_printf("image %d stands on %d, which is not planned", image, below);
+    if (merge->direction == PLAN_COMMIT && merge->above &&
+        w->images[sim_image_of_key(merge->above->key)].backing !=
+            sim_image_of_key(merge->top->key))
+        return g_strdup("what is above does not stand on the top");
+    return NULL;
+}
+
+/* Could this job run there at all? */
+static char *check_place(const SimWorld *w, int domain, const PlanMerge *merge)
+{
+    const SimDomain *d = &w->domains[domain];
+    int top = sim_image_of_key(merge->top->key);
+    int base = sim_image_of_key(merge->base->key);
+    int active = d->active[sim_disk(merge->disk)];
+    int tip = merge->direction == PLAN_COMMIT && merge->above
+                  ? sim_image_of_key(merge->above->key) : top;
+    gboolean commit = merge->direction == PLAN_COMMIT;
+    char *problem;
+    int i;
+
+    if (w->images[commit ? base : top].read_only)
+        return g_strdup_printf("image %d is read-only", commit ? base : top);
+    if (commit && tip != top && w->images[tip].read_only)
+        return g_strdup_printf("image %d is read-only", tip);
+    if (merge->live) {
+        if (!d->running || !sim_stands_on(w, active, top))
+            return g_strdup("a live merge of images that are not open");
+        if (!commit && top != active)
+            return g_strdup("a live pull into an image that is not written");
+        return lock_conflict(w, commit ? base : top, TRUE, domain);
+    }
+    for (i = tip; i != SIM_NONE; i = w->images[i].backing) {
+        if (!w->images[i].exists)
+            return g_strdup_printf("image %d of the helper does not exist", i);
+        problem = lock_conflict(w, i, FALSE, -1);
+        if (problem)
+            return problem;
+    }
+    problem = lock_conflict(w, commit ? base : top, TRUE, -1);
+    return problem ? problem : lock_conflict(w, tip, TRUE, -1);
+}
+
+static char *run_merge(SimWorld *w, int domain, const PlanMerge *merge, guint clusters,
+                       guint *copied)
+{
+    int base = sim_image_of_key(merge->base->key);
+    int top = sim_image_of_key(merge->top->key);
+    gboolean commit = merge->direction == PLAN_COMMIT;
+    int from = commit ? top : w->images[top].backing;
+    int until = commit ? base : w->images[base].backing;
+    int into = commit ? base : top;
+    char *problem;
+    int i, image;
+
+    problem = check_chain(w, merge);
+    if (!problem)
+        problem = check_place(w, domain, merge);
+    if (problem)
+        return problem;
+    for (i = 0; i < SIM_CLUSTERS; i++) {
+        if (!(clusters & (1u << i)) || (!commit && w->images[top].data[i]))
+            continue;
+        for (image = from; image != until; image = w->images[image].backing) {
+            if (!w->images[image].data[i])
+                continue;
+            w->images[into].data[i] = w->images[image].data[i];
+            (*copied)++;
+            break;
+        }
+    }
+    if (clusters != SIM_ALL_CLUSTERS)
+        return NULL;
+    if (commit && merge->above)
+        w->images[sim_image_of_key(merge->above->key)].backing = base;
+    else if (!commit)
+        w->images[top].backing = until;
+    return NULL;
+}
+
+static int replaced(const Plan *plan, int disk, int image, gboolean overlay)
+{
+    g_autofree char *key = g_strdup_printf("inode:1:%d", image);
+    const PlanImage *now;
+
+    if (image == SIM_NONE)
+        return image;
+    now = overlay ? plan_overlay_replacement(plan, sim_target(disk), key)
+                  : plan_replacement(plan, sim_target(disk), key);
+    return now ? sim_image_of_key(now->key) : image;
+}
+
+static void update_snapshots(SimWorld *w, int domain, const Plan *plan)
+{
+    guint n;
+    int i, j;
+
+    for (n = 0; n < plan->snapshots->len; n++)
+        sim_drop_name(w, atoi((const char *) g_ptr_array_index(plan->snapshots, n) + 1));
+    for (i = 0; i < w->n_snapshots; i++) {
+        SimSnapshot *s = &w->snapshots[i];
+
+        if (!s->exists || s->domain != domain)
+            continue;
+        for (j = 0; j < SIM_DISKS; j++) {
+            s->frozen[j] = replaced(plan, j, s->frozen[j], FALSE);
+            s->overlay[j] = replaced(plan, j, s->overlay[j], TRUE);
+            s->revert_overlay[j] = replaced(plan, j, s->revert_overlay[j], TRUE);
+        }
+    }
+    if (plan->current_changes)
+        w->domains[domain].current = plan->new_current ? atoi(plan->new_current + 1) : SIM_NONE;
+}
+
+static char *remove_file(SimWorld *w, const PlanFile *file)
+{
+    int image;
+
+    if (!file->image) {
+        w->snapshots[atoi(file->memory_file + strlen("/mem/"))].memory_exists = FALSE;
+        return NULL;
+    }
+    image = sim_image_of_key(file->image->key);
+    if (!w->images[image].exists)
+        return g_strdup_printf("image %d is removed twice", image);
+    if (w->images[image].internal)
+        return g_strdup_printf("image %d is removed with its internal snapshots", image);
+    w->images[image].exists = FALSE;
+    return lock_conflict(w, image, TRUE, -1);
+}
+
+char *sim_step(SimWorld *w, int domain, const Plan *plan, const PlanStep *step, guint clusters,
+               guint *copied)
+{
+    SimDomain *d = &w->domains[domain];
+    const PlanMerge *merge;
+    int i;
+
+    switch (step->action) {
+    case PLAN_STEP_MERGE:
+        return run_merge(w, domain, g_ptr_array_index(plan->merges, step->merge), clusters,
+                         copied);
+    case PLAN_STEP_PIVOT:
+        merge = g_ptr_array_index(plan->merges, step->merge);
+        if (merge->live)
+            d->active[sim_disk(merge->disk)] = sim_image_of_key(merge->base->key);
+        return NULL;
+    case PLAN_STEP_DEFINE_DOMAIN:
+        for (i = 0; i < d->n_disks; i++)
+            d->active[i] = replaced(plan, i, d->active[i], FALSE);
+        return NULL;
+    case PLAN_STEP_UPDATE_SNAPSHOTS:
+        update_snapshots(w, domain, plan);
+        return NULL;
+    case PLAN_STEP_REMOVE_FILE:
+        return remove_file(w, g_ptr_array_index(plan->files, step->file));
+    case PLAN_STEP_LOCK:
+    case PLAN_STEP_START_HELPER:
+    case PLAN_STEP_STOP_HELPER:
+    case PLAN_STEP_UNLOCK:
+        return NULL;
+    default:
+        return g_strdup_printf("step %d has no place in a delete", step->action);
+    }
+}
