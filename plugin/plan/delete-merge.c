@@ -21,251 +21,6 @@
 #include "plugin/plan/work.h"
 #include "vext-i18n.h"
 
-/* Flags of an image that no job may touch. */
-#define BROKEN (CHAIN_IMAGE_MISSING | CHAIN_IMAGE_UNREADABLE | CHAIN_IMAGE_LOOP | \
-                CHAIN_IMAGE_FORMAT_GUESSED | CHAIN_IMAGE_CORRUPT)
-
-/* Why a direction is not possible. */
-typedef struct {
-    const char *code;
-    char *message;
-} Reason;
-
-static void reason_clear(Reason *reason)
-{
-    g_clear_pointer(&reason->message, g_free);
-    reason->code = NULL;
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reason, reason_clear)
-
-static gboolean no(Reason *reason, const char *code, char *message_take)
-{
-    reason_clear(reason);
-    reason->code = code;
-    reason->message = message_take;
-    return FALSE;
-}
-
-/* --- one direction ------------------------------------------------------------------------ */
-
-static gboolean has_flag(const WorkNode *node, guint flag)
-{
-    return (node->image->flags & flag) != 0;
-}
-
-/* What holds for a range in both directions. */
-static gboolean range_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *reason)
-{
-    WorkNode *node;
-
-    if (st->work->disk && st->work->disk->readonly)
-        return no(reason, "read-only-image",
-                  g_strdup_printf(_("Disk '%s' is read-only"), st->work->target));
-    for (node = top;; node = node->backing) {
-        if (has_flag(node, CHAIN_IMAGE_DATA_FILE))
-            return no(reason, "data-file",
-                      g_strdup_printf(_("Image '%s' has an external data file"),
-                                      node->image->path));
-        if (has_flag(node, CHAIN_IMAGE_ENCRYPTED) != has_flag(top, CHAIN_IMAGE_ENCRYPTED))
-            return no(reason, "encrypted",
-                      g_strdup_printf(_("One of the images '%s' and '%s' is encrypted, the other "
-                                        "is not"),
-                                      node->image->path, top->image->path));
-        if (node == lo)
-            return TRUE;
-    }
-}
-
-/* Whether a helper domain can be started with @tip as the image of its disk. */
-static gboolean helper_possible(DeleteState *st, WorkNode *tip, Reason *reason)
-{
-    guint limit = st->work->graph->layer_limit;
-    WorkNode *node;
-
-    if (!st->facts->helper_possible)
-        return no(reason, "no-helper",
-                  g_strdup(_("Helper domains cannot be started on this connection")));
-    if (limit > 0 && work_depth(tip) > limit)
-        return no(reason, "deep-chain",
-                  g_strdup_printf(_("The chain of '%s' has %u images, more than the %u that can "
-                                    "be started here"),
-                                  tip->image->path, work_depth(tip), limit));
-    for (node = tip; node; node = node->backing) {
-        const ChainDisk *writer = work_writer(st->work, node);
-
-        if (writer)
-            return no(reason, "image-in-use",
-                      g_strdup_printf(_("The running domain '%s' writes image '%s'"),
-                                      writer->domain->name, node->image->path));
-        if (has_flag(node, CHAIN_IMAGE_ENCRYPTED))
-            return no(reason, "encrypted",
-                      g_strdup_printf(_("Image '%s' is encrypted: it can be merged only while "
-                                        "the domain runs"),
-                                      node->image->path));
-        if (has_flag(node, BROKEN))
-            return no(reason, "missing-image",
-                      g_strdup_printf(_("Image '%s' is missing or cannot be read"),
-                                      node->image->path));
-    }
-    return TRUE;
-}
-
-static gboolean is_live(DeleteState *st, WorkNode *top)
-{
-    return st->work->d->active && work_in_active_chain(st->work, top);
-}
-
-static WorkNode *other_overlay(WorkNode *node, WorkNode *but)
-{
-    guint i;
-
-    for (i = 0; i < node->overlays->len; i++) {
-        if (g_ptr_array_index(node->overlays, i) != but)
-            return g_ptr_array_index(node->overlays, i);
-    }
-    return NULL;
-}
-
-static gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *reason)
-{
-    WorkNode *above = top->overlays->len > 0 ? g_ptr_array_index(top->overlays, 0) : NULL;
-    WorkNode *foreign = work_foreign_above(lo);
-    WorkNode *node;
-
-    if (!range_possible(st, lo, top, reason))
-        return FALSE;
-    for (node = top; node != lo; node = node->backing) {
-        WorkNode *other = other_overlay(node->backing, node);
-
-        if (other)
-            return no(reason, "shared-image",
-                      g_strdup_printf(_("Image '%s' stands on '%s' too"), other->image->path,
-                                      node->backing->image->path));
-        if (node->internal)
-            return no(reason, "internal-snapshots",
-                      g_strdup_printf(_("Image '%s' has internal snapshots, which would be lost"),
-                                      node->image->path));
-    }
-    if (top->overlays->len > 1)
-        return no(reason, "branch-point",
-                  g_strdup_printf(_("Several images stand on '%s'"), top->image->path));
-    if (foreign)
-        return no(reason, "shared-image",
-                  g_strdup_printf(_("Domain '%s' needs image '%s'"), foreign->foreign_domain,
-                                  foreign->image->path));
-    if (above && !above->own)
-        return no(reason, "shared-image",
-                  g_strdup_printf(_("Image '%s', which nobody here knows, stands on '%s'"),
-                                  above->image->path, top->image->path));
-    /* written: base, and the header of what is above; removed: the others */
-    for (node = above ? above : top;; node = node->backing) {
-        if (has_flag(node, CHAIN_IMAGE_NOT_WRITABLE))
-            return no(reason, "read-only-image",
-                      g_strdup_printf(_("Image '%s' is not writable"), node->image->path));
-        if (node == lo)
-            break;
-    }
-    return is_live(st, top) || helper_possible(st, above ? above : top, reason);
-}
-
-/* Whether @lo loses its meaning as the chain's root when @top is pulled off it. */
-static gboolean root_goes(WorkNode *lo, WorkNode *top)
-{
-    WorkNode *next = top;
-
-    while (next->backing != lo)
-        next = next->backing;
-    return work_is_root(lo) && !has_flag(lo, CHAIN_IMAGE_NOT_WRITABLE) &&
-           !other_overlay(lo, next);
-}
-
-static gboolean pull_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *reason)
-{
-    WorkNode *node;
-    const ChainDisk *user;
-    guint i;
-
-    if (!range_possible(st, lo, top, reason))
-        return FALSE;
-    for (node = top;; node = node->backing) {
-        if (node->internal)
-            return no(reason, "internal-snapshots",
-                      g_strdup_printf(_("Image '%s' has internal snapshots, which would be lost"),
-                                      node->image->path));
-        if (node == lo)
-            break;
-    }
-    if (has_flag(top, CHAIN_IMAGE_NOT_WRITABLE))
-        return no(reason, "read-only-image",
-                  g_strdup_printf(_("Image '%s' is not writable"), top->image->path));
-    for (i = 0; i < top->image->users->len; i++) {
-        user = g_ptr_array_index(top->image->users, i);
-        if (user->domain == st->work->d && user != st->work->disk)
-            return no(reason, "shared-image",
-                      g_strdup_printf(_("Disk '%s' needs image '%s' too"), user->target,
-                                      top->image->path));
-    }
-    user = work_running_user(st->work, top);
-    if (user)
-        return no(reason, "image-in-use",
-                  g_strdup_printf(_("The running domain '%s' uses image '%s'"),
-                                  user->domain->name, top->image->path));
-    if (is_live(st, top)) {
-        if (top != st->work->active)
-            return no(reason, "not-active",
-                      g_strdup_printf(_("A running domain pulls only into the image that it "
-                                        "writes, and '%s' is not that one"),
-                                      top->image->path));
-        return TRUE;
-    }
-    return helper_possible(st, top, reason);
-}
-
-/* --- figures ------------------------------------------------------------------------------ */
-
-static const PlanMeasure *measured(DeleteState *st, WorkNode *lo, WorkNode *top)
-{
-    g_autofree char *key = NULL;
-
-    if (!st->facts->measures)
-        return NULL;
-    key = plan_measure_key(lo->image->key, top->image->key);
-    return g_hash_table_lookup(st->facts->measures, key);
-}
-
-static guint64 sum_allocation(WorkNode *from, WorkNode *until)
-{
-    guint64 size = from->image->virtual_size;
-    guint64 sum = 0;
-    WorkNode *node;
-
-    for (node = from; node != until; node = node->backing) {
-        if (node->allocation == CHAIN_UNKNOWN)
-            return CHAIN_UNKNOWN;
-        sum += MIN(node->allocation, G_MAXINT64 - sum);
-    }
-    return size == CHAIN_UNKNOWN ? sum : MIN(sum, size);
-}
-
-static guint64 commit_cost(DeleteState *st, WorkNode *lo, WorkNode *top)
-{
-    const PlanMeasure *m = measured(st, lo, top);
-
-    if (m && m->commit_bytes != CHAIN_UNKNOWN)
-        return m->commit_bytes;
-    return sum_allocation(top, lo);
-}
-
-static guint64 pull_cost(DeleteState *st, WorkNode *lo, WorkNode *top)
-{
-    const PlanMeasure *m = measured(st, lo, top);
-
-    if (m && m->pull_bytes != CHAIN_UNKNOWN)
-        return m->pull_bytes;
-    return sum_allocation(top->backing, lo->backing);
-}
-
 static void need_space(DeleteState *st, WorkNode *node, guint64 bytes)
 {
     const ChainImage *image = node->image;
@@ -294,7 +49,7 @@ static void want_measure(DeleteState *st, WorkNode *lo, WorkNode *top)
 {
     PlanRange *range;
 
-    if (measured(st, lo, top))
+    if (merge_measured(st, lo, top))
         return;
     range = g_new0(PlanRange, 1);
     range->lo = g_strdup(lo->image->key);
@@ -309,7 +64,7 @@ static void want_measure(DeleteState *st, WorkNode *lo, WorkNode *top)
 static gboolean may_go(const Work *work, WorkNode *node)
 {
     return !node->kept && !node->foreign && !node->internal &&
-           !has_flag(node, CHAIN_IMAGE_NOT_WRITABLE) && work_own_overlays(node, NULL) == 0;
+           !work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE) && work_own_overlays(node, NULL) == 0;
 }
 
 static gboolean all_relative(WorkNode *from, WorkNode *until)
@@ -326,29 +81,29 @@ static void refuse_broken(DeleteState *st, WorkNode *node)
     const char *path = node->image->path;
     const char *remedy_command = st->plan->domain;
 
-    if (has_flag(node, CHAIN_IMAGE_MISSING))
+    if (work_has_flag(node, CHAIN_IMAGE_MISSING))
         plan_refuse(st->plan, "missing-image",
                     g_strdup_printf(_("Image '%s' of disk '%s' is missing"), path,
                                     st->work->target),
                     g_strdup_printf(_("Bring it back, or delete only the metadata with "
                                       "--metadata")));
-    else if (has_flag(node, CHAIN_IMAGE_UNREADABLE | CHAIN_IMAGE_CORRUPT))
+    else if (work_has_flag(node, CHAIN_IMAGE_UNREADABLE | CHAIN_IMAGE_CORRUPT))
         plan_refuse(st->plan, "unreadable-image",
                     g_strdup_printf(_("Image '%s' of disk '%s' cannot be read"), path,
                                     st->work->target),
                     g_strdup_printf("virsh-ext chain-show %s --check", remedy_command));
-    else if (has_flag(node, CHAIN_IMAGE_LOOP))
+    else if (work_has_flag(node, CHAIN_IMAGE_LOOP))
         plan_refuse(st->plan, "backing-loop",
                     g_strdup_printf(_("Image '%s' of disk '%s' stands on itself"), path,
                                     st->work->target),
                     g_strdup_printf("virsh-ext chain-show %s --check", remedy_command));
-    else if (has_flag(node, CHAIN_IMAGE_FORMAT_GUESSED))
+    else if (work_has_flag(node, CHAIN_IMAGE_FORMAT_GUESSED))
         plan_refuse(st->plan, "format-not-recorded",
                     g_strdup_printf(_("The format of image '%s' of disk '%s' is recorded "
                                       "nowhere"),
                                     path, st->work->target),
                     g_strdup(_("Record it in the image above with qemu-img rebase -u -F")));
-    else if (has_flag(node, CHAIN_IMAGE_BITMAPS))
+    else if (work_has_flag(node, CHAIN_IMAGE_BITMAPS))
         plan_refuse(st->plan, "bitmaps",
                     g_strdup_printf(_("Image '%s' of disk '%s' has dirty bitmaps, which would "
                                       "break"),
@@ -363,7 +118,7 @@ static gboolean range_sound(DeleteState *st, WorkNode *lo, WorkNode *top)
     WorkNode *node;
 
     for (node = top;; node = node->backing) {
-        if (has_flag(node, BROKEN | CHAIN_IMAGE_BITMAPS))
+        if (work_has_flag(node, WORK_BROKEN | CHAIN_IMAGE_BITMAPS))
             refuse_broken(st, node);
         if (node == lo)
             break;
@@ -376,7 +131,7 @@ static gboolean range_sound(DeleteState *st, WorkNode *lo, WorkNode *top)
     if (top->overlays->len == 1) {
         WorkNode *above = g_ptr_array_index(top->overlays, 0);
 
-        if (has_flag(above, BROKEN))
+        if (work_has_flag(above, WORK_BROKEN))
             refuse_broken(st, above);
     }
     return st->plan->refusals->len == before;
@@ -403,7 +158,7 @@ static void apply(DeleteState *st, WorkNode *lo, WorkNode *top, PlanDirection di
     merge->top = plan_image_new(top->image);
     merge->below = lo->backing ? plan_image_new(lo->backing->image) : NULL;
     merge->above = commit && above ? plan_image_new(above->image) : NULL;
-    merge->live = is_live(st, top);
+    merge->live = merge_is_live(st, top);
     merge->top_is_active = top == st->work->active;
     if (commit)
         merge->relative = above && all_relative(above, lo);
@@ -583,13 +338,13 @@ static gboolean leaf_goes(DeleteState *st, WorkNode *node)
 {
     const ChainImage *image = node->image;
 
-    if (has_flag(node, CHAIN_IMAGE_MISSING))
+    if (work_has_flag(node, CHAIN_IMAGE_MISSING))
         return TRUE;
     if (st->keep_files) {
         node->del = FALSE;
         return FALSE;
     }
-    if (has_flag(node, CHAIN_IMAGE_UNREADABLE | CHAIN_IMAGE_LOOP) ||
+    if (work_has_flag(node, CHAIN_IMAGE_UNREADABLE | CHAIN_IMAGE_LOOP) ||
         (!node->backing && !image->backing_known))
         leaf_stays(st, node, g_strdup(_("It cannot be read")));
     else if (node->foreign)
@@ -597,7 +352,7 @@ static gboolean leaf_goes(DeleteState *st, WorkNode *node)
                                              node->foreign_domain, image->path));
     else if (node->internal)
         leaf_stays(st, node, g_strdup(_("It has internal snapshots, which would be lost")));
-    else if (has_flag(node, CHAIN_IMAGE_NOT_WRITABLE))
+    else if (work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE))
         leaf_stays(st, node, g_strdup(_("It is not writable")));
     else if (node->named_by)
         leaf_stays(st, node, g_strdup_printf(_("Snapshot '%s' names it"), node->named_by));
@@ -643,7 +398,7 @@ static gboolean remove_leaves(DeleteState *st)
             }
             work_remove_leaf(node);
             g_ptr_array_add(st->leaves, node);
-            if (!has_flag(node, CHAIN_IMAGE_MISSING)) {
+            if (!work_has_flag(node, CHAIN_IMAGE_MISSING)) {
                 st->affected = TRUE;
                 plan_add_file(st->plan, node->image, NULL, work->target,
                               node->image->allocation);
@@ -731,7 +486,7 @@ static void add_group(DeleteState *st, GArray *groups, WorkNode *lo, WorkNode *t
 {
     Group group = { lo, top, pull_branch, MIN(work_depth(lo), 0xffffff) };
 
-    if (is_live(st, top))
+    if (merge_is_live(st, top))
         group.order += top == st->work->active ? 2 << 24 : 1 << 24;
     g_array_append_val(groups, group);
 }

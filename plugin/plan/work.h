@@ -91,7 +91,7 @@ void work_pull(Work *work, WorkNode *lo, WorkNode *top,
  *  it, another disk or domain, a snapshot that stays (through @plan's replacements). */
 gboolean work_needed(const Work *work, const Plan *plan, const WorkNode *node);
 
-/* delete-merge.c */
+/* --- delete-merge.c ----------------------------------------------------------------------- */
 
 /** What the merges of one request have in common. */
 typedef struct {
@@ -114,5 +114,34 @@ typedef struct {
 
 /** Plans the leaves and merges of the disk in focus. */
 void delete_disk(DeleteState *state);
+
+/* --- delete-can.c: which direction is possible for one range, and what it costs ------------ */
+
+/** Flags of an image that no job may touch. */
+#define WORK_BROKEN (CHAIN_IMAGE_MISSING | CHAIN_IMAGE_UNREADABLE | CHAIN_IMAGE_LOOP | \
+                     CHAIN_IMAGE_FORMAT_GUESSED | CHAIN_IMAGE_CORRUPT)
+
+/** Why a direction is not possible. */
+typedef struct {
+    const char *code;      /**< as in PlanRefusal */
+    char *message;
+} Reason;
+
+void reason_clear(Reason *reason);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reason, reason_clear)
+
+gboolean work_has_flag(const WorkNode *node, guint flag);
+/** Whether a merge into or of @top would run on the running domain. */
+gboolean merge_is_live(DeleteState *st, WorkNode *top);
+/** Whether everything above @lo up to @top may go into @lo. @reason is set if not. */
+gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *reason);
+/** Whether @lo up to what is below @top may go into @top. @reason is set if not. */
+gboolean pull_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *reason);
+/** Whether @lo is the chain's root, and is so no more when it has been pulled into @top. */
+gboolean root_goes(WorkNode *lo, WorkNode *top);
+const PlanMeasure *merge_measured(DeleteState *st, WorkNode *lo, WorkNode *top);
+/** Bytes moved: measured, else estimated from what is allocated; or CHAIN_UNKNOWN. */
+guint64 commit_cost(DeleteState *st, WorkNode *lo, WorkNode *top);
+guint64 pull_cost(DeleteState *st, WorkNode *lo, WorkNode *top);
 
 G_END_DECLS

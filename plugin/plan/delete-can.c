@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * delete-can.c: which direction is possible for one range of images, and what it costs
+ *
+ * The rules that keep data safe are here: a direction is possible only if nothing else sees a
+ * difference.
+ */
+#include "config.h"
+
+#include "plugin/plan/work.h"
+#include "vext-i18n.h"
+
+void reason_clear(Reason *reason)
+{
+    g_clear_pointer(&reason->message, g_free);
+    reason->code = NULL;
+}
+
+static gboolean no(Reason *reason, const char *code, char *message_take)
+{
+    reason_clear(reason);
+    reason->code = code;
+    reason->message = message_take;
+    return FALSE;
+}
+
+/* --- one direction ------------------------------------------------------------------------ */
+
+gboolean work_has_flag(const WorkNode *node, guint flag)
+{
+    return (node->image->flags & flag) != 0;
+}
+
+/* What holds for a range in both directions. */
+static gboolean range_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *reason)
+{
+    WorkNode *node;
+
+    if (st->work->disk && st->work->disk->readonly)
+        return no(reason, "read-only-image",
+                  g_strdup_printf(_("Disk '%s' is read-only"), st->work->target));
+    for (node = top;; node = node->backing) {
+        if (work_has_flag(node, CHAIN_IMAGE_DATA_FILE))
+            return no(reason, "data-file",
+                      g_strdup_printf(_("Image '%s' has an external data file"),
+                                      node->image->path));
+        if (work_has_flag(node, CHAIN_IMAGE_ENCRYPTED) != work_has_flag(top, CHAIN_IMAGE_ENCRYPTED))
+            return no(reason, "encrypted",
+                      g_strdup_printf(_("One of the images '%s' and '%s' is encrypted, the other "
+                                        "is not"),
+                                      node->image->path, top->image->path));
+        if (node == lo)
+            return TRUE;
+    }
+}
+
+/* Whether a helper domain can be started with @tip as the image of its disk. */
+static gboolean helper_possible(DeleteState *st, WorkNode *tip, Reason *reason)
+{
+    guint limit = st->work->graph->layer_limit;
+    WorkNode *node;
+
+    if (!st->facts->helper_possible)
+        return no(reason, "no-helper",
+                  g_strdup(_("Helper domains cannot be started on this connection")));
+    if (limit > 0 && work_depth(tip) > limit)
+        return no(reason, "deep-chain",
+                  g_strdup_printf(_("The chain of '%s' has %u images, more than the %u that can "
+                                    "be started here"),
+                                  tip->image->path, work_depth(tip), limit));
+    for (node = tip; node; node = node->backing) {
+        const ChainDisk *writer = work_writer(st->work, node);
+
+        if (writer)
+            return no(reason, "image-in-use",
+                      g_strdup_printf(_("The running domain '%s' writes image '%s'"),
+                                      writer->domain->name, node->image->path));
+        if (work_has_flag(node, CHAIN_IMAGE_ENCRYPTED))
+            return no(reason, "encrypted",
+                      g_strdup_printf(_("Image '%s' is encrypted: it can be merged only while "
+                                        "the domain runs"),
+                                      node->image->path));
+        if (work_has_flag(node, WORK_BROKEN))
+            return no(reason, "missing-image",
+                      g_strdup_printf(_("Image '%s' is missing or cannot be read"),
+                                      node->image->path));
+    }
+    return TRUE;
+}
+
+gboolean merge_is_live(DeleteState *st, WorkNode *top)
+{
+    return st->work->d->active && work_in_active_chain(st->work, top);
+}
+
+static WorkNode *other_overlay(WorkNode *node, WorkNode *but)
+{
+    guint i;
+
+    for (i = 0; i < node->overlays->len; i++) {
+        if (g_ptr_array_index(node->overlays, i) != but)
+            return g_ptr_array_index(node->overlays, i);
+    }
+    return NULL;
+}
+
+gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *reason)
+{
+    WorkNode *above = top->overlays->len > 0 ? g_ptr_array_index(top->overlays, 0) : NULL;
+    WorkNode *foreign = work_foreign_above(lo);
+    WorkNode *node;
+
+    if (!range_possible(st, lo, top, reason))
+        return FALSE;
+    for (node = top; node != lo; node = node->backing) {
+        WorkNode *other = other_overlay(node->backing, node);
+
+        if (other)
+            return no(reason, "shared-image",
+                      g_strdup_printf(_("Image '%s' stands on '%s' too"), other->image->path,
+                                      node->backing->image->path));
+        if (node->internal)
+            return no(reason, "internal-snapshots",
+                      g_strdup_printf(_("Image '%s' has internal snapshots, which would be lost"),
+                                      node->image->path));
+    }
+    if (top->overlays->len > 1)
+        return no(reason, "branch-point",
+                  g_strdup_printf(_("Several images stand on '%s'"), top->image->path));
+    if (foreign)
+        return no(reason, "shared-image",
+                  g_strdup_printf(_("Domain '%s' needs image '%s'"), foreign->foreign_domain,
+                                  foreign->image->path));
+    if (above && !above->own)
+        return no(reason, "shared-image",
+                  g_strdup_printf(_("Image '%s', which nobody here knows, stands on '%s'"),
+                                  above->image->path, top->image->path));
+    /* written: base, and the header of what is above; removed: the others */
+    for (node = above ? above : top;; node = node->backing) {
+        if (work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE))
+            return no(reason, "read-only-image",
+                      g_strdup_printf(_("Image '%s' is not writable"), node->image->path));
+        if (node == lo)
+            break;
+    }
+    return merge_is_live(st, top) || helper_possible(st, above ? above : top, reason);
+}
+
+/* Whether @lo loses its meaning as the chain's root when @top is pulled off it. */
+gboolean root_goes(WorkNode *lo, WorkNode *top)
+{
+    WorkNode *next = top;
+
+    while (next->backing != lo)
+        next = next->backing;
+    return work_is_root(lo) && !work_has_flag(lo, CHAIN_IMAGE_NOT_WRITABLE) &&
+           !other_overlay(lo, next);
+}
+
+gboolean pull_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *reason)
+{
+    WorkNode *node;
+    const ChainDisk *user;
+    guint i;
+
+    if (!range_possible(st, lo, top, reason))
+        return FALSE;
+    for (node = top;; node = node->backing) {
+        if (node->internal)
+            return no(reason, "internal-snapshots",
+                      g_strdup_printf(_("Image '%s' has internal snapshots, which would be lost"),
+                                      node->image->path));
+        if (node == lo)
+            break;
+    }
+    if (work_has_flag(top, CHAIN_IMAGE_NOT_WRITABLE))
+        return no(reason, "read-only-image",
+                  g_strdup_printf(_("Image '%s' is not writable"), top->image->path));
+    for (i = 0; i < top->image->users->len; i++) {
+        user = g_ptr_array_index(top->image->users, i);
+        if (user->domain == st->work->d && user != st->work->disk)
+            return no(reason, "shared-image",
+                      g_strdup_printf(_("Disk '%s' needs image '%s' too"), user->target,
+                                      top->image->path));
+    }
+    user = work_running_user(st->work, top);
+    if (user)
+        return no(reason, "image-in-use",
+                  g_strdup_printf(_("The running domain '%s' uses image '%s'"),
+                                  user->domain->name, top->image->path));
+    if (merge_is_live(st, top)) {
+        if (top != st->work->active)
+            return no(reason, "not-active",
+                      g_strdup_printf(_("A running domain pulls only into the image that it "
+                                        "writes, and '%s' is not that one"),
+                                      top->image->path));
+        return TRUE;
+    }
+    return helper_possible(st, top, reason);
+}
+
+/* --- figures ------------------------------------------------------------------------------ */
+
+const PlanMeasure *merge_measured(DeleteState *st, WorkNode *lo, WorkNode *top)
+{
+    g_autofree char *key = NULL;
+
+    if (!st->facts->measures)
+        return NULL;
+    key = plan_measure_key(lo->image->key, top->image->key);
+    return g_hash_table_lookup(st->facts->measures, key);
+}
+
+static guint64 sum_allocation(WorkNode *from, WorkNode *until)
+{
+    guint64 size = from->image->virtual_size;
+    guint64 sum = 0;
+    WorkNode *node;
+
+    for (node = from; node != until; node = node->backing) {
+        if (node->allocation == CHAIN_UNKNOWN)
+            return CHAIN_UNKNOWN;
+        sum += MIN(node->allocation, G_MAXINT64 - sum);
+    }
+    return size == CHAIN_UNKNOWN ? sum : MIN(sum, size);
+}
+
+guint64 commit_cost(DeleteState *st, WorkNode *lo, WorkNode *top)
+{
+    const PlanMeasure *m = merge_measured(st, lo, top);
+
+    if (m && m->commit_bytes != CHAIN_UNKNOWN)
+        return m->commit_bytes;
+    return sum_allocation(top, lo);
+}
+
+guint64 pull_cost(DeleteState *st, WorkNode *lo, WorkNode *top)
+{
+    const PlanMeasure *m = merge_measured(st, lo, top);
+
+    if (m && m->pull_bytes != CHAIN_UNKNOWN)
+        return m->pull_bytes;
+    return sum_allocation(top->backing, lo->backing);
+}
