@@ -188,10 +188,15 @@ static void ask_fresh_virsh(VextSession *s, const char *line, VextStrv *out)
 
 static void ask_virsh(VextRepl *r, const char *command, VextStrv *out)
 {
-    if (!vext_repl_shares_virsh(r))
+    if (!vext_repl_shares_virsh(r)) {
         ask_fresh_virsh(r->s, command, out);
-    else if (r->co && vext_coproc_complete(r->co, command, out) == VEXT_COPROC_ENDED)
-        vext_repl_virsh_ended(r);
+        return;
+    }
+    /* in 9.0 a question without an answer makes the next one go unanswered too */
+    for (int i = 0; i < 2 && r->co && out->n == 0; i++) {
+        if (vext_coproc_complete(r->co, command, out) == VEXT_COPROC_ENDED)
+            vext_repl_virsh_ended(r);
+    }
 }
 
 static char *generate(const char *text, int state)

@@ -120,18 +120,41 @@ static void run_shared(VextRepl *r, const char *text, bool *silent)
 
 /* --- lines ------------------------------------------------------------------------------------ */
 
+/* Asks virsh which URI it is connected to. Returns new, or NULL. */
+static char *ask_uri(VextRepl *r)
+{
+    VextBuf out = { 0 };
+    char *uri = NULL;
+    const char *nl;
+
+    if (vext_coproc_run(r->co, "uri", NULL, &out) == VEXT_COPROC_ENDED) {
+        vext_repl_virsh_ended(r);
+    } else if (out.len > 0 && (nl = memchr(out.data, '\n', out.len))) {
+        size_t len = (size_t)(nl - out.data);
+
+        if (memchr(out.data, ':', len) && !memchr(out.data, ' ', len))
+            uri = vext_strndup(out.data, len);
+    }
+    vext_buf_clear(&out);
+    return uri;
+}
+
 /*
- * `connect`: what it says decides whether the session moves, since a failed one leaves virsh with
- * the URI it had.
+ * `connect`: one that says nothing has succeeded. One that says something may have failed, and
+ * then virsh keeps the URI it had.
  */
 static void run_connect(VextRepl *r, const char *text, const VextSegment *seg)
 {
+    vext_autofree char *asked = NULL;
+    const char *uri = seg->connects ? seg->uri : NULL;
     bool silent;
 
     run_shared(r, text, &silent);
-    if (!r->co || !silent)
+    if (r->co && !silent)
+        uri = asked = ask_uri(r);
+    if (!r->co || (!silent && !asked))
         return;
-    vext_conn_move(r->s, seg->connects ? seg->uri : NULL, vext_coproc_readonly(r->co));
+    vext_conn_move(r->s, uri, vext_coproc_readonly(r->co));
     r->s->readonly = vext_coproc_readonly(r->co);
 }
 
