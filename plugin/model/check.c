@@ -74,6 +74,26 @@ static gboolean frozen_in(const ChainImage *image, const ChainDomain *d)
     return FALSE;
 }
 
+/* In a chain of @d or named by one of its snapshots, not just standing on such an image. */
+static gboolean is_ours(const ChainImage *image, const ChainDomain *d)
+{
+    guint i;
+
+    for (i = 0; i < image->users->len; i++) {
+        const ChainDisk *disk = g_ptr_array_index(image->users, i);
+
+        if (disk->domain == d)
+            return TRUE;
+    }
+    for (i = 0; i < image->overlay_of->len; i++) {
+        const ChainSnapshot *s = g_ptr_array_index(image->overlay_of, i);
+
+        if (s->domain == d)
+            return TRUE;
+    }
+    return frozen_in(image, d);
+}
+
 static gboolean used_elsewhere(const ChainImage *image, const ChainDomain *d, const char **who)
 {
     guint i;
@@ -102,8 +122,10 @@ static gboolean used_elsewhere(const ChainImage *image, const ChainDomain *d, co
 static void check_there(Check *c, ChainDisk *disk, ChainImage *image)
 {
     if (image->flags & CHAIN_IMAGE_MISSING) {
-        /* a snapshot's image has a finding of its own, unless the guest stands on it */
-        if (frozen_in(image, c->domain) && !g_ptr_array_find(image->users, disk, NULL))
+        /* a snapshot's image has a finding of its own, unless the guest stands on it, and an
+         * overlay on which nothing stands was discarded by a revert */
+        if (!g_ptr_array_find(image->users, disk, NULL) &&
+            (frozen_in(image, c->domain) || image->overlays->len == 0))
             return;
         add(c, "missing-image", CHAIN_ERROR, disk, image,
             g_strdup_printf(_("Image '%s' is missing"), image->path),
@@ -159,7 +181,7 @@ static void check_shared(Check *c, ChainDisk *disk, ChainImage *image)
 {
     const char *who;
 
-    if (!used_elsewhere(image, c->domain, &who))
+    if (!is_ours(image, c->domain) || !used_elsewhere(image, c->domain, &who))
         return;
     if (image == disk->active && !disk->readonly && !disk->shareable) {
         add(c, "shared-image", CHAIN_WARNING, disk, image,
@@ -271,7 +293,8 @@ static void check_agreement(Check *c, ChainDisk *disk, ChainImage *top, GPtrArra
     g_autoptr(GPtrArray) chain = NULL;
     guint i;
 
-    if (!told || !top)
+    /* a job is about to change both */
+    if (!told || !top || disk->job)
         return;
     chain = chain_image_chain(top);
     for (i = 0; i < told->len; i++) {
