@@ -10,12 +10,14 @@
 #include "plugin/backend/domain.h"
 #include "plugin/exec/exec.h"
 #include "plugin/exec/merge.h"
+#include "plugin/exec/revert.h"
 
 static const ExecStepOps *const tables[] = {
     exec_lock_ops,
     exec_merge_ops,
     exec_metadata_ops,
     exec_files_ops,
+    exec_revert_ops,
 };
 
 GQuark exec_error_quark(void)
@@ -236,7 +238,9 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
 
     ctx->journal = journal;
     ctx->no_return = ctx->resuming;
-    if (!exec_find_domain(ctx, &problem)) {
+    if (!exec_find_domain(ctx, &problem) && ctx->resuming && exec_revert_makes_domain(journal))
+        g_clear_error(&problem);
+    if (problem) {
         g_ptr_array_add(reasons, g_strdup(problem->message));
         if (!ctx->resuming)
             return VEXT_FAILED;
@@ -245,7 +249,7 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
         return VEXT_INCOMPLETE;
     }
     if (ctx->resuming) {
-        base_xml = exec_domain_xml(ctx, TRUE, &problem);
+        base_xml = ctx->dom ? exec_domain_xml(ctx, TRUE, &problem) : g_strdup(journal->live_xml);
         if (!base_xml || !journal_take_over(ctx->conn, journal, base_xml, &problem)) {
             g_ptr_array_add(reasons, g_strdup(problem->message));
             return VEXT_FAILED;
@@ -280,7 +284,7 @@ VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
     g_autofree char *base_xml = NULL;
 
     ctx->journal = journal;
-    if (!exec_find_domain(ctx, NULL)) {
+    if (!exec_find_domain(ctx, NULL) && !exec_revert_makes_domain(journal)) {
         /* Without the domain there is nothing to be undone, and its images stay. */
         if (journal_alive(ctx->conn, journal) ||
             !journal_end(ctx->conn, journal, &problem)) {
@@ -290,8 +294,10 @@ VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
         }
         return VEXT_OK;
     }
-    if (journal->plan->operation == PLAN_DELETE &&
-        !exec_delete_can_abort(ctx, journal, &problem)) {
+    if ((journal->plan->operation == PLAN_DELETE &&
+         !exec_delete_can_abort(ctx, journal, &problem)) ||
+        (journal->plan->operation == PLAN_REVERT &&
+         !exec_revert_can_abort(ctx, journal, &problem))) {
         g_autofree char *command = exec_repair_command(journal->plan);
 
         g_ptr_array_add(reasons, g_strdup(problem->message));

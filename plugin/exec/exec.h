@@ -105,6 +105,7 @@ extern const ExecStepOps exec_lock_ops[];     /* lock.c: lock, unlock */
 extern const ExecStepOps exec_merge_ops[];    /* merge.c: the helper and block jobs */
 extern const ExecStepOps exec_metadata_ops[]; /* metadata.c: define-domain, update-snapshots */
 extern const ExecStepOps exec_files_ops[];    /* files.c: remove-file */
+extern const ExecStepOps exec_revert_ops[];   /* revert.c: what only a revert does */
 
 void exec_context_init(ExecContext *ctx, VextHost *host, virConnectPtr conn);
 void exec_context_clear(ExecContext *ctx);

@@ -38,13 +38,17 @@ static gboolean removed(const ExecStep *s, const ChainImage *overlay)
     return FALSE;
 }
 
-static gboolean snapshot_names(const ChainSnapshot *snapshot, const ChainImage *image)
+/* @revert: of our own domain. What a revert throws away is the overlay of the newest snapshot:
+ * that this snapshot made it does not keep it, as with virsh. */
+static gboolean snapshot_names(const ChainSnapshot *snapshot, const ChainImage *image,
+                               gboolean revert)
 {
     for (guint i = 0; i < snapshot->disks->len; i++) {
         const ChainSnapshotDisk *disk = g_ptr_array_index(snapshot->disks, i);
 
-        if (disk->frozen == image || disk->frozen_inactive == image || disk->overlay == image ||
-            disk->revert_overlay == image)
+        if (disk->frozen == image || disk->frozen_inactive == image)
+            return TRUE;
+        if (!revert && (disk->overlay == image || disk->revert_overlay == image))
             return TRUE;
     }
     return FALSE;
@@ -72,7 +76,8 @@ static char *needed_by(const ExecStep *s, const ChainImage *image, gboolean *own
         for (guint k = 0; k < d->snapshots->len; k++) {
             const ChainSnapshot *snapshot = g_ptr_array_index(d->snapshots, k);
 
-            if (snapshot_names(snapshot, image))
+            if (snapshot_names(snapshot, image, s->plan->operation == PLAN_REVERT &&
+                               g_strcmp0(d->uuid, s->plan->uuid) == 0))
                 return g_strdup_printf(_("snapshot '%s' of domain '%s'"), snapshot->name,
                                        d->name);
         }

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * revert-config.c: the configurations that a revert defines
+ */
+#include "config.h"
+
+#include "plugin/exec/revert-config.h"
+
+#include "include/vext-i18n.h"
+#include "plugin/xml/edit.h"
+#include "plugin/xml/parse.h"
+#include "plugin/xml/read.h"
+
+const char *revert_snapshot_xml(const Journal *journal)
+{
+    const char *name = g_ptr_array_index(journal->plan->snapshots, 0);
+
+    for (guint i = 0; i < journal->snapshot_names->len; i++)
+        if (g_str_equal(g_ptr_array_index(journal->snapshot_names, i), name))
+            return g_ptr_array_index(journal->snapshot_xml, i);
+    return NULL;
+}
+
+/** The disks that @xml, a domain's, names: a graph of its own. NULL when it cannot be read. */
+static ChainGraph *read_disks(const char *xml, ChainDomain **domain, GError **error)
+{
+    g_autoptr(ChainGraph) graph = chain_graph_new();
+    XmlReader reader = { .graph = graph };
+
+    *domain = chain_graph_add_domain(graph, "domain", NULL);
+    if (!xml_read_domain(&reader, *domain, NULL, xml, error))
+        return NULL;
+    return g_steal_pointer(&graph);
+}
+
+static ChainImage *disk_image(const ChainDisk *disk)
+{
+    return disk->active ? disk->active : disk->configured;
+}
+
+static char *set_disk(char *xml_take, const char *target, const ChainSource *source,
+                      const char *format, GError **error)
+{
+    char *result = xml_domain_set_disk_source(xml_take, target, source, format, error);
+
+    g_free(xml_take);
+    return result;
+}
+
+/** See the head of the header. */
+static char *with_our_disks(const Journal *journal, const char *xml, GError **error)
+{
+    const Plan *plan = journal->plan;
+    const char *before = journal->live_xml ? journal->live_xml : journal->domain_xml;
+    g_autofree char *result = xml_strip_backing_store(xml, error);
+    g_autoptr(ChainGraph) graph = NULL;
+    ChainDomain *d = NULL;
+
+    for (guint i = 0; result && i < plan->overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);
+
+        result = set_disk(result, o->disk, o->overlay->source, o->overlay->format, error);
+    }
+    if (!result)
+        return NULL;
+    if (plan->kept_disks->len == 0)
+        return g_steal_pointer(&result);
+
+    graph = before ? read_disks(before, &d, error) : NULL;
+    for (guint i = 0; result && i < plan->kept_disks->len; i++) {
+        const char *target = g_ptr_array_index(plan->kept_disks, i);
+        ChainDisk *disk = graph ? chain_domain_disk(d, target) : NULL;
+        ChainImage *image = disk ? disk_image(disk) : NULL;
+
+        if (!image) {
+            if (error && !*error)
+                g_set_error(error, VEXT_XML_ERROR, VEXT_XML_ERROR_CONTENT,
+                            _("The domain's configuration of before has no image for disk '%s'"),
+                            target);
+            return NULL;
+        }
+        result = set_disk(result, target, image->source, image->format, error);
+    }
+    return g_steal_pointer(&result);
+}
+
+char *revert_domain_xml(const Journal *journal, GError **error)
+{
+    const char *snapshot = revert_snapshot_xml(journal);
+    g_autofree char *xml = NULL;
+
+    if (!snapshot) {
+        g_set_error_literal(error, VEXT_XML_ERROR, VEXT_XML_ERROR_CONTENT,
+                            _("The journal does not hold the snapshot's XML"));
+        return NULL;
+    }
+    xml = xml_snapshot_extract_domain(snapshot, TRUE, error);
+    return xml ? with_our_disks(journal, xml, error) : NULL;
+}
+
+char *revert_memory_xml(const Journal *journal, const char *memory_xml, GError **error)
+{
+    return with_our_disks(journal, memory_xml, error);
+}
+
+char *revert_target_xml(const Journal *journal, const char *xml, gboolean revert_disks,
+                        GError **error)
+{
+    const Plan *plan = journal->plan;
+    g_autofree char *result = xml_strip_backing_store(xml, error);
+
+    if (result && revert_disks) {
+        g_autofree XmlDisk *disks = g_new0(XmlDisk, plan->overlays->len + plan->kept_disks->len);
+        gsize n = 0;
+        char *next;
+
+        for (guint i = 0; i < plan->overlays->len; i++) {
+            const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);
+            disks[n++] = (XmlDisk) { o->disk, o->overlay->source, o->overlay->format };
+        }
+        for (guint i = 0; i < plan->kept_disks->len; i++)
+            disks[n++] = (XmlDisk) { g_ptr_array_index(plan->kept_disks, i), NULL, NULL };
+        next = xml_snapshot_set_revert_disks(result, disks, n, error);
+        g_free(result);
+        result = next;
+    } else if (result) {
+        char *next = xml_snapshot_set_revert_disks(result, NULL, 0, error);
+
+        g_free(result);
+        result = next;
+        for (guint i = 0; result && i < plan->overlays->len; i++) {
+            const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);
+
+            next = xml_snapshot_set_disk_source(result, o->disk, o->overlay->source,
+                                                o->overlay->format, error);
+            g_free(result);
+            result = next;
+        }
+    }
+    return g_steal_pointer(&result);
+}
+
+gboolean revert_names_overlays(const Plan *plan, const char *domain_xml)
+{
+    ChainDomain *d = NULL;
+    g_autoptr(ChainGraph) graph = read_disks(domain_xml, &d, NULL);
+
+    if (!graph || plan->overlays->len == 0)
+        return FALSE;
+    for (guint i = 0; i < plan->overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);
+        ChainDisk *disk = chain_domain_disk(d, o->disk);
+        ChainImage *image = disk ? disk_image(disk) : NULL;
+        g_autofree char *key = NULL, *want = NULL;
+
+        if (!image)
+            return FALSE;
+        key = chain_source_key(image->source);
+        want = chain_source_key(o->overlay->source);
+        if (!g_str_equal(key, want))
+            return FALSE;
+    }
+    return TRUE;
+}

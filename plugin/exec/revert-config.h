@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * revert-config.h: the configurations that a revert defines, from the journal alone
+ *
+ * Pure: XML in, XML out. What a configuration names is decided here and nowhere else:
+ *
+ *   a disk of plan->overlays      the new overlay
+ *   a disk of plan->kept_disks    the image that the domain had for it before the revert
+ *   anything else                 as the snapshot says
+ *
+ * so that no configuration made here ever names a frozen image as something to be written.
+ */
+#pragma once
+
+#include "plugin/journal/journal.h"
+
+G_BEGIN_DECLS
+
+/** The target snapshot's XML as the journal has it; borrowed, NULL if it is not in it. */
+const char *revert_snapshot_xml(const Journal *journal);
+
+/** The configuration to be defined (or created, of a transient domain). New text. */
+char *revert_domain_xml(const Journal *journal, GError **error);
+
+/** @memory_xml, the configuration in the memory file, with the disks of this revert. New text. */
+char *revert_memory_xml(const Journal *journal, const char *memory_xml, GError **error);
+
+/** The snapshot's XML @xml (fresh) as it must be afterwards.
+ *  @revert_disks: libvirt keeps <revertDisks> (9.9), and the snapshot has children */
+char *revert_target_xml(const Journal *journal, const char *xml, gboolean revert_disks,
+                        GError **error);
+
+/** Whether all of plan->overlays are disks in @domain_xml. */
+gboolean revert_names_overlays(const Plan *plan, const char *domain_xml);
+
+G_END_DECLS

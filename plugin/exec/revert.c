@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * revert.c: the steps of a revert
+ *
+ * Up to stop-guest everything can be taken back with nothing lost: overlays that nobody has
+ * written to are removed, the configuration is defined as it was. Stopping the guest is the
+ * point of no return for a run that fails: its memory is gone, and the new state is as near as
+ * the old one. --abort later still goes back to the disks as they were (they are removed last
+ * of all), unless the guest has written to the new overlays since.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "include/vext-i18n.h"
+#include "plugin/backend/domain.h"
+#include "plugin/backend/files.h"
+#include "plugin/backend/helper.h"
+#include "plugin/backend/read.h"
+#include "plugin/backend/revert.h"
+#include "plugin/backend/snapshots.h"
+#include "plugin/exec/merge.h"
+#include "plugin/exec/revert-config.h"
+#include "plugin/exec/revert.h"
+#include "plugin/exec/world.h"
+#include "plugin/xml/edit.h"
+
+/* <revertDisks> is kept from this libvirt on. */
+#define REVERT_DISKS_VERSION 9009000
+
+static gboolean is_transient(const Journal *journal)
+{
+    return journal->domain_xml == NULL;
+}
+
+/** Whether the domain stands on the new overlays: by its configuration, or live if it runs. */
+static gboolean stands_on_overlays(ExecContext *ctx, gboolean live)
+{
+    g_autofree char *xml = ctx->dom ? exec_domain_xml(ctx, live, NULL) : NULL;
+
+    return xml && revert_names_overlays(ctx->journal->plan, xml);
+}
+
+static gboolean runs_on_overlays(ExecContext *ctx)
+{
+    if (!exec_domain_active(ctx))
+        return FALSE;
+    return ctx->journal->plan->overlays->len == 0 || stands_on_overlays(ctx, TRUE);
+}
+
+/**
+ * Whether nothing has been written to any of the new overlays, so that they may go, or memory
+ * be restored over them.
+ * Returns: 1, 0, or -1 where that cannot be seen from here
+ */
+static int overlays_pristine(ExecContext *ctx)
+{
+    g_autoptr(ChainGraph) graph = exec_read_domain(ctx, NULL);
+    const Plan *plan = ctx->journal->plan;
+
+    if (!graph)
+        return -1;
+    for (guint i = 0; i < plan->overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);
+        ChainImage *overlay = exec_find_image(graph, o->overlay);
+        ChainImage *frozen = exec_find_image(graph, o->frozen);
+        guint64 commit = CHAIN_UNKNOWN, pull = CHAIN_UNKNOWN;
+
+        if (!overlay || (overlay->flags & CHAIN_IMAGE_MISSING))
+            continue;
+        if (!frozen || !backend_measure_range(frozen, frozen, overlay, &commit, &pull) ||
+            commit == CHAIN_UNKNOWN)
+            return -1;
+        if (commit > 0)
+            return 0;
+    }
+    return 1;
+}
+
+/* --- create-snapshot: --save-current --------------------------------------------------------- */
+
+static gboolean name_in_overlays(GPtrArray *overlays, const char *target)
+{
+    for (guint i = 0; i < overlays->len; i++)
+        if (g_str_equal(((PlanOverlay *) g_ptr_array_index(overlays, i))->disk, target))
+            return TRUE;
+    return FALSE;
+}
+
+static BackendOverlay *backend_overlays(GPtrArray *overlays)
+{
+    BackendOverlay *result = g_new0(BackendOverlay, overlays->len);
+
+    for (guint i = 0; i < overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(overlays, i);
+        result[i] = (BackendOverlay) { o->disk, o->overlay->source->path, o->overlay->format };
+    }
+    return result;
+}
+
+static ExecDone save_is_done(ExecStep *s, GError **error)
+{
+    g_autofree char *xml = s->ctx->dom
+        ? backend_snapshot_xml(s->ctx->dom, s->plan->save_current, NULL) : NULL;
+
+    return xml ? EXEC_IS_DONE : EXEC_NOT_DONE;
+}
+
+static gboolean run_save(ExecStep *s, GError **error)
+{
+    g_autoptr(ChainGraph) graph = exec_read_domain(s->ctx, error);
+    g_autofree BackendOverlay *overlays = backend_overlays(s->plan->save_overlays);
+    g_autoptr(GPtrArray) others = g_ptr_array_new();
+    ChainDomain *d;
+
+    if (!graph)
+        return FALSE;
+    d = chain_graph_domain(graph, s->plan->domain);
+    for (guint i = 0; d && i < d->disks->len; i++) {
+        ChainDisk *disk = g_ptr_array_index(d->disks, i);
+        if (!name_in_overlays(s->plan->save_overlays, disk->target))
+            g_ptr_array_add(others, disk->target);
+    }
+    g_ptr_array_add(others, NULL);
+    if (!backend_take_snapshot(s->ctx->dom, s->plan->save_current, overlays,
+                               s->plan->save_overlays->len,
+                               (const char *const *) others->pdata, error))
+        return FALSE;
+    /* It was asked for and stays, whatever comes. */
+    exec_no_return(s->ctx);
+    return TRUE;
+}
+
+/* --- create-overlays ------------------------------------------------------------------------ */
+
+/** Gives the helper the frozen images (@frozen), or none, as its disks. */
+static gboolean set_helper_disks(ExecStep *s, gboolean frozen, GError **error)
+{
+    const char *snapshot = revert_snapshot_xml(s->journal);
+    g_autofree XmlDisk *disks = g_new0(XmlDisk, s->plan->overlays->len);
+    g_autofree char *base = NULL, *xml = NULL;
+    g_autoptr(virDomain) helper = NULL;
+
+    base = snapshot ? xml_snapshot_extract_domain(snapshot, FALSE, error) : NULL;
+    if (!base)
+        return FALSE;
+    for (guint i = 0; i < s->plan->overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(s->plan->overlays, i);
+        disks[i] = (XmlDisk) { o->disk, o->frozen->source, o->frozen->format };
+    }
+    xml = journal_helper_xml(s->ctx->conn, s->journal, base, disks,
+                             frozen ? s->plan->overlays->len : 0, error);
+    return xml && backend_helper_redefine(s->ctx->conn, xml, error);
+}
+
+static ExecDone overlays_are_done(ExecStep *s, GError **error)
+{
+    g_autoptr(virDomain) helper = NULL;
+    g_autofree char *xml = NULL;
+
+    if (stands_on_overlays(s->ctx, FALSE) || runs_on_overlays(s->ctx))
+        return EXEC_IS_DONE;
+    helper = backend_helper_lookup(s->ctx->conn, s->journal->helper_uuid, error);
+    if (!helper)
+        return EXEC_CANNOT_TELL;
+    xml = backend_domain_xml(helper, FALSE, error);
+    if (!xml)
+        return EXEC_CANNOT_TELL;
+    return revert_names_overlays(s->plan, xml) ? EXEC_IS_DONE : EXEC_NOT_DONE;
+}
+
+/**
+ * Removes overlays of ours that nobody names and nothing stands on: half made by a daemon that
+ * died, or made by a run that is taken back. Their names were free when they were planned.
+ */
+static gboolean remove_overlays(ExecStep *s, GError **error)
+{
+    g_autoptr(ChainGraph) world = exec_read_world(s->ctx, error);
+
+    if (!world)
+        return FALSE;
+    for (guint i = 0; i < s->plan->overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(s->plan->overlays, i);
+        ChainImage *image = exec_find_image(world, o->overlay);
+
+        if (image && (image->users->len || image->overlays->len || image->frozen_by->len)) {
+            g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                        _("Image '%s' is in use and not removed"), o->overlay->path);
+            return FALSE;
+        }
+        if (backend_remove_file(s->ctx->conn, o->overlay->path, NULL, s->ctx->local, error) ==
+            BACKEND_FILE_FAILED)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean create_overlays(ExecStep *s, GError **error)
+{
+    g_autofree BackendOverlay *overlays = backend_overlays(s->plan->overlays);
+    g_autoptr(virDomain) helper = NULL;
+
+    if (!set_helper_disks(s, TRUE, error))
+        return FALSE;
+    EXEC_FAULT("create-overlays-defined");
+    helper = backend_helper_lookup(s->ctx->conn, s->journal->helper_uuid, error);
+    if (!helper)
+        return FALSE;
+    return backend_create_overlays(helper, overlays, s->plan->overlays->len, NULL, error);
+}
+
+static gboolean run_overlays(ExecStep *s, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+
+    exec_helper_stop(s->ctx, NULL);
+    if (create_overlays(s, &problem)) {
+        EXEC_FAULT("create-overlays-made");
+        return TRUE;
+    }
+    if (!s->ctx->resuming || !remove_overlays(s, NULL)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    return create_overlays(s, error);
+}
+
+static gboolean undo_overlays(ExecStep *s, GError **error)
+{
+    ExecDone done = overlays_are_done(s, error);
+
+    if (done == EXEC_CANNOT_TELL)
+        return FALSE;
+    /* libvirt removes what it made of a set of overlays that fails; what a dead one left is not
+     * told apart from a file of somebody else that was there before. */
+    if (done == EXEC_NOT_DONE)
+        return !s->ctx->resuming || remove_overlays(s, error);
+    return set_helper_disks(s, FALSE, error) && remove_overlays(s, error);
+}
+
+/* --- define-domain -------------------------------------------------------------------------- */
+
+static ExecDone define_is_done(ExecStep *s, GError **error)
+{
+    /* Without an overlay nothing tells the two configurations apart; defining is idempotent. */
+    return stands_on_overlays(s->ctx, FALSE) ? EXEC_IS_DONE : EXEC_NOT_DONE;
+}
+
+static gboolean run_define(ExecStep *s, GError **error)
+{
+    g_autofree char *xml = revert_domain_xml(s->journal, error);
+
+    if (!xml)
+        return FALSE;
+    if (s->plan->force && !backend_drop_managed_save(s->ctx->dom, error))
+        return FALSE;
+    return backend_define(s->ctx->conn, xml, error);
+}
+
+static gboolean undo_define(ExecStep *s, GError **error)
+{
+    if (is_transient(s->journal) ||
+        (s->plan->overlays->len > 0 && !stands_on_overlays(s->ctx, FALSE)))
+        return TRUE;
+    return backend_define(s->ctx->conn, s->journal->domain_xml, error);
+}
+
+/* --- stop-guest ----------------------------------------------------------------------------- */
+
+static ExecDone stop_is_done(ExecStep *s, GError **error)
+{
+    if (!exec_domain_active(s->ctx))
+        return EXEC_IS_DONE;
+    return s->plan->overlays->len > 0 && stands_on_overlays(s->ctx, TRUE) ? EXEC_IS_DONE
+                                                                          : EXEC_NOT_DONE;
+}
+
+static gboolean run_stop(ExecStep *s, GError **error)
+{
+    if (!backend_stop(s->ctx->dom, error))
+        return FALSE;
+    exec_no_return(s->ctx);
+    s->ctx->merged_all = TRUE; /* the rest is quick, and better than a stopped guest */
+    return TRUE;
+}
+
+/* --- update-snapshots ----------------------------------------------------------------------- */
+
+static gboolean keeps_revert_disks(virConnectPtr conn)
+{
+    unsigned long version = 0;
+
+    return virConnectGetLibVersion(conn, &version) == 0 && version >= REVERT_DISKS_VERSION;
+}
+
+/** Whether any other snapshot names @name as its parent now. */
+static gboolean has_children(ExecContext *ctx, const char *name)
+{
+    g_autoptr(ChainGraph) graph = exec_read_domain(ctx, NULL);
+    ChainDomain *d = graph ? chain_graph_domain(graph, ctx->journal->plan->domain) : NULL;
+    ChainSnapshot *s = d ? chain_domain_snapshot(d, name) : NULL;
+
+    return s && s->children->len > 0;
+}
+
+static gboolean redefine_target(ExecStep *s, const char *xml, gboolean children, GError **error)
+{
+    g_autofree char *changed =
+        revert_target_xml(s->journal, xml, children && keeps_revert_disks(s->ctx->conn), error);
+
+    return changed && backend_snapshot_redefine(s->ctx->dom, changed, TRUE, error);
+}
+
+/** A transient domain took its snapshots along; all of them come back, parents first. */
+static gboolean redefine_all(ExecStep *s, GError **error)
+{
+    const char *target = g_ptr_array_index(s->plan->snapshots, 0);
+
+    for (guint i = 0; i < s->journal->snapshot_names->len; i++)
+        if (!backend_snapshot_redefine(s->ctx->dom, g_ptr_array_index(s->journal->snapshot_xml, i),
+                                       FALSE, error))
+            return FALSE;
+    return redefine_target(s, revert_snapshot_xml(s->journal), has_children(s->ctx, target),
+                           error);
+}
+
+static gboolean run_update(ExecStep *s, GError **error)
+{
+    const char *target = g_ptr_array_index(s->plan->snapshots, 0);
+    g_autofree char *xml = NULL;
+
+    if (is_transient(s->journal))
+        return redefine_all(s, error);
+    xml = backend_snapshot_xml(s->ctx->dom, target, error);
+    return xml && redefine_target(s, xml, has_children(s->ctx, target), error);
+}
+
+static gboolean undo_update(ExecStep *s, GError **error)
+{
+    g_autofree char *xml = NULL;
+
+    if (is_transient(s->journal))
+        return TRUE;
+    if (!backend_snapshot_redefine(s->ctx->dom, revert_snapshot_xml(s->journal), FALSE, error))
+        return FALSE;
+    if (!s->journal->current)
+        return TRUE;
+    xml = backend_snapshot_xml(s->ctx->dom, s->journal->current, error);
+    return xml && backend_snapshot_redefine(s->ctx->dom, xml, TRUE, error);
+}
+
+/* --- restore-memory, start-guest ------------------------------------------------------------- */
+
+static ExecDone start_is_done(ExecStep *s, GError **error)
+{
+    int pristine;
+
+    if (runs_on_overlays(s->ctx))
+        return EXEC_IS_DONE;
+    if (s->journal->step < s->index)
+        return EXEC_NOT_DONE; /* it has never been tried */
+    /* It may have run and ended again. Memory over disks that have changed is worse than none. */
+    pristine = overlays_pristine(s->ctx);
+    if (pristine == 1)
+        return EXEC_NOT_DONE;
+    exec_note(s->ctx, g_strdup_printf(
+                  pristine == 0
+                  ? _("Domain '%s' has run since the revert and is not started again")
+                  : _("Domain '%s' may have run since the revert and is not started again"),
+                  s->plan->domain));
+    return EXEC_IS_DONE;
+}
+
+static gboolean found_again(ExecStep *s, GError **error)
+{
+    exec_no_return(s->ctx);
+    return exec_find_domain(s->ctx, error);
+}
+
+static gboolean run_restore(ExecStep *s, GError **error)
+{
+    g_autofree char *saved = NULL, *xml = NULL;
+
+    s->ctx->merged_all = TRUE;
+    saved = backend_memory_xml(s->ctx->conn, s->plan->memory_file, error);
+    xml = saved ? revert_memory_xml(s->journal, saved, error) : NULL;
+    if (!xml)
+        return FALSE;
+    return backend_restore(s->ctx->conn, s->plan->memory_file, xml,
+                           g_str_equal(s->plan->want_state, "paused"), s->plan->reset_nvram,
+                           error) && found_again(s, error);
+}
+
+static gboolean run_start(ExecStep *s, GError **error)
+{
+    g_autofree char *xml = NULL;
+
+    s->ctx->merged_all = TRUE;
+    if (is_transient(s->journal)) {
+        xml = revert_domain_xml(s->journal, error);
+        if (!xml)
+            return FALSE;
+    }
+    return backend_start(s->ctx->conn, s->ctx->dom, xml,
+                         g_str_equal(s->plan->want_state, "paused"), s->plan->reset_nvram,
+                         error) && found_again(s, error);
+}
+
+/* --- abort ---------------------------------------------------------------------------------- */
+
+gboolean exec_revert_can_abort(ExecContext *ctx, Journal *journal, GError **error)
+{
+    const Plan *plan = journal->plan;
+
+    ctx->journal = journal;
+    if (is_transient(journal) && !ctx->dom) {
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
+                    _("The transient domain '%s' has been stopped and can only be reverted"),
+                    plan->domain);
+        return FALSE;
+    }
+    for (guint i = 0; i <= journal->step && i < plan->steps->len; i++) {
+        const PlanStep *step = g_ptr_array_index(plan->steps, i);
+
+        if (step->action != PLAN_STEP_REMOVE_FILE && step->action != PLAN_STEP_UNLOCK)
+            continue;
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
+                    _("The images of the state before the revert are being removed already"));
+        return FALSE;
+    }
+    if (plan->overlays->len > 0 && runs_on_overlays(ctx)) {
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
+                    _("Domain '%s' runs on the reverted disks"), plan->domain);
+        return FALSE;
+    }
+    if (stands_on_overlays(ctx, FALSE) && overlays_pristine(ctx) != 1) {
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
+                    _("The reverted disks of domain '%s' have, or may have, been written to"),
+                    plan->domain);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean exec_revert_makes_domain(const Journal *journal)
+{
+    return journal->plan->operation == PLAN_REVERT && is_transient(journal);
+}
+
+const ExecStepOps exec_revert_ops[] = {
+    { PLAN_STEP_SAVE_CURRENT, EXEC_REVERT, NULL, NULL, run_save, save_is_done, NULL },
+    { PLAN_STEP_CREATE_OVERLAYS, EXEC_REVERT, NULL, NULL, run_overlays, overlays_are_done,
+      undo_overlays },
+    { PLAN_STEP_DEFINE_DOMAIN, EXEC_REVERT, NULL, NULL, run_define, define_is_done, undo_define },
+    { PLAN_STEP_STOP_GUEST, EXEC_REVERT, NULL, NULL, run_stop, stop_is_done, NULL },
+    { PLAN_STEP_UPDATE_SNAPSHOTS, EXEC_REVERT, NULL, NULL, run_update, NULL, undo_update },
+    { PLAN_STEP_RESTORE_MEMORY, EXEC_REVERT, NULL, NULL, run_restore, start_is_done, NULL },
+    { PLAN_STEP_START_GUEST, EXEC_REVERT, NULL, NULL, run_start, start_is_done, NULL },
+    { 0 },
+};
