@@ -177,14 +177,9 @@ def _hide_kvm():
 
 def _prepare_root(root):
     """Make the tree of VEXT_TEST_ROOT usable: system directories and our own at the same path."""
-    for path in ("/proc", "/sys", "/dev", _tmpdir, "/tmp"):
-        target = root + path
-        os.makedirs(target, exist_ok=True)
-        if path == "/tmp" or (path == _tmpdir and not _tmpdir.startswith("/tmp/")):
-            pass
-        elif path == _tmpdir:
-            continue
-        mount(path, target, None, MS_BIND | MS_REC)
-    run = root + "/run"
-    os.makedirs(run, exist_ok=True)
-    mount("tmpfs", run, "tmpfs")
+    for path in ["/proc", "/sys", "/dev", "/tmp"] + (
+            [] if _tmpdir.startswith("/tmp/") else [_tmpdir]):
+        os.makedirs(root + path, exist_ok=True)
+        mount(path, root + path, None, MS_BIND | MS_REC)
+    os.makedirs(root + "/run", exist_ok=True)
+    mount("tmpfs", root + "/run", "tmpfs")
