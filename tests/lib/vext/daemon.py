@@ -94,6 +94,7 @@ class Daemon:
         self.admin_uri = f"libvirtd:///system?socket={self.admin_socket}"
         self._process = None
         self._namespaces = set()
+        self._versions = None
         with open(os.path.join(self.etc, "qemu.conf"), "w", encoding="utf-8") as f:
             f.write(QEMU_CONF + 'security_driver = "none"\nnamespaces = []\n'
                     "cgroup_controllers = []\n" + qemu_conf + "\n")
@@ -280,6 +281,15 @@ class Daemon:
     def spawn_vext(self, *args, **kwargs):
         """Start the program under test in the background; the Popen (text pipes)."""
         return util.spawn([*util.program(), "-c", self.uri, *args], **kwargs)
+
+    def versions(self):
+        """(libvirt's, QEMU's) version, each a tuple as (9, 0, 0), of this daemon."""
+        if self._versions is None:
+            out = self.virsh("version", "--daemon", log=False).out
+            found = [re.search(what + r".*?(\d+)\.(\d+)\.(\d+)", out)
+                     for what in ("against daemon", "hypervisor: QEMU")]
+            self._versions = tuple(tuple(map(int, m.groups())) for m in found)
+        return self._versions
 
     def pool(self, name, path):
         """Make and start a directory pool."""
