@@ -15,15 +15,9 @@
 #include "plugin/backend/domain.h"
 #include "plugin/backend/read.h"
 #include "plugin/cmd.h"
+#include "plugin/complete.h"
 #include "plugin/journal/journal.h"
 #include "plugin/text/chain-text.h"
-
-static char **complete_domains(VextHost *host, const VextCmd *cmd, const char *prefix)
-{
-    virConnectPtr conn = host->connect_quietly(host);
-
-    return conn ? backend_domain_names(conn) : NULL;
-}
 
 static char **complete_disks(VextHost *host, const VextCmd *cmd, const char *prefix)
 {
@@ -52,7 +46,7 @@ static char **complete_columns(VextHost *host, const VextCmd *cmd, const char *p
 
 const VextOptDef opts_chain_show[] = {
     { "domain", VEXT_OPT_STRING, VEXT_OPT_POSITIONAL, N_("domain name, id or uuid"),
-      complete_domains },
+      complete_domain },
     { "disk", VEXT_OPT_STRING, 0, N_("only this disk: its target, such as vda"),
       complete_disks },
     { "all", VEXT_OPT_BOOL, 0, N_("all domains of the connection"), NULL },

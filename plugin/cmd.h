@@ -15,3 +15,8 @@ int cmd_chain_show(VextHost *host, const VextCmd *cmd);
 
 extern const VextOptDef opts_host_check[];
 int cmd_host_check(VextHost *host, const VextCmd *cmd);
+
+extern const VextOptDef opts_snapshot_delete[];
+extern const VextOptPair exclusive_snapshot_delete[];
+int cmd_snapshot_delete(VextHost *host, const VextCmd *cmd);
+bool claims_snapshot_delete(VextHost *host, const VextCmd *cmd);

@@ -28,6 +28,18 @@ static const VextCmdDef commands[] = {
                           "helper domains, image locking, storage pools, and the daemon's own "
                           "settings where its admin socket can be reached."),
     },
+    {
+        .name = "snapshot-delete-external",
+        .handler = cmd_snapshot_delete,
+        .opts = opts_snapshot_delete,
+        .exclusive = exclusive_snapshot_delete,
+        .summary = N_("delete external snapshots"),
+        .description = N_("Delete external snapshots of a domain, running or shut off, and keep "
+                          "everything else: what the guest sees and the state of every snapshot "
+                          "that stays. Several names, --children and --all are one operation."),
+        .takes_over = "snapshot-delete",
+        .claims = claims_snapshot_delete,
+    },
     { .name = NULL },
 };
 

@@ -118,18 +118,19 @@ gboolean backend_domain_set_metadata(virDomainPtr dom, const char *prefix, const
     return TRUE;
 }
 
-char **backend_domain_names(virConnectPtr conn)
+GPtrArray *backend_domain_names(virConnectPtr conn, GError **error)
 {
     virDomainPtr *list = NULL;
     int n = virConnectListAllDomains(conn, &list, 0);
-    char **names;
+    GPtrArray *names;
 
-    if (n < 0)
+    if (n < 0) {
+        backend_error(error);
         return NULL;
-    names = calloc((size_t)n + 1, sizeof(*names));
+    }
+    names = g_ptr_array_new_with_free_func(g_free);
     for (int i = 0; i < n; i++) {
-        if (names)
-            names[i] = strdup(virDomainGetName(list[i]));
+        g_ptr_array_add(names, g_strdup(virDomainGetName(list[i])));
         virDomainFree(list[i]);
     }
     free(list);

@@ -34,8 +34,8 @@ char *backend_domain_metadata(virDomainPtr dom, const char *uri, GError **error)
 gboolean backend_domain_set_metadata(virDomainPtr dom, const char *prefix, const char *uri,
                                      const char *element, GError **error);
 
-/** Names of all domains of the connection. New NULL-terminated array of malloc'ed strings, as
- *  completers give them; NULL when they cannot be listed. */
-char **backend_domain_names(virConnectPtr conn);
+/** Names of all domains of the connection. New array of char *, frees its items; NULL with
+ *  @error. */
+GPtrArray *backend_domain_names(virConnectPtr conn, GError **error);
 
 G_END_DECLS

@@ -8,6 +8,7 @@
 
 #include "include/vext-i18n.h"
 #include "plugin/backend/domain.h"
+#include "plugin/backend/read.h"
 #include "plugin/exec/exec.h"
 #include "plugin/exec/merge.h"
 #include "plugin/exec/revert.h"
@@ -237,6 +238,7 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
     g_autofree char *base_xml = NULL;
 
     ctx->journal = journal;
+    ctx->local = backend_is_local(ctx->conn);
     ctx->no_return = ctx->resuming;
     if (!exec_find_domain(ctx, &problem) && ctx->resuming && exec_revert_makes_domain(journal))
         g_clear_error(&problem);
@@ -284,6 +286,7 @@ VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
     g_autofree char *base_xml = NULL;
 
     ctx->journal = journal;
+    ctx->local = backend_is_local(ctx->conn);
     if (!exec_find_domain(ctx, NULL) && !exec_revert_makes_domain(journal)) {
         /* Without the domain there is nothing to be undone, and its images stay. */
         if (journal_alive(ctx->conn, journal) ||

@@ -22,17 +22,13 @@ static gboolean has(GPtrArray *images, const ChainImage *image)
     return FALSE;
 }
 
-/* Whether an overlay counts: not one that this operation has removed since @world was read. */
-static gboolean removed(const ExecStep *s, const ChainImage *overlay)
+/* Whether this operation removes it too, before or after. */
+static gboolean goes_too(const ExecStep *s, const ChainImage *image)
 {
-    for (guint i = 0; i < s->index; i++) {
-        const PlanStep *step = g_ptr_array_index(s->plan->steps, i);
-        const PlanFile *file;
+    for (guint i = 0; i < s->plan->files->len; i++) {
+        const PlanFile *file = g_ptr_array_index(s->plan->files, i);
 
-        if (step->action != PLAN_STEP_REMOVE_FILE)
-            continue;
-        file = g_ptr_array_index(s->plan->files, step->file);
-        if (file->image && exec_find_image(s->ctx->world, file->image) == overlay)
+        if (file->image && exec_find_image(s->ctx->world, file->image) == image)
             return TRUE;
     }
     return FALSE;
@@ -85,8 +81,14 @@ static char *needed_by(const ExecStep *s, const ChainImage *image, gboolean *own
     for (guint i = 0; i < image->overlays->len; i++) {
         const ChainImage *overlay = g_ptr_array_index(image->overlays, i);
 
-        if (!removed(s, overlay))
+        char *who;
+
+        /* What goes too must be unneeded itself; chains have no loops after linking. */
+        if (!goes_too(s, overlay))
             return g_strdup_printf(_("image '%s'"), overlay->path);
+        who = needed_by(s, overlay, own);
+        if (who)
+            return who;
     }
     return NULL;
 }

@@ -4,6 +4,8 @@
  */
 #include "config.h"
 
+#include "include/vext-i18n.h"
+#include "plugin/backend/snapshots.h"
 #include "plugin/exec/exec.h"
 
 static gboolean has_helper_start(const Plan *plan)
@@ -15,13 +17,37 @@ static gboolean has_helper_start(const Plan *plan)
     return FALSE;
 }
 
+/* What was read before the lock was ours must still be so: another operation may have ended, or
+ * libvirt's own commands may have been at it. */
+static gboolean unchanged(ExecStep *s, GError **error)
+{
+    const Journal *journal = s->journal;
+    g_autoptr(GPtrArray) names = backend_snapshot_names(s->ctx->dom, error);
+    gboolean same = names && names->len == journal->snapshot_names->len;
+
+    if (!names)
+        return FALSE;
+    for (guint i = 0; same && i < journal->snapshot_names->len; i++) {
+        g_autofree char *xml = backend_snapshot_xml(
+            s->ctx->dom, g_ptr_array_index(journal->snapshot_names, i), NULL);
+
+        same = g_strcmp0(xml, g_ptr_array_index(journal->snapshot_xml, i)) == 0;
+    }
+    if (!same)
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                    _("The snapshots of domain '%s' were changed by somebody else just now"),
+                    s->plan->domain);
+    return same;
+}
+
 static gboolean run_lock(ExecStep *s, GError **error)
 {
     ExecContext *ctx = s->ctx;
     g_autofree char *base_xml = exec_domain_xml(ctx, TRUE, error);
     g_autoptr(GError) problem = NULL;
 
-    if (!base_xml || !journal_begin(ctx->conn, s->journal, base_xml, error))
+    if (!base_xml || !journal_begin(ctx->conn, s->journal, base_xml, error) ||
+        !unchanged(s, error))
         return FALSE;
     if (s->plan->operation != PLAN_DELETE || !s->plan->merges->len || has_helper_start(s->plan))
         return TRUE;

@@ -211,6 +211,13 @@ static gboolean start_helper_for(ExecStep *s, GError **error)
 
 static gboolean run_stop_helper(ExecStep *s, GError **error)
 {
+    const PlanStep *next = s->index + 1 < s->plan->steps->len ?
+                               g_ptr_array_index(s->plan->steps, s->index + 1) : NULL;
+
+    /* While it runs nobody can start the domain on an image that the next step takes out of
+     * its configuration; that step stops it. */
+    if (next && next->action == PLAN_STEP_DEFINE_DOMAIN)
+        return TRUE;
     return exec_helper_stop(s->ctx, error);
 }
 

@@ -17,6 +17,7 @@
 #include "plugin/backend/helper.h"
 #include "plugin/backend/snapshots.h"
 #include "plugin/exec/layers.h"
+#include "plugin/exec/merge.h"
 #include "plugin/exec/world.h"
 #include "plugin/xml/edit.h"
 #include "plugin/xml/parse.h"
@@ -103,10 +104,13 @@ static gboolean run_define(ExecStep *s, GError **error)
     xml = mapped ? xml_strip_backing_store(mapped, error) : NULL;
     if (!xml)
         return FALSE;
-    if (g_str_equal(now, xml))
-        return TRUE;
-    exec_no_return(ctx);
-    return backend_helper_redefine(ctx->conn, xml, error);
+    if (!g_str_equal(now, xml)) {
+        exec_no_return(ctx);
+        if (!backend_helper_redefine(ctx->conn, xml, error))
+            return FALSE;
+    }
+    /* It kept the domain from being started on what is not named any more. */
+    return exec_helper_stop(ctx, error);
 }
 
 /* --- update-snapshots ------------------------------------------------------------------------ */

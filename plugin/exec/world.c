@@ -4,19 +4,25 @@
  */
 #include "config.h"
 
-#include "include/vext-i18n.h"
+#include "plugin/backend/read.h"
 #include "plugin/exec/world.h"
 
 ChainGraph *exec_read_domain(ExecContext *ctx, GError **error)
 {
-    g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED, _("Chains cannot be read yet"));
-    return NULL;
+    BackendReadOptions options = { .domain = ctx->dom };
+
+    return backend_read_graph(ctx->conn, &options, error);
 }
 
 ChainGraph *exec_read_world(ExecContext *ctx, GError **error)
 {
-    g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED, _("Chains cannot be read yet"));
-    return NULL;
+    BackendReadOptions options = {
+        .domain = ctx->dom,
+        .complete = TRUE,
+        .scan_orphans = TRUE,
+    };
+
+    return backend_read_graph(ctx->conn, &options, error);
 }
 
 ChainImage *exec_find_image(const ChainGraph *graph, const PlanImage *image)

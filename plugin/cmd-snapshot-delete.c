@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cmd-snapshot-delete.c: snapshot-delete-external
+ */
+#include "config.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "include/vext-i18n.h"
+#include "plugin/backend/domain.h"
+#include "plugin/backend/snapshots.h"
+#include "plugin/complete.h"
+#include "plugin/operation.h"
+#include "plugin/text/plan-text.h"
+#include "plugin/xml/read.h"
+
+const VextOptDef opts_snapshot_delete[] = {
+    { "domain", VEXT_OPT_STRING, VEXT_OPT_REQUIRED | VEXT_OPT_POSITIONAL,
+      N_("domain name, id or uuid"), complete_domain },
+    { "current", VEXT_OPT_BOOL, 0, N_("delete the current snapshot"), NULL },
+    { "children", VEXT_OPT_BOOL, 0, N_("delete the snapshot and all its children"), NULL },
+    { "children-only", VEXT_OPT_BOOL, 0, N_("delete the children but not the snapshot"), NULL },
+    { "all", VEXT_OPT_BOOL, 0, N_("delete all snapshots of the domain"), NULL },
+    { "metadata", VEXT_OPT_BOOL, 0,
+      N_("delete only libvirt's metadata, leave the images as they are"), NULL },
+    { "direction", VEXT_OPT_STRING, 0,
+      N_("auto, commit or pull: how images are merged (default: the fewest bytes)"),
+      complete_direction },
+    { "keep-files", VEXT_OPT_BOOL, 0, N_("leave files that nobody needs any more"), NULL },
+    { "bandwidth", VEXT_OPT_NUMBER, 0, N_("bandwidth limit in MiB/s"), NULL },
+    { "bytes", VEXT_OPT_BOOL, 0,
+      N_("the bandwidth limit is in bytes/s; sizes are printed in bytes"), NULL },
+    { "timeout", VEXT_OPT_NUMBER, 0, N_("stop after so many seconds"), NULL },
+    { "verbose", VEXT_OPT_BOOL, 0, N_("show the progress"), NULL },
+    { "dry-run", VEXT_OPT_BOOL, 0, N_("change nothing, print what would be done"), NULL },
+    { "json", VEXT_OPT_BOOL, 0, N_("print the plan as JSON"), NULL },
+    { "snapshotname", VEXT_OPT_ARGV, VEXT_OPT_POSITIONAL, N_("snapshot name"),
+      complete_snapshot },
+    { NULL },
+};
+
+const VextOptPair exclusive_snapshot_delete[] = {
+    { "current", "snapshotname" },
+    { "all", "snapshotname" },
+    { "all", "current" },
+    { "all", "children" },
+    { "all", "children-only" },
+    { "children", "children-only" },
+    { "metadata", "direction" },
+    { NULL, NULL },
+};
+
+typedef struct {
+    PlanRequest request;
+    guint64 bandwidth, timeout;
+    gboolean verbose, dry_run, json, bytes;
+} DeleteOptions;
+
+static gboolean read_direction(VextHost *host, const char *word, PlanDirection *direction)
+{
+    g_autofree char *message = NULL;
+
+    if (!word || g_str_equal(word, "auto"))
+        *direction = PLAN_AUTO;
+    else if (g_str_equal(word, "commit"))
+        *direction = PLAN_COMMIT;
+    else if (g_str_equal(word, "pull"))
+        *direction = PLAN_PULL;
+    else {
+        message = g_strdup_printf(_("Unknown direction '%s': auto, commit or pull"), word);
+        operation_print_error(host, message);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean read_options(VextHost *host, const VextCmd *cmd, DeleteOptions *o)
+{
+    const char *const *names = host->opt_argv(cmd, "snapshotname");
+    unsigned long long number = 0;
+    int rc;
+
+    memset(o, 0, sizeof(*o));
+    o->request.operation = PLAN_DELETE;
+    o->request.names = g_ptr_array_new();
+    for (; *names; names++)
+        g_ptr_array_add(o->request.names, (gpointer)*names);
+    o->request.current = host->opt_bool(cmd, "current");
+    o->request.children = host->opt_bool(cmd, "children");
+    o->request.children_only = host->opt_bool(cmd, "children-only");
+    o->request.all = host->opt_bool(cmd, "all");
+    o->request.metadata_only = host->opt_bool(cmd, "metadata");
+    o->request.keep_files = host->opt_bool(cmd, "keep-files");
+    o->verbose = host->opt_bool(cmd, "verbose");
+    o->dry_run = host->opt_bool(cmd, "dry-run");
+    o->json = host->opt_bool(cmd, "json");
+    o->bytes = host->opt_bool(cmd, "bytes");
+    if (!read_direction(host, host->opt_string(cmd, "direction"), &o->request.direction))
+        return FALSE;
+    if (o->bytes)
+        rc = host->opt_scaled(host, cmd, "bandwidth", 1, G_MAXINT64, &number);
+    else
+        rc = host->opt_number(host, cmd, "bandwidth", 0, G_MAXINT64 >> 20, &number);
+    if (rc < 0)
+        return FALSE;
+    o->bandwidth = rc ? (o->bytes ? number : number << 20) : 0;
+    rc = host->opt_number(host, cmd, "timeout", 1, G_MAXINT32 / 1000, &number);
+    if (rc < 0)
+        return FALSE;
+    o->timeout = rc ? number : 0;
+    if (!o->request.names->len && !o->request.current && !o->request.all) {
+        host->error(host, _("--snapshotname or --current is required"));
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static void print_failed(VextHost *host, GPtrArray *names)
+{
+    g_autoptr(GString) list = g_string_new(NULL);
+    g_autofree char *line = NULL;
+
+    for (guint i = 0; names && i < names->len; i++)
+        g_string_append_printf(list, "%s'%s'", i ? ", " : "",
+                               (const char *)g_ptr_array_index(names, i));
+    if (!list->len)
+        line = g_strdup(_("Failed to delete snapshots"));
+    else
+        line = g_strdup_printf(g_dngettext(GETTEXT_PACKAGE, "Failed to delete snapshot %s",
+                                           "Failed to delete snapshots %s", names->len),
+                               list->str);
+    operation_print_error(host, line);
+}
+
+static void print_deleted(VextHost *host, const Plan *plan)
+{
+    gboolean utf8 = text_terminal_options(STDOUT_FILENO).utf8;
+
+    for (guint i = 0; i < plan->snapshots->len; i++) {
+        g_autofree char *name = text_safe(g_ptr_array_index(plan->snapshots, i), utf8);
+        g_autofree char *line = g_strdup_printf(_("Domain snapshot %s deleted\n"), name);
+
+        host->print_extra(host, line);
+    }
+}
+
+/* Whether the dead operation in @journal is what is asked for now. */
+static gboolean same_request(const Journal *journal, const PlanRequest *request)
+{
+    const Plan *plan = journal->plan;
+    gboolean wide = request->current || request->all || request->children ||
+                    request->children_only;
+    guint found = 0;
+
+    if (plan->operation != PLAN_DELETE || plan->metadata_only != request->metadata_only)
+        return FALSE;
+    for (guint i = 0; i < request->names->len; i++) {
+        for (guint k = 0; k < plan->snapshots->len; k++) {
+            if (g_str_equal(g_ptr_array_index(request->names, i),
+                            g_ptr_array_index(plan->snapshots, k))) {
+                found++;
+                break;
+            }
+        }
+    }
+    if (request->children_only)
+        return TRUE;
+    return found == request->names->len && (wide || found == plan->snapshots->len);
+}
+
+static VextStatus run(Operation *op, const DeleteOptions *o, Journal *journal, gboolean resuming)
+{
+    g_autoptr(GPtrArray) reasons = g_ptr_array_new_with_free_func(g_free);
+    ExecContext ctx;
+    VextStatus status;
+
+    exec_context_init(&ctx, op->host, op->conn);
+    ctx.verbose = o->verbose;
+    ctx.bandwidth = o->bandwidth;
+    if (o->timeout)
+        ctx.deadline = g_get_monotonic_time() + (gint64)o->timeout * G_USEC_PER_SEC;
+    ctx.resuming = resuming;
+    status = exec_run(&ctx, journal, reasons);
+    for (guint i = 0; i < ctx.notes->len; i++)
+        operation_print_warning(op->host, g_ptr_array_index(ctx.notes, i));
+    if (status != VEXT_OK) {
+        print_failed(op->host, journal->plan->snapshots);
+        operation_print_errors(op->host, reasons);
+    } else if (o->json) {
+        g_autofree char *json = text_plan_json(journal->plan);
+
+        op->host->print(op->host, json);
+    } else {
+        print_deleted(op->host, journal->plan);
+    }
+    exec_context_clear(&ctx);
+    return status;
+}
+
+static VextStatus failed(Operation *op, const DeleteOptions *o, const GError *error)
+{
+    print_failed(op->host, o->request.names);
+    operation_print_error(op->host, error->message);
+    return VEXT_FAILED;
+}
+
+static VextStatus delete(Operation *op, const DeleteOptions *o)
+{
+    g_autoptr(Journal) journal = NULL;
+    g_autoptr(GError) problem = NULL;
+    Plan *plan;
+
+    if (!o->dry_run && !op->host->is_readonly(op->host)) {
+        journal = journal_load(op->conn, op->name, &problem);
+        if (problem)
+            return failed(op, o, problem);
+        if (journal && same_request(journal, &o->request) && !journal_alive(op->conn, journal))
+            return run(op, o, journal, TRUE);
+        g_clear_pointer(&journal, journal_free);
+    }
+    if (!operation_read(op, &problem))
+        return failed(op, o, problem);
+    plan = operation_plan(op, &o->request, FALSE);
+    if (o->json && (o->dry_run || plan->refusals->len)) {
+        g_autofree char *json = text_plan_json(plan);
+
+        op->host->print(op->host, json);
+    }
+    if (plan->refusals->len) {
+        print_failed(op->host, plan->snapshots->len ? plan->snapshots : o->request.names);
+        operation_print_refusals(op->host, plan);
+        plan_free(plan);
+        return VEXT_FAILED;
+    }
+    if (o->dry_run) {
+        if (!o->json) {
+            TextOptions options = text_terminal_options(STDOUT_FILENO);
+            g_autofree char *text = NULL;
+
+            options.bytes = o->bytes;
+            text = text_plan(plan, &options);
+            op->host->print(op->host, text);
+        }
+        plan_free(plan);
+        return VEXT_OK;
+    }
+    for (guint i = 0; i < plan->notes->len; i++)
+        operation_print_warning(op->host, g_ptr_array_index(plan->notes, i));
+    journal = operation_journal(op, plan, &problem);
+    if (!journal)
+        return failed(op, o, problem);
+    return run(op, o, journal, FALSE);
+}
+
+int cmd_snapshot_delete(VextHost *host, const VextCmd *cmd)
+{
+    g_auto(Operation) op = { 0 };
+    DeleteOptions o;
+    VextStatus status = VEXT_FAILED;
+
+    if (read_options(host, cmd, &o) && operation_open(&op, host, cmd))
+        status = delete(&op, &o);
+    g_ptr_array_unref(o.request.names);
+    return status;
+}
+
+bool claims_snapshot_delete(VextHost *host, const VextCmd *cmd)
+{
+    const char *word = host->opt_string(cmd, "domain");
+    const char *const *names = host->opt_argv(cmd, "snapshotname");
+    virConnectPtr conn = word ? host->connect_quietly(host) : NULL;
+    g_autoptr(virDomain) dom = NULL;
+    g_autofree char *name = NULL, *xml = NULL;
+    g_autoptr(ChainGraph) graph = chain_graph_new();
+    XmlReader reader = { .graph = graph };
+    ChainSnapshot *snapshot;
+
+    if (!conn)
+        return false;
+    backend_errors_quiet();
+    dom = backend_domain_by_word(conn, word, NULL);
+    if (!dom)
+        return false;
+    name = names[0] ? g_strdup(names[0]) : backend_snapshot_current(dom, NULL);
+    xml = name ? backend_snapshot_xml(dom, name, NULL) : NULL;
+    if (!xml)
+        return false;
+    snapshot = xml_read_snapshot(&reader, chain_graph_add_domain(graph, "", ""), xml, NULL);
+    return snapshot && chain_snapshot_is_external(snapshot);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * operation.c: what the commands that change things share
+ */
+#include "config.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "include/vext-i18n.h"
+#include "plugin/backend/domain.h"
+#include "plugin/backend/read.h"
+#include "plugin/backend/snapshots.h"
+#include "plugin/operation.h"
+#include "plugin/text/plan-text.h"
+
+void operation_print_error(VextHost *host, const char *line)
+{
+    g_autofree char *safe = text_safe(line, text_terminal_options(STDERR_FILENO).utf8);
+
+    host->error(host, safe);
+}
+
+void operation_print_warning(VextHost *host, const char *line)
+{
+    g_autofree char *safe = text_safe(line, text_terminal_options(STDERR_FILENO).utf8);
+
+    host->warn(host, safe);
+}
+
+void operation_print_errors(VextHost *host, GPtrArray *lines)
+{
+    for (guint i = 0; i < lines->len; i++)
+        operation_print_error(host, g_ptr_array_index(lines, i));
+}
+
+void operation_print_refusals(VextHost *host, const Plan *plan)
+{
+    TextOptions options = text_terminal_options(STDERR_FILENO);
+    g_autoptr(GPtrArray) lines = text_plan_refusals(plan, &options);
+
+    for (guint i = 0; i < lines->len; i++)
+        host->error(host, g_ptr_array_index(lines, i));
+}
+
+gboolean operation_open(Operation *op, VextHost *host, const VextCmd *cmd)
+{
+    const char *word = host->opt_string(cmd, "domain");
+    g_autoptr(GError) problem = NULL;
+
+    memset(op, 0, sizeof(*op));
+    op->host = host;
+    op->conn = host->connect(host);
+    if (!op->conn)
+        return FALSE;
+    backend_errors_quiet();
+    op->dom = backend_domain_by_word(op->conn, word, &problem);
+    if (!op->dom) {
+        g_autofree char *first = g_strdup_printf(_("failed to get domain '%s'"), word);
+
+        operation_print_error(host, first);
+        operation_print_error(host, problem->message);
+        return FALSE;
+    }
+    op->name = g_strdup(backend_domain_name(op->dom));
+    return TRUE;
+}
+
+void operation_close(Operation *op)
+{
+    chain_graph_free(op->graph);
+    g_free(op->name);
+    backend_free_virDomain(op->dom);
+    memset(op, 0, sizeof(*op));
+}
+
+gboolean operation_read(Operation *op, GError **error)
+{
+    BackendReadOptions options = {
+        .domain = op->dom,
+        .readonly = op->host->is_readonly(op->host),
+        .complete = TRUE,
+        .scan_orphans = TRUE,
+        .state = TRUE,
+    };
+    ChainGraph *graph = backend_read_graph(op->conn, &options, error);
+
+    if (!graph)
+        return FALSE;
+    chain_graph_free(op->graph);
+    op->graph = graph;
+    op->domain = chain_graph_domain(graph, op->name);
+    if (!op->domain) {
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                    _("Domain '%s' does not exist any more"), op->name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static ChainImage *image_by_key(const ChainGraph *graph, const char *key)
+{
+    return key ? g_hash_table_lookup(graph->by_key, key) : NULL;
+}
+
+static GHashTable *measure(const ChainGraph *graph, const Plan *plan)
+{
+    GHashTable *measures = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+
+    for (guint i = 0; i < plan->wanted->len; i++) {
+        const PlanRange *range = g_ptr_array_index(plan->wanted, i);
+        ChainImage *lo = image_by_key(graph, range->lo), *hi = image_by_key(graph, range->hi);
+        ChainImage *top = image_by_key(graph, range->top);
+        PlanMeasure m;
+
+        if (lo && hi && top &&
+            backend_measure_range(lo, hi, top, &m.commit_bytes, &m.pull_bytes)) {
+            PlanMeasure *copy = g_new(PlanMeasure, 1);
+
+            *copy = m;
+            g_hash_table_replace(measures, plan_measure_key(range->lo, range->top), copy);
+        }
+    }
+    return measures;
+}
+
+Plan *operation_plan(Operation *op, const PlanRequest *request, gboolean ignore_operation)
+{
+    PlanFacts facts = {
+        .readonly = op->host->is_readonly(op->host),
+        .helper_possible = TRUE,
+        .ignore_operation = ignore_operation,
+        .now = g_get_real_time() / G_USEC_PER_SEC,
+    };
+    g_autoptr(GHashTable) measures = NULL;
+    Plan *plan = plan_make(op->graph, op->domain, request, &facts);
+
+    if (plan->refusals->len || !plan->wanted->len)
+        return plan;
+    measures = measure(op->graph, plan);
+    if (!g_hash_table_size(measures))
+        return plan;
+    facts.measures = measures;
+    plan_free(plan);
+    return plan_make(op->graph, op->domain, request, &facts);
+}
+
+Journal *operation_journal(Operation *op, Plan *plan_take, GError **error)
+{
+    g_autoptr(Journal) journal = journal_new();
+    g_autoptr(GPtrArray) names = NULL;
+    g_autoptr(GError) problem = NULL;
+
+    journal->plan = plan_take;
+    journal->domain = g_strdup(plan_take->domain);
+    journal->uuid = g_strdup(plan_take->uuid);
+    if (backend_domain_persistent(op->dom, NULL) == 1) {
+        journal->domain_xml = backend_domain_xml(op->dom, FALSE, error);
+        if (!journal->domain_xml)
+            return NULL;
+    }
+    if (backend_domain_active(op->dom, NULL) == 1) {
+        journal->live_xml = backend_domain_xml(op->dom, TRUE, error);
+        if (!journal->live_xml)
+            return NULL;
+    }
+    names = backend_snapshot_names(op->dom, error);
+    if (!names)
+        return NULL;
+    for (guint i = 0; i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+        char *xml = backend_snapshot_xml(op->dom, name, error);
+
+        if (!xml)
+            return NULL;
+        g_ptr_array_add(journal->snapshot_names, g_strdup(name));
+        g_ptr_array_add(journal->snapshot_xml, xml);
+    }
+    journal->current = backend_snapshot_current(op->dom, &problem);
+    if (problem) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return NULL;
+    }
+    return g_steal_pointer(&journal);
+}

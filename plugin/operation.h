@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * operation.h: what the commands that change things share
+ *
+ *      operation_open(&op, host, cmd)         connection, domain; prints its own errors
+ *      operation_read(&op, &error)            the whole world, for planning
+ *      operation_plan(&op, &request, …)       plan, measure, plan again
+ *      operation_journal(&op, plan_take)      a journal that holds everything as it is
+ *      operation_close(&op)
+ */
+#pragma once
+
+#include "plugin/cmd.h"
+#include "plugin/exec/exec.h"
+#include "plugin/journal/journal.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+    VextHost *host;
+    virConnectPtr conn;   /**< borrowed */
+    virDomainPtr dom;
+    char *name;           /**< the domain's */
+    ChainGraph *graph;    /**< after operation_read() */
+    ChainDomain *domain;  /**< in it */
+} Operation;
+
+/** Connects and finds the domain that --domain names. FALSE after the error was printed. */
+gboolean operation_open(Operation *op, VextHost *host, const VextCmd *cmd);
+void operation_close(Operation *op);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Operation, operation_close)
+
+/** Reads all domains, their snapshots and what lies beside the images. */
+gboolean operation_read(Operation *op, GError **error);
+/** Plans, measures what the planner wants measured and plans again. Never NULL. */
+Plan *operation_plan(Operation *op, const PlanRequest *request, gboolean ignore_operation);
+/** Takes @plan. NULL with @error. */
+Journal *operation_journal(Operation *op, Plan *plan_take, GError **error);
+
+/** Prints each as an error line, made safe for the terminal. */
+void operation_print_errors(VextHost *host, GPtrArray *lines);
+void operation_print_error(VextHost *host, const char *line);
+void operation_print_warning(VextHost *host, const char *line);
+/** Prints why @plan is refused. */
+void operation_print_refusals(VextHost *host, const Plan *plan);
+
+G_END_DECLS
