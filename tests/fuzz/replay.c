@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
