@@ -119,8 +119,13 @@ static VextSegmentKind builtin_kind(VextSession *s, const VextStrv *words)
 {
     const char *name = words->items[0];
 
-    if (vext_streq(name, "complete"))
-        return VEXT_SEG_COMPLETE;
+    if (vext_streq(name, "complete")) {
+        /* without words or with an option there is nothing to add to what virsh says */
+        bool option = words->n > 1 && vext_starts_with(words->items[1], "--") &&
+                      words->items[1][2];
+
+        return words->n == 1 || option ? VEXT_SEG_STOCK : VEXT_SEG_COMPLETE;
+    }
     if (vext_streq(name, "self-test"))
         return has_option(words, "--help") ? VEXT_SEG_STOCK : VEXT_SEG_SELFTEST;
     if (vext_streq(name, "help")) {
@@ -129,6 +134,8 @@ static VextSegmentKind builtin_kind(VextSession *s, const VextStrv *words)
         if (has_option(words, "--help"))
             return VEXT_SEG_STOCK;
         topic = find_value(words, "command");
+        if (!topic && words->n > 1)
+            return VEXT_SEG_STOCK; /* an error, or an option that is ignored */
         if (!topic || !*topic || vext_registry_find(s, topic) ||
             vext_registry_find_group(s, topic))
             return VEXT_SEG_HELP;

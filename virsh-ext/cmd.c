@@ -222,6 +222,25 @@ const VextPlugin *vext_registry_plugin(VextSession *s, size_t *i)
     return NULL;
 }
 
+void vext_registry_names(VextSession *s, VextStrv *names)
+{
+    if (!s->registry.scanned)
+        vext_loader_scan(s);
+    for (size_t i = 0; i < s->registry.nmodules; i++) {
+        VextModule *m = &s->registry.modules[i];
+        const VextPlugin *p;
+
+        if (!m->tried && m->has_manifest) {
+            for (size_t n = 0; n < m->nentries; n++)
+                vext_strv_add(names, m->entries[n].name);
+            continue;
+        }
+        p = vext_loader_load(s, m);
+        for (const VextCmdDef *c = p ? p->commands : NULL; c && c->name; c++)
+            vext_strv_add(names, c->name);
+    }
+}
+
 static bool manifest_excludes_group(const VextModule *m, const char *name)
 {
     return !m->tried && m->has_manifest && !vext_streq(m->group_keyword, name) &&

@@ -78,6 +78,9 @@ const VextPlugin *vext_registry_find_group(struct VextSession *s, const char *na
  */
 const VextPlugin *vext_registry_plugin(struct VextSession *s, size_t *i);
 
+/* Adds the names of all own commands; loads only plugins without a manifest. */
+void vext_registry_names(struct VextSession *s, VextStrv *names);
+
 /* Returns new the manifest that belongs to @plugin. */
 char *vext_manifest_text(const VextPlugin *plugin);
 

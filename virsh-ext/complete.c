@@ -79,14 +79,14 @@ static void complete_own(VextSession *s, const VextCmdDef *def, char *const *wor
 
 static void add_names(VextSession *s, const char *prefix, VextStrv *out)
 {
-    const VextPlugin *p;
+    VextStrv names = {0};
 
-    for (size_t i = 0; (p = vext_registry_plugin(s, &i));) {
-        for (const VextCmdDef *c = p->commands; c->name; c++) {
-            if (vext_starts_with(c->name, prefix))
-                vext_strv_add(out, c->name);
-        }
+    vext_registry_names(s, &names);
+    for (size_t i = 0; i < names.n; i++) {
+        if (vext_starts_with(names.items[i], prefix))
+            vext_strv_add(out, names.items[i]);
     }
+    vext_strv_clear(&names);
 }
 
 /* The last command of the line as words; an unfinished last word counts, possibly empty. */
@@ -135,63 +135,92 @@ void vext_complete_line(VextSession *s, const char *line, VextStrv *candidates, 
     vext_strv_clear(&words);
 }
 
-/* What virsh offers, appended to @candidates without those that are there. */
-static void ask_virsh(VextSession *s, const VextStrv *words, VextStrv *candidates)
+/* The line that `complete` is about: its words joined by blanks. */
+static char *join_words(const VextStrv *words)
+{
+    VextBuf line = {0};
+    bool data_only = false;
+    bool first = true;
+
+    for (size_t i = 1; i < words->n; i++) {
+        if (!data_only && vext_streq(words->items[i], "--")) {
+            data_only = true;
+            continue;
+        }
+        vext_buf_addf(&line, "%s%s", first ? "" : " ", words->items[i]);
+        first = false;
+    }
+    return vext_buf_steal(&line);
+}
+
+bool vext_complete_is_stock(VextSession *s, const VextStrv *words)
+{
+    vext_autofree char *line = join_words(words);
+    VextStrv last = {0};
+    VextStrv names = {0};
+    bool stock;
+
+    last_command(line, &last);
+    if (last.n == 1)
+        add_names(s, last.items[0], &names);
+    else if (last.n == 2 && vext_streq(last.items[0], "help"))
+        add_names(s, last.items[1], &names);
+    else if (last.n > 1 && vext_registry_find(s, last.items[0]))
+        vext_strv_add(&names, last.items[0]);
+    stock = names.n == 0;
+    vext_strv_clear(&last);
+    vext_strv_clear(&names);
+    return stock;
+}
+
+/* Prints what virsh offers; what it has too is taken out of ours. Returns: its exit status. */
+static int ask_virsh(VextSession *s, const VextStrv *words, VextStrv *out)
 {
     VextStrv args = {0};
-    VextStrv found = {0};
-    VextBuf out = {0};
-    char *save = NULL;
+    VextBuf text = {0};
+    VextBuf err = {0};
+    bool timing = s->opts.timing;
+    int status;
 
-    if (!vext_virsh_exists())
-        return;
+    /* one trailer is enough */
+    s->opts.timing = false;
     vext_virsh_args(s, &args);
-    free(args.items[0]);
-    memmove(args.items, args.items + 1, args.n * sizeof(*args.items));
-    args.n--;
+    s->opts.timing = timing;
     vext_strv_add(&args, "-q");
     for (size_t i = 0; i < words->n; i++)
         vext_strv_add(&args, words->items[i]);
-    vext_virsh_capture(s, &args, &out, NULL);
-    for (char *l = out.data ? strtok_r(out.data, "\n", &save) : NULL; l;
-         l = strtok_r(NULL, "\n", &save))
-        vext_strv_add(&found, l);
-    for (size_t i = 0; i < candidates->n; i++) {
-        if (!vext_strv_has(&found, candidates->items[i]))
-            vext_strv_add(&found, candidates->items[i]);
+    status = vext_virsh_capture_as(s, &args, &text, &err);
+    /* it complains of the connection even when only a name is wanted */
+    if (err.len && !out->n)
+        fwrite(err.data, 1, err.len, stderr);
+    if (text.len)
+        fwrite(text.data, 1, text.len, stdout);
+    for (char *l = text.data, *end; l && *l; l = end) {
+        end = l + strcspn(l, "\n");
+        if (*end)
+            *end++ = '\0';
+        vext_strv_remove(out, l);
     }
-    vext_strv_clear(candidates);
-    *candidates = found;
     vext_strv_clear(&args);
-    vext_buf_clear(&out);
+    vext_buf_clear(&text);
+    vext_buf_clear(&err);
+    return status == 0 ? VEXT_OK : VEXT_FAILED;
 }
 
 int vext_complete(VextSession *s, const VextStrv *words)
 {
+    vext_autofree char *line = join_words(words);
     VextStrv candidates = {0};
-    VextBuf line = {0};
-    bool data_only = false;
+    int status = VEXT_FAILED;
     bool own;
-    int status;
 
-    for (size_t i = 1; i < words->n; i++) {
-        const char *w = words->items[i];
-
-        if (!data_only && vext_streq(w, "--")) {
-            data_only = true;
-            continue;
-        }
-        if (line.len || i > 1 + (size_t)data_only)
-            vext_buf_adds(&line, " ");
-        vext_buf_adds(&line, w);
-    }
-    vext_complete_line(s, line.data ? line.data : "", &candidates, &own);
-    if (!own)
-        ask_virsh(s, words, &candidates);
+    vext_complete_line(s, line, &candidates, &own);
+    if (!own && vext_virsh_exists())
+        status = ask_virsh(s, words, &candidates);
     for (size_t i = 0; i < candidates.n; i++)
         printf("%s\n", candidates.items[i]);
-    status = candidates.n ? VEXT_OK : VEXT_FAILED;
+    if (candidates.n)
+        status = VEXT_OK;
     vext_strv_clear(&candidates);
-    vext_buf_clear(&line);
     return status;
 }

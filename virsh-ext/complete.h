@@ -15,6 +15,9 @@
  */
 int vext_complete(VextSession *s, const VextStrv *words);
 
+/* Whether virsh's answer is the whole answer (@words as above). */
+bool vext_complete_is_stock(VextSession *s, const VextStrv *words);
+
 /*
  * The candidates for the last word of @line, when that belongs to an own command, or for a
  * command's name those of ours alone. For `complete` and for the shell's Tab key.

@@ -96,6 +96,14 @@ static bool start_loop(VextConn *c)
     return c->loop_runs;
 }
 
+/* Returns new libvirt's message, or NULL. */
+static char *last_error(VextConn *c)
+{
+    virErrorPtr err = c->virGetLastError();
+
+    return err && err->code != VIR_ERR_OK ? vext_strdup(err->message) : NULL;
+}
+
 /* Loads libvirt. Returns NULL with @problem new. */
 static VextConn *conn_new(char **problem)
 {
@@ -119,9 +127,7 @@ static VextConn *conn_new(char **problem)
 
     c->virSetErrorFunc(NULL, swallow_error);
     if (c->virInitialize() < 0 || !start_loop(c)) {
-        virErrorPtr err = c->virGetLastError();
-
-        *problem = vext_strdup(err && err->message ? err->message : "");
+        *problem = last_error(c);
         free(c);
         return NULL;
     }
@@ -131,14 +137,6 @@ incomplete:
     *problem = vext_strdup(dlerror());
     free(c);
     return NULL;
-}
-
-static void print_last_error(VextSession *s, VextConn *c)
-{
-    virErrorPtr err = c->virGetLastError();
-
-    if (err && err->code != VIR_ERR_OK && err->message)
-        vext_error(s, "%s", err->message);
 }
 
 /* In the loop's thread. */
@@ -226,17 +224,18 @@ static bool uri_is_embedded(const char *uri)
     return path && (path[9] == '\0' || path[9] == '?');
 }
 
-static virConnectPtr conn_open(VextSession *s, bool quiet)
+/* @problem: set, new, to libvirt's message on failure; may become NULL */
+static virConnectPtr conn_open(VextSession *s, bool quiet, char **problem)
 {
     VextConn *c = s->conn;
     virConnectPtr conn = open_auth(s, c, quiet);
 
-    if (conn && !set_keepalive(s, c, conn)) {
-        c->virConnectClose(conn);
-        conn = NULL;
-    }
-    if (!conn)
+    if (!conn || !set_keepalive(s, c, conn)) {
+        *problem = last_error(c);
+        if (conn)
+            c->virConnectClose(conn);
         return NULL;
+    }
     c->conn = conn;
     c->lost = false;
     c->exclusive = uri_is_embedded(s->uri);
@@ -265,7 +264,8 @@ virConnectPtr vext_conn_get(VextSession *s, bool quiet)
         if (!s->conn) {
             if (!quiet) {
                 vext_error(s, "%s", V_("failed to connect to the hypervisor"));
-                vext_error(s, "%s", problem);
+                if (problem)
+                    vext_error(s, "%s", problem);
             }
             return NULL;
         }
@@ -278,11 +278,12 @@ virConnectPtr vext_conn_get(VextSession *s, bool quiet)
         vext_conn_close(s);
     }
     c->virResetLastError();
-    if (!conn_open(s, quiet)) {
+    if (!conn_open(s, quiet, &problem)) {
         if (!quiet) {
             vext_error(s, "%s", again ? V_("Failed to reconnect to the hypervisor")
                                       : V_("failed to connect to the hypervisor"));
-            print_last_error(s, c);
+            if (problem)
+                vext_error(s, "%s", problem);
         }
         return NULL;
     }

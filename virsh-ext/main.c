@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "virsh-ext/batch.h"
+#include "virsh-ext/complete.h"
 #include "virsh-ext/help.h"
 #include "virsh-ext/loader.h"
 #include "virsh-ext/options.h"
@@ -34,11 +35,12 @@ static int run_words(VextSession *s, char **words, int n)
                           : vext_batch_parse_words(s, words, (size_t)n);
     int status = 1;
 
-    if (vext_batch_is_stock(b)) {
+    if (vext_batch_is_stock(b) ||
+        (b->n == 1 && !b->failed && b->segs[0].kind == VEXT_SEG_COMPLETE &&
+         vext_virsh_exists() && vext_complete_is_stock(s, &b->segs[0].words))) {
         vext_batch_free(b);
         return vext_virsh_exec(s);
     }
-    /* one use of a stock command that is not claimed needs no virsh beside this process */
     if (vext_options_apply(s) && vext_batch_check(s, b) &&
         (!s->opts.uri || vext_conn_get(s, false)))
         status = vext_batch_run(s, b, NULL, NULL);

@@ -261,12 +261,12 @@ static void drain(int fds[2], VextBuf *bufs[2])
     }
 }
 
-int vext_virsh_capture(VextSession *s, const VextStrv *args, VextBuf *out, VextBuf *err)
+/* @closed: what becomes of a stream that is not kept, see vext_virsh_spawn() */
+static int capture(VextSession *s, char *const *argv, VextBuf *out, VextBuf *err, int closed)
 {
-    int fds[3] = {-2, -2, -2};
+    int fds[3] = {-2, closed, closed};
     int read_ends[2] = {-1, -1};
     VextBuf *bufs[2] = {out, err};
-    VextStrv argv = {0};
     pid_t pid;
 
     for (int i = 0; i < 2; i++) {
@@ -277,11 +277,7 @@ int vext_virsh_capture(VextSession *s, const VextStrv *args, VextBuf *out, VextB
         read_ends[i] = ends[0];
         fds[i + 1] = ends[1];
     }
-    vext_strv_add(&argv, s->argc ? s->argv[0] : "virsh");
-    for (size_t i = 0; i < args->n; i++)
-        vext_strv_add(&argv, args->items[i]);
-    pid = vext_virsh_spawn(s, argv.items, fds, NULL);
-    vext_strv_clear(&argv);
+    pid = vext_virsh_spawn(s, argv, fds, NULL);
     for (int i = 0; i < 2; i++) {
         if (fds[i + 1] >= 0)
             close(fds[i + 1]);
@@ -295,6 +291,24 @@ int vext_virsh_capture(VextSession *s, const VextStrv *args, VextBuf *out, VextB
     }
     drain(read_ends, bufs);
     return vext_virsh_wait(pid);
+}
+
+int vext_virsh_capture_as(VextSession *s, const VextStrv *args, VextBuf *out, VextBuf *err)
+{
+    return capture(s, args->items, out, err, -1);
+}
+
+int vext_virsh_capture(VextSession *s, const VextStrv *args, VextBuf *out, VextBuf *err)
+{
+    VextStrv argv = {0};
+    int status;
+
+    vext_strv_add(&argv, s->argc ? s->argv[0] : "virsh");
+    for (size_t i = 0; i < args->n; i++)
+        vext_strv_add(&argv, args->items[i]);
+    status = capture(s, argv.items, out, err, -2);
+    vext_strv_clear(&argv);
+    return status;
 }
 
 bool vext_virsh_check(VextSession *s, const char *lines)

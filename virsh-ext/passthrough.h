@@ -53,9 +53,16 @@ int vext_virsh_wait(pid_t pid);
 int vext_virsh_run(VextSession *s, const char *line);
 
 /*
- * Runs virsh with @args behind the program's name and keeps what it prints.
- * @out, @err: may be NULL: /dev/null
+ * Runs virsh and keeps what it prints.
+ * @args: with the program's name
+ * @out, @err: may be NULL: not changed
  * Returns: as waitpid() sets it, -1 after printing that virsh cannot be run.
+ */
+int vext_virsh_capture_as(VextSession *s, const VextStrv *args, VextBuf *out, VextBuf *err);
+
+/*
+ * Runs virsh with @args behind the program's name, without the session's options; otherwise as
+ * vext_virsh_capture_as(), but NULL is /dev/null.
  */
 int vext_virsh_capture(VextSession *s, const VextStrv *args, VextBuf *out, VextBuf *err);
 

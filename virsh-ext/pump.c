@@ -168,9 +168,12 @@ static void new_nonce(Pump *p, char *nonce, size_t size)
 
 static bool ends_in_prompt(const VextBuf *buf, size_t len)
 {
-    return len >= PROMPT_LEN &&
-           (memcmp(buf->data + len - PROMPT_LEN, "virsh # ", PROMPT_LEN) == 0 ||
-            memcmp(buf->data + len - PROMPT_LEN, "virsh > ", PROMPT_LEN) == 0);
+    const char *end;
+
+    if (len < PROMPT_LEN)
+        return false;
+    end = buf->data + len - PROMPT_LEN;
+    return memcmp(end, "virsh # ", PROMPT_LEN) == 0 || memcmp(end, "virsh > ", PROMPT_LEN) == 0;
 }
 
 /* What is to become of the output before the exchange. */
@@ -354,6 +357,31 @@ static bool same_output(void)
            out.st_dev == err.st_dev && out.st_ino == err.st_ino;
 }
 
+/* There is no virsh: own commands run, the others say so. */
+static int run_alone(VextSession *s)
+{
+    vext_autofree char *line = NULL;
+    size_t cap = 0;
+    ssize_t len;
+
+    vext_print_extra(s, _("Only the commands of virsh-ext work: virsh is missing\n"));
+    while (!s->quit && (len = getline(&line, &cap, stdin)) >= 0) {
+        VextBatch *b;
+
+        if (len && line[len - 1] == '\n')
+            line[len - 1] = '\0';
+        b = vext_batch_parse(s, line);
+        for (size_t i = 0; i < b->n; i++) {
+            if (b->segs[i].quits && vext_batch_is_stock(b))
+                s->quit = true;
+        }
+        if (!s->quit && b->n + b->failed > 0 && vext_batch_check(s, b))
+            vext_batch_run(s, b, NULL, NULL);
+        vext_batch_free(b);
+    }
+    return VEXT_OK;
+}
+
 int vext_pump_run(VextSession *s)
 {
     Pump p = {.s = s};
@@ -363,10 +391,12 @@ int vext_pump_run(VextSession *s)
     int fds[3];
     int status;
 
-    if (is_stock_script(s))
+    if (vext_virsh_exists() && is_stock_script(s))
         return vext_virsh_exec(s);
     if (!vext_options_apply(s))
         return 1;
+    if (!vext_virsh_exists())
+        return run_alone(s);
     if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0) {
         vext_error(s, _("Cannot make a pipe: %s"), strerror(errno));
         return 1;

@@ -145,13 +145,19 @@ void vext_strv_add(VextStrv *v, const char *text)
     vext_strv_take(v, vext_strdup(text));
 }
 
-bool vext_strv_has(const VextStrv *v, const char *text)
+void vext_strv_remove(VextStrv *v, const char *text)
 {
+    size_t kept = 0;
+
     for (size_t i = 0; i < v->n; i++) {
         if (vext_streq(v->items[i], text))
-            return true;
+            free(v->items[i]);
+        else
+            v->items[kept++] = v->items[i];
     }
-    return false;
+    v->n = kept;
+    if (v->items)
+        v->items[kept] = NULL;
 }
 
 void vext_strv_clear(VextStrv *v)
