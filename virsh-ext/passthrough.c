@@ -144,6 +144,8 @@ pid_t vext_virsh_spawn(VextSession *s, char *const *argv, const int fds[3], char
     int report[2];
     int why = 0;
     pid_t parent = getpid();
+    sigset_t all;
+    sigset_t mask;
     pid_t pid;
 
     if (!vext_virsh_usable(s, path))
@@ -161,10 +163,14 @@ pid_t vext_virsh_spawn(VextSession *s, char *const *argv, const int fds[3], char
     fflush(stdout);
     fflush(stderr);
     vext_signals_child_begin();
+    /* so that none is lost between fork() and exec() */
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &mask);
     pid = fork();
     if (pid == 0) {
         /* only what is safe between fork and exec in a program with threads */
         vext_signals_child_restore();
+        sigprocmask(SIG_SETMASK, &mask, NULL);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent)
             _exit(127);
@@ -179,8 +185,10 @@ pid_t vext_virsh_spawn(VextSession *s, char *const *argv, const int fds[3], char
     close(report[1]);
     if (pid < 0) {
         why = errno;
+        sigprocmask(SIG_SETMASK, &mask, NULL);
     } else {
         vext_signals_child_pid(pid);
+        sigprocmask(SIG_SETMASK, &mask, NULL);
         if (read(report[0], &why, sizeof(why)) != sizeof(why))
             why = 0;
     }

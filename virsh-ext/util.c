@@ -145,6 +145,15 @@ void vext_strv_add(VextStrv *v, const char *text)
     vext_strv_take(v, vext_strdup(text));
 }
 
+bool vext_strv_has(const VextStrv *v, const char *text)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        if (vext_streq(v->items[i], text))
+            return true;
+    }
+    return false;
+}
+
 void vext_strv_remove(VextStrv *v, const char *text)
 {
     size_t kept = 0;

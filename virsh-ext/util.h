@@ -74,6 +74,7 @@ typedef struct {
 /* Takes @text. */
 void vext_strv_take(VextStrv *v, char *text);
 void vext_strv_add(VextStrv *v, const char *text);
+bool vext_strv_has(const VextStrv *v, const char *text);
 /* Removes every item that is @text. */
 void vext_strv_remove(VextStrv *v, const char *text);
 void vext_strv_clear(VextStrv *v);

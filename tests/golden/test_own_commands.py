@@ -348,6 +348,8 @@ tap.ok(p.returncode == 3, "an ignored signal stays ignored", (p.returncode, rest
 def catches_interrupt(pid):
     """Whether this is a virsh in `event`, which catches SIGINT."""
     try:
+        if os.readlink("/proc/%d/exe" % pid) == os.path.realpath(shell.EXT):
+            return False    # not virsh yet
         with open("/proc/%d/status" % pid) as f:
             return int(re.search(r"SigCgt:\t(\w+)", f.read())[1], 16) & 2
     except (OSError, TypeError):
@@ -449,6 +451,6 @@ check("stock commands do not load plugins", with_plugins(missing, T + ["domid", 
 for words in (["domid", "test"], ["help", "list"], ["echo a; list"], ["complete", "--", "domi"]):
     p = subprocess.run(["ldd", shell.EXT], stdout=subprocess.PIPE, text=True)
     check("no plugin is loaded for %s" % words, with_plugins(missing, T + words), out=None)
-tap.ok("libvirt" not in p.stdout and "readline" not in p.stdout and "glib" not in p.stdout,
-       "the program is not linked with libvirt, readline and GLib", p.stdout)
+tap.ok("libvirt" not in p.stdout and "glib" not in p.stdout,
+       "the program is not linked with libvirt and GLib", p.stdout)
 tap.end()
