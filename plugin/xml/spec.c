@@ -73,7 +73,7 @@ static ChainSource *rbd_old(const char *rest)
     for (i = 1; i < parts->len; i++) {
         const char *option = g_ptr_array_index(parts, i);
 
-        if (g_str_has_prefix(option, "mon_host=")) {
+        if (!source->host && g_str_has_prefix(option, "mon_host=")) {
             option += strlen("mon_host=");
             source->host = g_strndup(option, strcspn(option, ";,"));
         }

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test_xml_read.c: libvirt's XML, qemu-img's JSON, image headers and backing names are understood
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "plugin/xml/disk-source.h"
+#include "plugin/xml/parse.h"
+#include "plugin/xml/qcow2.h"
+#include "plugin/xml/read.h"
+
+/* --- domains -------------------------------------------------------------------------------- */
+
+static const char inactive[] =
+    "<domain type='qemu'><devices>"
+    "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/i/base'/>"
+    "  <target dev='vda'/></disk>"
+    "<disk type='network' device='disk'><driver type='raw'/>"
+    "  <source protocol='nbd' name='e'><host name='h'/></source><target dev='vdb'/></disk>"
+    "<disk type='volume' device='disk'><driver type='qcow2'/><source pool='p' volume='v'/>"
+    "  <target dev='vdc'/><shareable/></disk>"
+    "<disk type='file' device='cdrom'><target dev='sda'/><readonly/></disk>"
+    "<disk type='file'><driver type='raw'/><source file='/i/luks'><encryption format='luks'/>"
+    "</source><target dev='vdd'/></disk>"
+    "<disk type='dir'><driver type='fat'/><source dir='/d'/><target dev='vde'/></disk>"
+    "</devices></domain>";
+
+static const char live[] =
+    "<domain type='qemu' id='1'><devices>"
+    "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
+    "  <source file='/i/top' index='3'/>"
+    "  <backingStore type='file' index='2'><format type='qcow2'/><source file='/i/mid'/>"
+    "    <backingStore type='block' index='1'><format type='raw'/><source dev='/dev/x'/>"
+    "      <backingStore/></backingStore></backingStore>"
+    "  <mirror type='file' job='active-commit' ready='yes'><format type='qcow2'/>"
+    "    <source file='/i/mid'/></mirror>"
+    "  <target dev='vda'/></disk>"
+    "</devices></domain>";
+
+static ChainDomain *read_both(ChainGraph *graph, gboolean active)
+{
+    g_autoptr(GError) error = NULL;
+    XmlReader reader = { .graph = graph };
+    ChainDomain *d = chain_graph_add_domain(graph, "vm1", "u");
+
+    d->active = active;
+    g_assert_true(xml_read_domain(&reader, d, active ? live : NULL, inactive, &error));
+    g_assert_no_error(error);
+    chain_graph_link(graph);
+    return d;
+}
+
+static void test_domain_off(void)
+{
+    g_autoptr(ChainGraph) graph = chain_graph_new();
+    ChainDomain *d = read_both(graph, FALSE);
+    ChainDisk *disk = chain_domain_disk(d, "vda");
+
+    g_assert_cmpuint(d->disks->len, ==, 6);
+    g_assert_cmpstr(disk->active->path, ==, "/i/base");
+    g_assert_true(disk->active == disk->configured);
+    g_assert_cmpstr(disk->active->format, ==, "qcow2");
+    g_assert_false(disk->active->backing_known);
+    g_assert_cmpstr(disk->active->source->xml, ==, "<source file=\"/i/base\"/>");
+    g_assert_null(disk->live_chain);
+
+    disk = chain_domain_disk(d, "vdb");
+    g_assert_cmpstr(disk->active->path, ==, "nbd://h:10809/e");
+    disk = chain_domain_disk(d, "vdc");
+    g_assert_cmpstr(disk->active->key, ==, "volume:p/v");
+    g_assert_true(disk->shareable);
+    disk = chain_domain_disk(d, "sda");
+    g_assert_null(disk->active);
+    g_assert_cmpstr(disk->device, ==, "cdrom");
+    g_assert_true(disk->readonly);
+    disk = chain_domain_disk(d, "vdd");
+    g_assert_true(disk->active->flags & CHAIN_IMAGE_ENCRYPTED);
+    disk = chain_domain_disk(d, "vde");
+    g_assert_cmpint(disk->active->source->type, ==, CHAIN_SOURCE_OTHER);
+}
+
+static void test_domain_live(void)
+{
+    g_autoptr(ChainGraph) graph = chain_graph_new();
+    ChainDomain *d = read_both(graph, TRUE);
+    ChainDisk *disk = chain_domain_disk(d, "vda");
+    ChainImage *mid;
+
+    g_assert_cmpstr(disk->active->path, ==, "/i/top");
+    g_assert_cmpstr(disk->active->source->xml, ==, "<source file=\"/i/top\"/>");
+    g_assert_cmpstr(disk->configured->path, ==, "/i/base");
+    g_assert_cmpuint(disk->live_chain->len, ==, 3);
+    mid = disk->active->backing;
+    g_assert_cmpstr(mid->path, ==, "/i/mid");
+    g_assert_cmpstr(mid->backing->path, ==, "/dev/x");
+    g_assert_cmpstr(mid->backing->format, ==, "raw");
+    g_assert_true(mid->backing->backing_known);
+    g_assert_null(mid->backing->backing);
+    g_assert_cmpstr(disk->job->type, ==, "active-commit");
+    g_assert_true(disk->job->ready);
+    g_assert_cmpstr(disk->job->mirror, ==, "/i/mid");
+    /* only in the configuration: listed, nothing written */
+    g_assert_null(chain_domain_disk(d, "vdb")->active);
+    g_assert_nonnull(chain_domain_disk(d, "vdb")->configured);
+}
+
+/* A stale <backingStore> of the configuration is remembered and not believed. */
+static void test_domain_configured_chain(void)
+{
+    static const char xml[] =
+        "<domain><devices><disk type='file'><driver type='qcow2'/><source file='/a'/>"
+        "<backingStore type='file'><format type='qcow2'/><source file='/b'/><backingStore/>"
+        "</backingStore><target dev='vda'/></disk></devices></domain>";
+    g_autoptr(ChainGraph) graph = chain_graph_new();
+    XmlReader reader = { .graph = graph };
+    ChainDomain *d = chain_graph_add_domain(graph, "vm1", "u");
+    ChainDisk *disk;
+
+    g_assert_true(xml_read_domain(&reader, d, NULL, xml, NULL));
+    disk = chain_domain_disk(d, "vda");
+    g_assert_cmpuint(disk->config_chain->len, ==, 2);
+    g_assert_false(disk->active->backing_known);
+    g_assert_null(disk->active->backing);
+}
+
+/* --- snapshots ------------------------------------------------------------------------------ */
+
+static void test_snapshot(void)
+{
+    static const char xml[] =
+        "<domainsnapshot><name>s1</name><state>running</state>"
+        "<parent><name>s0</name></parent><creationTime>1700000000</creationTime>"
+        "<memory snapshot='external' file='/m'/>"
+        "<disks><disk name='vda' snapshot='external' type='file'><driver type='qcow2'/>"
+        "<source file='/o'/><snapshotDeleteInProgress/></disk><disk name='vdb' snapshot='no'/>"
+        "<disk name='vdc' snapshot='internal'/><disk name='vdd' snapshot='manual'/></disks>"
+        "<revertDisks><disk name='vda' snapshot='external' type='file'><source file='/r'/></disk>"
+        "</revertDisks>"
+        "<domain><devices><disk type='file'><driver type='raw'/><source file='/f'/>"
+        "<target dev='vda'/></disk></devices></domain>"
+        "<inactiveDomain><devices><disk type='file'><source file='/g'/><target dev='vda'/></disk>"
+        "</devices></inactiveDomain></domainsnapshot>";
+    g_autoptr(ChainGraph) graph = chain_graph_new();
+    g_autoptr(GError) error = NULL;
+    XmlReader reader = { .graph = graph };
+    ChainDomain *d = chain_graph_add_domain(graph, "vm1", "u");
+    ChainSnapshot *s = xml_read_snapshot(&reader, d, xml, &error);
+    ChainSnapshotDisk *sd;
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(s->parent_name, ==, "s0");
+    g_assert_cmpint(s->creation_time, ==, 1700000000);
+    g_assert_cmpstr(s->memory_file, ==, "/m");
+    g_assert_true(s->delete_in_progress);
+    g_assert_true(s->has_domain);
+    g_assert_cmpstr(s->xml, ==, xml);
+    sd = chain_snapshot_disk(s, "vda");
+    g_assert_cmpint(sd->kind, ==, CHAIN_SNAP_EXTERNAL);
+    g_assert_cmpstr(sd->frozen->path, ==, "/f");
+    g_assert_cmpstr(sd->frozen->format, ==, "raw");
+    g_assert_cmpstr(sd->frozen_inactive->path, ==, "/g");
+    g_assert_cmpstr(sd->overlay->path, ==, "/o");
+    g_assert_cmpstr(sd->revert_overlay->path, ==, "/r");
+    g_assert_cmpint(chain_snapshot_disk(s, "vdb")->kind, ==, CHAIN_SNAP_NO);
+    g_assert_cmpint(chain_snapshot_disk(s, "vdc")->kind, ==, CHAIN_SNAP_INTERNAL);
+    g_assert_cmpint(chain_snapshot_disk(s, "vdd")->kind, ==, CHAIN_SNAP_MANUAL);
+    g_assert_false(chain_snapshot_is_external(s));
+    g_assert_false(chain_snapshot_is_internal(s));
+
+    g_assert_null(xml_read_snapshot(&reader, d, "<domainsnapshot/>", &error));
+    g_assert_error(error, VEXT_XML_ERROR, VEXT_XML_ERROR_CONTENT);
+}
+
+static void test_volume(void)
+{
+    static const char xml[] =
+        "<volume type='file'><name>v</name><capacity unit='bytes'>100</capacity>"
+        "<allocation unit='bytes'>50</allocation><physical unit='bytes'>60</physical>"
+        "<target><path>/p/v</path><format type='qcow2'/></target>"
+        "<backingStore><path>/p/b</path><format type='raw'/></backingStore></volume>";
+    g_autoptr(XmlVolume) volume = xml_read_volume(xml, NULL);
+    g_autoptr(XmlVolume) empty = xml_read_volume("<volume/>", NULL);
+
+    g_assert_cmpstr(volume->path, ==, "/p/v");
+    g_assert_cmpstr(volume->format, ==, "qcow2");
+    g_assert_cmpstr(volume->backing_path, ==, "/p/b");
+    g_assert_cmpuint(volume->capacity, ==, 100);
+    g_assert_cmpuint(volume->physical, ==, 60);
+    g_assert_cmpuint(empty->capacity, ==, CHAIN_UNKNOWN);
+    g_assert_null(empty->backing_path);
+    g_assert_null(xml_read_volume("<pool/>", NULL));
+}
+
+/* --- image information ---------------------------------------------------------------------- */
+
+static void test_image_info(void)
+{
+    static const char json[] =
+        "[{\"filename\": \"/t\", \"format\": \"qcow2\", \"virtual-size\": 1048576,"
+        "  \"actual-size\": 4096, \"backing-filename\": \"b\", \"full-backing-filename\": \"/b\","
+        "  \"backing-filename-format\": \"raw\", \"encrypted\": true,"
+        "  \"snapshots\": [{}, {}],"
+        "  \"format-specific\": {\"type\": \"qcow2\", \"data\": {\"corrupt\": true,"
+        "  \"data-file\": \"/d\", \"bitmaps\": [{}]}}},"
+        " {\"filename\": \"/b\", \"format\": \"raw\"}]";
+    g_autoptr(GPtrArray) infos = image_info_parse(json, strlen(json), NULL);
+    const ImageInfo *info;
+
+    g_assert_cmpuint(infos->len, ==, 2);
+    info = g_ptr_array_index(infos, 0);
+    g_assert_cmpstr(info->backing, ==, "b");
+    g_assert_cmpstr(info->full_backing, ==, "/b");
+    g_assert_cmpstr(info->backing_format, ==, "raw");
+    g_assert_cmpstr(info->data_file, ==, "/d");
+    g_assert_cmpuint(info->virtual_size, ==, 1048576);
+    g_assert_cmpuint(info->allocation, ==, 4096);
+    g_assert_true(info->encrypted && info->corrupt);
+    g_assert_cmpuint(info->snapshots, ==, 2);
+    g_assert_cmpuint(info->bitmaps, ==, 1);
+    info = g_ptr_array_index(infos, 1);
+    g_assert_null(info->backing);
+    g_assert_cmpuint(info->virtual_size, ==, CHAIN_UNKNOWN);
+}
+
+static void test_hostile_json(void)
+{
+    static const char *const bad[] = { "", "{", "1", "\"x\"", "[1]", "[{}, 2]", "{\"a\": \xff}" };
+    g_autoptr(GString) deep = g_string_new(NULL);
+    gsize i;
+
+    for (i = 0; i < G_N_ELEMENTS(bad); i++)
+        g_assert_null(image_info_parse(bad[i], strlen(bad[i]), NULL));
+    for (i = 0; i < 1000000; i++)
+        g_string_append_c(deep, '[');
+    g_assert_null(image_info_parse(deep->str, deep->len, NULL));
+}
+
+/* --- qcow2 ---------------------------------------------------------------------------------- */
+
+static void put32(guint8 *p, guint32 value)
+{
+    value = GUINT32_TO_BE(value);
+    memcpy(p, &value, sizeof(value));
+}
+
+static void put64(guint8 *p, guint64 value)
+{
+    value = GUINT64_TO_BE(value);
+    memcpy(p, &value, sizeof(value));
+}
+
+#define HEADER 1024
+
+static void make_header(guint8 *h)
+{
+    memset(h, 0, HEADER);
+    memcpy(h, "QFI\xfb", 4);
+    put32(h + 4, 3);
+    put64(h + 8, 512);
+    put32(h + 16, 7);
+    put32(h + 20, 16);
+    put64(h + 24, 1 << 20);
+    put32(h + 100, 104);
+    put32(h + 104, 0xe2792aca);
+    put32(h + 108, 3);
+    memcpy(h + 112, "raw", 3);
+    memcpy(h + 512, "/b\xff\nase", 7);
+}
+
+static void test_qcow2(void)
+{
+    guint8 h[HEADER];
+    gsize need;
+    ImageInfo *info;
+
+    make_header(h);
+    info = qcow2_read_header(h, sizeof(h), &need, NULL);
+    g_assert_cmpstr(info->backing, ==, "/b\xff\nase");
+    g_assert_cmpstr(info->backing_format, ==, "raw");
+    g_assert_cmpuint(info->virtual_size, ==, 1 << 20);
+    g_assert_false(info->corrupt || info->encrypted || info->snapshots || info->data_file);
+    image_info_free(info);
+
+    put64(h + 8, 0);
+    put32(h + 32, 2);
+    put32(h + 60, 4);
+    put64(h + 72, 1 << 1 | 1 << 2);
+    put32(h + 104, 0x44415441);
+    info = qcow2_read_header(h, sizeof(h), &need, NULL);
+    g_assert_null(info->backing);
+    g_assert_cmpstr(info->data_file, ==, "raw");
+    g_assert_true(info->corrupt && info->encrypted);
+    g_assert_cmpuint(info->snapshots, ==, 4);
+    image_info_free(info);
+}
+
+static void test_qcow2_without_format(void)
+{
+    guint8 h[HEADER];
+    gsize need;
+    ImageInfo *info;
+
+    make_header(h);
+    put32(h + 104, 0);
+    info = qcow2_read_header(h, sizeof(h), &need, NULL);
+    g_assert_nonnull(info->backing);
+    g_assert_null(info->backing_format);
+    image_info_free(info);
+}
+
+static void test_qcow2_needs_more(void)
+{
+    guint8 h[HEADER];
+    gsize need;
+
+    make_header(h);
+    put64(h + 8, 4000);
+    g_assert_null(qcow2_read_header(h, sizeof(h), &need, NULL));
+    g_assert_cmpuint(need, ==, 65536);
+}
+
+static void test_qcow2_damaged(void)
+{
+    static const struct {
+        int offset;
+        guint32 value;
+    } table[] = {
+        { 0, 0 }, { 4, 1 }, { 4, 4 }, { 8, 0xffffffff }, { 12, 65535 }, { 16, 1024 },
+        { 16, 0xffffffff }, { 20, 8 }, { 20, 22 }, { 20, 0xffffffff }, { 100, 103 },
+        { 100, 0xffffffff },
+    };
+    gsize need, i;
+
+    for (i = 0; i < G_N_ELEMENTS(table); i++) {
+        guint8 h[HEADER];
+        g_autoptr(GError) error = NULL;
+
+        make_header(h);
+        put32(h + table[i].offset, table[i].value);
+        g_assert_null(qcow2_read_header(h, sizeof(h), &need, &error));
+        g_assert_error(error, VEXT_XML_ERROR, VEXT_XML_ERROR_CONTENT);
+        g_assert_cmpuint(need, ==, 0);
+    }
+}
+
+/* --- backing names -------------------------------------------------------------------------- */
+
+static void test_specs(void)
+{
+    static const struct {
+        const char *spec, *key, *format;
+        gboolean relative;
+    } table[] = {
+        { "/a/b", "file:/a/b", NULL, FALSE },
+        { "b", "file:/dir/b", NULL, TRUE },
+        { "../b", "file:/dir/../b", NULL, TRUE },
+        { "-x y", "file:/dir/-x y", NULL, TRUE },
+        { "./a:b", "file:/dir/a:b", NULL, TRUE },
+        { "/a:b", "file:/a:b", NULL, FALSE },
+        { "/\xff", "file:/\xff", NULL, FALSE },
+        { "file:/a", "file:/a", NULL, FALSE },
+        { "nbd://h/e", "nbd://h:10809/e", NULL, FALSE },
+        { "nbd://h:1/e", "nbd://h:1/e", NULL, FALSE },
+        { "nbd://[::1]:2/e", "nbd://[::1]:2/e", NULL, FALSE },
+        { "nbd+unix:///e?socket=/s", "nbd+unix:///e?socket=/s", NULL, FALSE },
+        { "nbd:h:1:exportname=e", "nbd://h:1/e", NULL, FALSE },
+        { "nbd:unix:/s:exportname=e", "nbd+unix:///e?socket=/s", NULL, FALSE },
+        { "rbd:p/i", "rbd:p/i", NULL, FALSE },
+        { "rbd:p/i:id=a:mon_host=h\\:6789\\;g", "rbd://h:6789/p/i", NULL, FALSE },
+        { "json:{\"driver\":\"qcow2\",\"file\":{\"driver\":\"file\",\"filename\":\"/a\"}}",
+          "file:/a", "qcow2", FALSE },
+        { "json:{\"driver\":\"qcow2\",\"file.driver\":\"file\",\"file.filename\":\"a\"}",
+          "file:/dir/a", "qcow2", TRUE },
+        { "json:{\"driver\":\"raw\",\"file\":{\"driver\":\"host_device\",\"filename\":\"/dev/x\"}}",
+          "file:/dev/x", "raw", FALSE },
+        { "json:{\"driver\":\"raw\",\"file\":{\"driver\":\"nbd\",\"export\":\"e\","
+          "\"server\":{\"type\":\"inet\",\"host\":\"h\",\"port\":\"1\"}}}",
+          "nbd://h:1/e", "raw", FALSE },
+        { "json:{\"driver\":\"nbd\",\"server.type\":\"unix\",\"server.path\":\"/s\"}",
+          "nbd+unix:///?socket=/s", NULL, FALSE },
+        { "json:{\"driver\":\"raw\",\"file\":{\"driver\":\"rbd\",\"pool\":\"p\",\"image\":\"i\"}}",
+          "rbd:p/i", "raw", FALSE },
+        { "json:{\"driver\":\"qcow2\"}", "other:json:{\"driver\":\"qcow2\"}", NULL, FALSE },
+        { "json:{", "other:json:{", NULL, FALSE },
+        { "json:{\"filename\":\"json:{}\"}", "other:json:{}", NULL, FALSE },
+        { "fat:rw:/d", "other:fat:rw:/d", NULL, FALSE },
+        { "", "other:", NULL, TRUE },
+    };
+    gsize i;
+
+    for (i = 0; i < G_N_ELEMENTS(table); i++) {
+        g_autofree char *format = NULL;
+        gboolean relative = FALSE;
+        g_autoptr(ChainSource) source = xml_source_from_spec(table[i].spec, "/dir", &format,
+                                                             &relative);
+        g_autofree char *key = chain_source_key(source);
+
+        g_assert_cmpstr(key, ==, table[i].key);
+        g_assert_cmpstr(format, ==, table[i].format);
+        g_assert_cmpint(relative, ==, table[i].relative);
+    }
+}
+
+/* A chain that libvirt names in XML and one that a header names are one. */
+static void test_xml_and_header_agree(void)
+{
+    static const char *const xml[] = {
+        "<disk type='network'><source protocol='nbd' name='e'><host name='h'/></source></disk>",
+        "<disk type='network'><source protocol='nbd' name='e'>"
+        "<host transport='unix' socket='/s'/></source></disk>",
+        "<disk type='network'><source protocol='rbd' name='p/i'/></disk>",
+        "<disk type='network'><source protocol='nbd' name='e'><host name='::1' port='2'/></source>"
+        "</disk>",
+    };
+    static const char *const specs[] = {
+        "nbd://h/e", "nbd+unix:///e?socket=/s", "rbd:p/i", "nbd://[::1]:2/e",
+    };
+    gsize i;
+
+    for (i = 0; i < G_N_ELEMENTS(xml); i++) {
+        g_autoptr(xmlDoc) doc = xml_parse(xml[i], "disk", NULL);
+        g_autoptr(ChainSource) one = xml_read_source(xmlDocGetRootElement(doc));
+        g_autoptr(ChainSource) two = xml_source_from_spec(specs[i], NULL, NULL, NULL);
+        g_autofree char *key_one = chain_source_key(one);
+        g_autofree char *key_two = chain_source_key(two);
+
+        g_assert_cmpstr(key_one, ==, key_two);
+    }
+}
+
+#define ADD(name) g_test_add_func("/xml-read/" #name, test_##name)
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    ADD(domain_off);
+    ADD(domain_live);
+    ADD(domain_configured_chain);
+    ADD(snapshot);
+    ADD(volume);
+    ADD(image_info);
+    ADD(hostile_json);
+    ADD(qcow2);
+    ADD(qcow2_without_format);
+    ADD(qcow2_needs_more);
+    ADD(qcow2_damaged);
+    ADD(specs);
+    ADD(xml_and_header_agree);
+    return g_test_run();
+}
