@@ -5,10 +5,7 @@
 # As PKG_CHECK_MODULES, but collects what is missing, so that the user hears of everything at
 # once and under the names that the package manager knows. VEXT_PKG_DONE says it and stops.
 AC_DEFUN([VEXT_PKG], [
-    PKG_CHECK_MODULES([$1], [$2], [:], [
-        AC_MSG_RESULT([no])
-        VEXT_MISSING([$2], [$3], [$4])
-    ])
+    PKG_CHECK_MODULES([$1], [$2], [:], [VEXT_MISSING([$2], [$3], [$4])])
 ])
 
 # VEXT_MISSING(WHAT, DEBIAN-PACKAGE, FEDORA-PACKAGE)
