@@ -90,6 +90,46 @@ int sim_snapshot(SimWorld *w, int domain, guint disks)
     return w->n_snapshots++;
 }
 
+static void snapshot_inside(SimWorld *w, int image)
+{
+    w->images[image].internal = TRUE;
+    memcpy(w->images[image].internal_data, w->images[image].data,
+           sizeof(w->images[image].data));
+}
+
+int sim_snapshot_internal(SimWorld *w, int domain)
+{
+    int s = sim_snapshot(w, domain, 0);
+    int i;
+
+    for (i = 0; s != SIM_NONE && i < w->domains[domain].n_disks; i++) {
+        w->snapshots[s].kind[i] = CHAIN_SNAP_INTERNAL;
+        snapshot_inside(w, w->domains[domain].active[i]);
+    }
+    return s;
+}
+
+void sim_commit_by_hand(SimWorld *w, int domain, int disk)
+{
+    int top = w->domains[domain].active[disk];
+    int base = w->images[top].backing;
+    int i;
+
+    if (base == SIM_NONE || w->images[base].read_only || w->images[top].internal)
+        return;
+    for (i = 0; i < w->n_images; i++) {
+        if (w->images[i].exists && i != top && (w->images[i].backing == base ||
+                                                w->images[i].backing == top))
+            return;
+    }
+    for (i = 0; i < SIM_CLUSTERS; i++) {
+        if (w->images[top].data[i])
+            w->images[base].data[i] = w->images[top].data[i];
+    }
+    w->images[top].exists = FALSE;
+    w->domains[domain].active[disk] = base;
+}
+
 static gboolean named(const SimWorld *w, int image)
 {
     int i, j;
@@ -121,6 +161,10 @@ void sim_revert(SimWorld *w, int snapshot, gboolean keep, int record)
 
     if (w->n_images + SIM_DISKS > SIM_IMAGES)
         return;
+    for (i = 0; i < d->n_disks; i++) {
+        if (s->kind[i] == CHAIN_SNAP_EXTERNAL && !w->images[s->frozen[i]].exists)
+            return;
+    }
     for (i = 0; i < d->n_disks; i++) {
         int old = d->active[i];
 
@@ -208,6 +252,11 @@ static void random_share(SimWorld *w, GRand *rand)
         sim_add_disk(w, d, image);
         sim_write(w, d, 0, g_rand_int_range(rand, 0, SIM_CLUSTERS));
         w->domains[d].running = g_rand_boolean(rand);
+        /* careless, but it happens: the image itself */
+        if (g_rand_int_range(rand, 0, 4) == 0) {
+            w->images[w->domains[d].active[0]].exists = FALSE;
+            w->domains[d].active[0] = image;
+        }
     }
 }
 
@@ -220,7 +269,7 @@ static void random_flag(SimWorld *w, GRand *rand)
     if (g_rand_boolean(rand))
         w->images[image].read_only = TRUE;
     else if (!w->images[image].orphan)
-        w->images[image].internal = TRUE;
+        snapshot_inside(w, image);
 }
 
 void sim_random(SimWorld *w, GRand *rand)
@@ -252,7 +301,7 @@ void sim_random(SimWorld *w, GRand *rand)
         guint all = (1u << w->domains[d].n_disks) - 1;
         int s = any_snapshot(w, rand, d);
 
-        switch (g_rand_int_range(rand, 0, 16)) {
+        switch (g_rand_int_range(rand, 0, 18)) {
         case 0: case 1: case 2: case 3: case 4:
             s = sim_snapshot(w, d, g_rand_int_range(rand, 0, 4) > 0
                                        ? all : (guint) g_rand_int_range(rand, 0, (gint) all + 1));
@@ -279,6 +328,14 @@ void sim_random(SimWorld *w, GRand *rand)
             if (sharing && g_rand_int_range(rand, 0, 3) == 0)
                 random_flag(w, rand);
             break;
+        case 12:
+            if (g_rand_int_range(rand, 0, 3) == 0)
+                sim_snapshot_internal(w, d);
+            break;
+        case 13:
+            if (g_rand_int_range(rand, 0, 3) == 0)
+                sim_commit_by_hand(w, d, disk);
+            break;
         default:
             break;
         }
@@ -302,6 +359,19 @@ gboolean sim_read(const SimWorld *w, int image, int content[SIM_CLUSTERS])
             if (content[i] == 0)
                 content[i] = w->images[image].data[i];
         }
+    }
+    return TRUE;
+}
+
+gboolean sim_read_internal(const SimWorld *w, int image, int content[SIM_CLUSTERS])
+{
+    int i;
+
+    if (!w->images[image].exists || !sim_read(w, w->images[image].backing, content))
+        return FALSE;
+    for (i = 0; i < SIM_CLUSTERS; i++) {
+        if (w->images[image].internal_data[i])
+            content[i] = w->images[image].internal_data[i];
     }
     return TRUE;
 }
@@ -460,7 +530,8 @@ void sim_dump(const SimWorld *w, GString *out)
                                s->parent);
         for (j = 0; j < w->domains[s->domain].n_disks; j++)
             g_string_append_printf(out, " %s%s frozen %d overlay %d revert %d", sim_target(j),
-                                   s->kind[j] == CHAIN_SNAP_NO ? "(out)" : "", s->frozen[j],
+                                   s->kind[j] == CHAIN_SNAP_NO ? "(out)" :
+                                   s->kind[j] == CHAIN_SNAP_INTERNAL ? "(internal)" : "", s->frozen[j],
                                    s->overlay[j], s->revert_overlay[j]);
         g_string_append_c(out, '\n');
     }
@@ -677,6 +748,8 @@ static char *remove_file(SimWorld *w, const PlanFile *file)
         return g_strdup_printf("image %d is removed twice", image);
     if (w->images[image].internal)
         return g_strdup_printf("image %d is removed with its internal snapshots", image);
+    if (w->images[image].read_only)
+        return g_strdup_printf("image %d is removed though it is read-only", image);
     w->images[image].exists = FALSE;
     return lock_conflict(w, image, TRUE, -1);
 }

@@ -29,7 +29,8 @@ typedef struct {
     int data[SIM_CLUSTERS];   /* 0: not allocated */
     gboolean orphan;          /* known to no domain and no snapshot */
     gboolean read_only;
-    gboolean internal;        /* has internal snapshots */
+    gboolean internal;        /* has an internal snapshot */
+    int internal_data[SIM_CLUSTERS];
 } SimImage;
 
 typedef struct {
@@ -79,6 +80,10 @@ int sim_snapshot(SimWorld *w, int domain, guint disks);
 void sim_revert(SimWorld *w, int snapshot, gboolean keep, int record);
 /** An overlay that no snapshot names. */
 void sim_layer(SimWorld *w, int domain, int disk);
+/** An internal snapshot of all disks. */
+int sim_snapshot_internal(SimWorld *w, int domain);
+/** What people do by hand: the active image goes into its backing image. */
+void sim_commit_by_hand(SimWorld *w, int domain, int disk);
 /** Deletes a snapshot's name and nothing else. */
 void sim_drop_name(SimWorld *w, int snapshot);
 /** Domain 0 gets snapshots and branches; others and orphans share its images. */
@@ -88,6 +93,8 @@ void sim_random(SimWorld *w, GRand *rand);
 
 /** The content seen through @image; FALSE if it or something below it does not exist. */
 gboolean sim_read(const SimWorld *w, int image, int content[SIM_CLUSTERS]);
+/** The content that the internal snapshot in @image preserves. */
+gboolean sim_read_internal(const SimWorld *w, int image, int content[SIM_CLUSTERS]);
 /** Whether @image is @below or stands on it. */
 gboolean sim_stands_on(const SimWorld *w, int image, int below);
 /** The linked graph; names are "d0", "s3", keys "inode:1:7", paths "/img/7". */

@@ -30,6 +30,7 @@ typedef struct {
     gboolean deleted[SIM_SNAPSHOTS];
     gboolean may_change[SIM_IMAGES];   /* nobody has been promised its content */
     int content[SIM_IMAGES][SIM_CLUSTERS];
+    int internal[SIM_IMAGES][SIM_CLUSTERS];
     const PlanRequest *request;
     const Plan *plan;
     guint seed;
@@ -153,8 +154,13 @@ static void promise(Case *c)
     int i;
 
     for (i = 0; i < w->n_images; i++) {
+        int one;
+
+        sim_read_internal(w, i, c->internal[i]);
         if (!w->images[i].exists || !sim_read(w, i, c->content[i]))
             c->may_change[i] = TRUE;
+        else if (c->request->keep_files && overlays_of(w, i, &one) == 0)
+            c->may_change[i] = FALSE;
         else
             c->may_change[i] = is_deleted_image(c, i) || is_unnamed_branch_point(c, i) ||
                                (is_unnamed(c, i) && is_between(c, i));
@@ -185,6 +191,28 @@ static int now_called(const Case *c, int image)
     return image;
 }
 
+static gboolean was_shared(const Case *c, int image)
+{
+    const SimWorld *w = c->before;
+    int i, j;
+
+    for (i = 0; i < w->n_domains; i++) {
+        for (j = 0; j < w->domains[i].n_disks; j++) {
+            if (i != 0 && sim_stands_on(w, w->domains[i].active[j], image))
+                return TRUE;
+        }
+    }
+    for (i = 0; i < w->n_snapshots; i++) {
+        const SimSnapshot *s = &w->snapshots[i];
+
+        for (j = 0; s->exists && s->domain != 0 && j < SIM_DISKS; j++) {
+            if (s->frozen[j] != SIM_NONE && sim_stands_on(w, s->frozen[j], image))
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 static void check_kept(const Case *c, const SimWorld *now, const char *step)
 {
     const SimWorld *w = c->before;
@@ -208,6 +236,17 @@ static void check_kept(const Case *c, const SimWorld *now, const char *step)
         }
     }
     for (i = 0; i < w->n_images; i++) {
+        int content[SIM_CLUSTERS];
+
+        if (w->images[i].internal && w->images[i].exists &&
+            (!sim_read_internal(now, i, content) ||
+             memcmp(content, c->internal[i], sizeof(content)) != 0))
+            fail(c, now, step, "an internal snapshot has changed");
+        if (w->images[i].orphan && w->images[i].exists &&
+            memcmp(&now->images[i], &w->images[i], sizeof(SimImage)) != 0)
+            fail(c, now, step, "an image that nobody knows was written");
+        if (w->images[i].exists && !now->images[i].exists && was_shared(c, i))
+            fail(c, now, step, "an image that another domain uses is gone");
         if (c->may_change[i] || same(c, now, i, i))
             continue;
         if (w->images[i].orphan)
@@ -239,28 +278,6 @@ static gboolean is_read(const Case *c, const SimWorld *now, int image)
     for (i = 0; i < now->n_images; i++) {
         if (now->images[i].exists && i != image && sim_stands_on(now, i, image))
             return TRUE;
-    }
-    return FALSE;
-}
-
-static gboolean was_shared(const Case *c, int image)
-{
-    const SimWorld *w = c->before;
-    int i, j;
-
-    for (i = 0; i < w->n_domains; i++) {
-        for (j = 0; j < w->domains[i].n_disks; j++) {
-            if (i != 0 && sim_stands_on(w, w->domains[i].active[j], image))
-                return TRUE;
-        }
-    }
-    for (i = 0; i < w->n_snapshots; i++) {
-        const SimSnapshot *s = &w->snapshots[i];
-
-        for (j = 0; s->exists && s->domain != 0 && j < SIM_DISKS; j++) {
-            if (s->frozen[j] != SIM_NONE && sim_stands_on(w, s->frozen[j], image))
-                return TRUE;
-        }
     }
     return FALSE;
 }
@@ -482,7 +499,7 @@ static void delete_one(const SimWorld *w, ChainGraph *graph, const PlanRequest *
         const PlanRefusal *refusal = g_ptr_array_index(plan->refusals, 0);
 
         /* only what was asked for too precisely is refused: and damage, which is not made here */
-        if (request->direction == PLAN_AUTO)
+        if (request->direction == PLAN_AUTO && strcmp(refusal->code, "internal-snapshot") != 0)
             fail(&c, w, "planning", refusal->message);
         stats.refused++;
         return;
