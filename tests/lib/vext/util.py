@@ -72,8 +72,11 @@ def run(argv, check=True, timeout=60, env=None, input=None, cwd=None, log=True, 
         process.kill()
         out, err = process.communicate()
     except BaseException:
+        # The test's own time is over: show what the command has said so far.
         process.kill()
-        process.wait()
+        out, err = process.communicate()
+        history.append(Result(argv, process.returncode, out.decode("utf-8", "replace"),
+                              err.decode("utf-8", "replace"), time.monotonic() - start))
         raise
     result = Result(argv, process.returncode, out.decode("utf-8", "surrogateescape"),
                     err.decode("utf-8", "surrogateescape"), time.monotonic() - start)
