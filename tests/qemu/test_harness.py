@@ -295,6 +295,27 @@ def a_killed_qemu(t):
 
 
 @test
+def the_program_under_test_is_run(t):
+    fake = t.path("fake")
+    with open(fake, "w", encoding="utf-8") as f:
+        f.write('#!/bin/sh\n[ "$VEXT_FAULT" != b:kill:2 ] || kill -9 $$\n'
+                '[ -z "$VEXT_FAULT_LIST" ] || printf "a\\nb\\nb\\n" >>"$VEXT_FAULT_LIST"\n'
+                'echo "$@"; exit 3\n')
+    os.chmod(fake, 0o755)
+    g = t.guest()
+    os.environ["VEXT"] = fake
+    t.cleanup(os.environ.pop, "VEXT")
+    result = t.rc(g.vext("chain-show", "vm1"), 3)
+    t.eq(result.lines, [f"-c {g.daemon.uri} chain-show vm1"])
+    t.raises(CommandError, g.vext, "chain-show", check=True)
+    process = g.daemon.spawn_vext("chain-show")
+    t.has(process.communicate(timeout=10)[0], "chain-show")
+    t.eq(faults.points(g, "x", check=False), ["a", "b", "b:2"], "fault points")
+    t.rc(faults.vext_at(g, "b:2", "kill", "x"), -9)
+    t.rc(faults.vext_at(g, "a", "kill", "x"), 3)
+
+
+@test
 def nothing_outlives_a_killed_test(t):
     program = t.path("program.py")
     with open(program, "w", encoding="utf-8") as f:

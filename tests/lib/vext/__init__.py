@@ -35,7 +35,7 @@ guest    Guest: virsh vext hmp, state start destroy pause resume undefine define
          chain sources, snapshot snapshots snapshot_xml current parent tree; image(), qemu_img()
 oracle   Oracle: write fill flush snapshot taken forget revert resize, check_active
          check_snapshot check_all deleted check_chain_clean (failures are Mismatch)
-faults   kill_qemu small_fs full immutable
+faults   kill_qemu small_fs full immutable points vext_at
 tap      test requires skip main, T: dir path daemon embed guest cleanup ok eq has rc raises
 
 A program of several tests runs in mount and process namespaces of its own (sandbox.py); what it

@@ -20,6 +20,33 @@ def kill_qemu(guest):
         util.wait_for(lambda: not guest.is_active(), "libvirt to notice that QEMU is dead")
 
 
+def points(guest, *args, check=True):
+    """Run the program under test undisturbed; the names of the fault points that it passed, in
+    order, the n-th passage of a name as 'NAME:n'. Skip if it was built without them."""
+    path = os.path.join(guest.workdir, "fault-points")
+    with open(path, "w", encoding="ascii"):
+        pass
+    guest.vext(*args, env={"VEXT_FAULT_LIST": path}, check=check)
+    with open(path, encoding="utf-8") as f:
+        names = f.read().split()
+    if not names:
+        raise util.Skip("virsh-ext is built without fault points")
+    seen, found = {}, []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f"{name}:{seen[name]}")
+    return found
+
+
+def vext_at(guest, point, action, *args, **kwargs):
+    """Run the program under test with an action ('kill', 'int', 'exit', 'stop') at a point as
+    points() names it; the Result (rc is -9 after 'kill', 99 after 'exit')."""
+    name, _, count = point.partition(":")
+    fault = f"{name}:{action}" + (f":{count}" if count else "")
+    env = {**kwargs.pop("env", {}), "VEXT_FAULT": fault}
+    return guest.vext(*args, env=env, **kwargs)
+
+
 def small_fs(path, size="64M"):
     """Mount a tmpfs of the given size on path (made if missing); the path. The daemons see it,
     and it goes away with the test program, or by unmount()."""
