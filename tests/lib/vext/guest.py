@@ -172,8 +172,8 @@ class Guest:
             with open(backing_file, "wb") as f:
                 # A qcow2 image needs room for its own tables.
                 f.truncate(disk.size + (4 << 20 if disk.format == "qcow2" else 0))
-            disk.path = loop_device(backing_file)
-            self._loops.append((disk.path, backing_file))
+            disk.path, fd = loop_device(backing_file)
+            self._loops.append(fd)
         elif disk.kind == "volume":
             if disk.pool is None:
                 disk.pool = f"pool-{self.name}"
@@ -250,10 +250,9 @@ class Guest:
         self.virsh("undefine", self.name, "--snapshots-metadata", "--managed-save")
 
     def release(self):
-        """Give back what the kernel would not by itself: loop devices."""
-        for device, path in self._loops:
-            util.run(["losetup", "-d", device], check=False, log=False)
-        self._loops = []
+        """Give back the loop devices (the end of the program does it too)."""
+        while self._loops:
+            os.close(self._loops.pop())
 
     def qemu_pid(self):
         """The process id of the guest's QEMU, or None."""
@@ -440,14 +439,19 @@ def image(path, size="24M", format="qcow2", backing=None, backing_format="qcow2"
 
 
 def loop_device(path):
-    """A loop device over the file; Skip where there is none to be had."""
+    """(device, fd): a loop device over the file that is there while the descriptor is open, or
+    somebody else has it open; Skip where there is none to be had."""
     try:
         result = util.run(["losetup", "--show", "-f", path], check=False, log=False)
     except OSError as e:
         raise util.Skip(f"no loop devices: {e}")
     if result.rc != 0:
         raise util.Skip("no loop devices: " + result.err.strip())
-    return result.out.strip()
+    device = result.out.strip()
+    fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    # In use, so it goes at the last close, even if that's the end of a killed program.
+    util.run(["losetup", "-d", device], log=False)
+    return device, fd
 
 
 def chain_of(path, format):
