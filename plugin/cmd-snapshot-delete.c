@@ -8,12 +8,9 @@
 #include <unistd.h>
 
 #include "include/vext-i18n.h"
-#include "plugin/backend/domain.h"
-#include "plugin/backend/snapshots.h"
 #include "plugin/complete.h"
 #include "plugin/operation.h"
 #include "plugin/text/plan-text.h"
-#include "plugin/xml/read.h"
 
 const VextOptDef opts_snapshot_delete[] = {
     { "domain", VEXT_OPT_STRING, VEXT_OPT_REQUIRED | VEXT_OPT_POSITIONAL,
@@ -35,6 +32,8 @@ const VextOptDef opts_snapshot_delete[] = {
     { "verbose", VEXT_OPT_BOOL, 0, N_("show the progress"), NULL },
     { "dry-run", VEXT_OPT_BOOL, 0, N_("change nothing, print what would be done"), NULL },
     { "json", VEXT_OPT_BOOL, 0, N_("print the plan as JSON"), NULL },
+    { "daemon-log", VEXT_OPT_STRING, 0,
+      N_("let the daemon log its block layer to this file of its host meanwhile"), NULL },
     { "snapshotname", VEXT_OPT_ARGV, VEXT_OPT_POSITIONAL, N_("snapshot name"),
       complete_snapshot },
     { NULL },
@@ -55,6 +54,7 @@ typedef struct {
     PlanRequest request;
     guint64 bandwidth, timeout;
     gboolean verbose, dry_run, json, bytes;
+    const char *daemon_log;
 } DeleteOptions;
 
 static gboolean read_direction(VextHost *host, const char *word, PlanDirection *direction)
@@ -96,6 +96,7 @@ static gboolean read_options(VextHost *host, const VextCmd *cmd, DeleteOptions *
     o->dry_run = host->opt_bool(cmd, "dry-run");
     o->json = host->opt_bool(cmd, "json");
     o->bytes = host->opt_bool(cmd, "bytes");
+    o->daemon_log = host->opt_string(cmd, "daemon-log");
     if (!read_direction(host, host->opt_string(cmd, "direction"), &o->request.direction))
         return FALSE;
     if (o->bytes)
@@ -172,18 +173,15 @@ static gboolean same_request(const Journal *journal, const PlanRequest *request)
 static VextStatus run(Operation *op, const DeleteOptions *o, Journal *journal, gboolean resuming)
 {
     g_autoptr(GPtrArray) reasons = g_ptr_array_new_with_free_func(g_free);
-    ExecContext ctx;
-    VextStatus status;
+    OperationRun how = {
+        .verbose = o->verbose,
+        .resuming = resuming,
+        .bandwidth = o->bandwidth,
+        .timeout = o->timeout,
+        .daemon_log = o->daemon_log,
+    };
+    VextStatus status = operation_run(op, &how, journal, reasons);
 
-    exec_context_init(&ctx, op->host, op->conn);
-    ctx.verbose = o->verbose;
-    ctx.bandwidth = o->bandwidth;
-    if (o->timeout)
-        ctx.deadline = g_get_monotonic_time() + (gint64)o->timeout * G_USEC_PER_SEC;
-    ctx.resuming = resuming;
-    status = exec_run(&ctx, journal, reasons);
-    for (guint i = 0; i < ctx.notes->len; i++)
-        operation_print_warning(op->host, g_ptr_array_index(ctx.notes, i));
     if (status != VEXT_OK) {
         print_failed(op->host, journal->plan->snapshots);
         operation_print_errors(op->host, reasons);
@@ -194,7 +192,6 @@ static VextStatus run(Operation *op, const DeleteOptions *o, Journal *journal, g
     } else {
         print_deleted(op->host, journal->plan);
     }
-    exec_context_clear(&ctx);
     return status;
 }
 
@@ -267,25 +264,5 @@ int cmd_snapshot_delete(VextHost *host, const VextCmd *cmd)
 
 bool claims_snapshot_delete(VextHost *host, const VextCmd *cmd)
 {
-    const char *word = host->opt_string(cmd, "domain");
-    const char *const *names = host->opt_argv(cmd, "snapshotname");
-    virConnectPtr conn = word ? host->connect_quietly(host) : NULL;
-    g_autoptr(virDomain) dom = NULL;
-    g_autofree char *name = NULL, *xml = NULL;
-    g_autoptr(ChainGraph) graph = chain_graph_new();
-    XmlReader reader = { .graph = graph };
-    ChainSnapshot *snapshot;
-
-    if (!conn)
-        return false;
-    backend_errors_quiet();
-    dom = backend_domain_by_word(conn, word, NULL);
-    if (!dom)
-        return false;
-    name = names[0] ? g_strdup(names[0]) : backend_snapshot_current(dom, NULL);
-    xml = name ? backend_snapshot_xml(dom, name, NULL) : NULL;
-    if (!xml)
-        return false;
-    snapshot = xml_read_snapshot(&reader, chain_graph_add_domain(graph, "", ""), xml, NULL);
-    return snapshot && chain_snapshot_is_external(snapshot);
+    return operation_claims(host, cmd, host->opt_argv(cmd, "snapshotname")[0]);
 }

@@ -20,3 +20,8 @@ extern const VextOptDef opts_snapshot_delete[];
 extern const VextOptPair exclusive_snapshot_delete[];
 int cmd_snapshot_delete(VextHost *host, const VextCmd *cmd);
 bool claims_snapshot_delete(VextHost *host, const VextCmd *cmd);
+
+extern const VextOptDef opts_snapshot_revert[];
+extern const VextOptPair exclusive_snapshot_revert[];
+int cmd_snapshot_revert(VextHost *host, const VextCmd *cmd);
+bool claims_snapshot_revert(VextHost *host, const VextCmd *cmd);

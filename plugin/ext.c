@@ -40,6 +40,18 @@ static const VextCmdDef commands[] = {
         .takes_over = "snapshot-delete",
         .claims = claims_snapshot_delete,
     },
+    {
+        .name = "snapshot-revert-external",
+        .handler = cmd_snapshot_revert,
+        .opts = opts_snapshot_revert,
+        .exclusive = exclusive_snapshot_revert,
+        .summary = N_("revert a domain to an external snapshot"),
+        .description = N_("Put disks, memory (if the snapshot has it) and configuration back to an "
+                          "external snapshot, by new overlays on its images. Every snapshot stays "
+                          "as it is; what was written since the newest one is discarded."),
+        .takes_over = "snapshot-revert",
+        .claims = claims_snapshot_revert,
+    },
     { .name = NULL },
 };
 

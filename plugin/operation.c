@@ -8,11 +8,14 @@
 #include <unistd.h>
 
 #include "include/vext-i18n.h"
+#include "plugin/backend/admin.h"
 #include "plugin/backend/domain.h"
 #include "plugin/backend/read.h"
+#include "plugin/backend/revert.h"
 #include "plugin/backend/snapshots.h"
 #include "plugin/operation.h"
 #include "plugin/text/plan-text.h"
+#include "plugin/xml/read.h"
 
 void operation_print_error(VextHost *host, const char *line)
 {
@@ -124,13 +127,33 @@ static GHashTable *measure(const ChainGraph *graph, const Plan *plan)
     return measures;
 }
 
+/** Why the memory file of the snapshot to be reverted to cannot be restored; NULL: it can, or
+ *  there is none. New string. */
+static char *memory_problem(Operation *op, const PlanRequest *request)
+{
+    const ChainSnapshot *s = request->names->len
+        ? chain_domain_snapshot(op->domain, g_ptr_array_index(request->names, 0))
+        : op->domain->current;
+    g_autoptr(GError) problem = NULL;
+    g_autofree char *xml = NULL;
+
+    if (!s || s->memory != CHAIN_MEMORY_EXTERNAL || !s->memory_file)
+        return NULL;
+    xml = backend_memory_xml(op->conn, s->memory_file, &problem);
+    return xml ? NULL : g_strdup(problem->message);
+}
+
 Plan *operation_plan(Operation *op, const PlanRequest *request, gboolean ignore_operation)
 {
+    g_autofree char *memory =
+        request->operation == PLAN_REVERT ? memory_problem(op, request) : NULL;
     PlanFacts facts = {
         .readonly = op->host->is_readonly(op->host),
         .helper_possible = TRUE,
         .ignore_operation = ignore_operation,
         .now = g_get_real_time() / G_USEC_PER_SEC,
+        .memory_problem = memory,
+        .uefi_variables = op->domain->xml && strstr(op->domain->xml, "<nvram"),
     };
     g_autoptr(GHashTable) measures = NULL;
     Plan *plan = plan_make(op->graph, op->domain, request, &facts);
@@ -182,4 +205,59 @@ Journal *operation_journal(Operation *op, Plan *plan_take, GError **error)
         return NULL;
     }
     return g_steal_pointer(&journal);
+}
+
+VextStatus operation_run(Operation *op, const OperationRun *how, Journal *journal,
+                         GPtrArray *reasons)
+{
+    BackendDaemonLog *log = NULL;
+    g_autoptr(GError) problem = NULL;
+    ExecContext ctx;
+    VextStatus status;
+
+    if (how->daemon_log) {
+        log = backend_daemon_log_begin(op->conn, how->daemon_log, &problem);
+        if (!log) {
+            g_ptr_array_add(reasons, g_strdup(problem->message));
+            return VEXT_FAILED;
+        }
+    }
+    exec_context_init(&ctx, op->host, op->conn);
+    ctx.verbose = how->verbose;
+    ctx.bandwidth = how->bandwidth;
+    if (how->timeout)
+        ctx.deadline = g_get_monotonic_time() + (gint64)how->timeout * G_USEC_PER_SEC;
+    ctx.resuming = how->resuming;
+    status = exec_run(&ctx, journal, reasons);
+    for (guint i = 0; i < ctx.notes->len; i++)
+        operation_print_warning(op->host, g_ptr_array_index(ctx.notes, i));
+    exec_context_clear(&ctx);
+    if (!backend_daemon_log_end(log, &problem))
+        operation_print_warning(op->host, problem->message);
+    return status;
+}
+
+bool operation_claims(VextHost *host, const VextCmd *cmd, const char *name)
+{
+    const char *word = host->opt_string(cmd, "domain");
+    virConnectPtr conn = word ? host->connect_quietly(host) : NULL;
+    g_autoptr(virDomain) dom = NULL;
+    g_autofree char *current = NULL, *xml = NULL;
+    g_autoptr(ChainGraph) graph = chain_graph_new();
+    XmlReader reader = { .graph = graph };
+    ChainSnapshot *snapshot;
+
+    if (!conn)
+        return false;
+    backend_errors_quiet();
+    dom = backend_domain_by_word(conn, word, NULL);
+    if (!dom)
+        return false;
+    if (!name)
+        name = current = backend_snapshot_current(dom, NULL);
+    xml = name ? backend_snapshot_xml(dom, name, NULL) : NULL;
+    if (!xml)
+        return false;
+    snapshot = xml_read_snapshot(&reader, chain_graph_add_domain(graph, "", ""), xml, NULL);
+    return snapshot && chain_snapshot_is_external(snapshot);
 }

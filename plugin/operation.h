@@ -37,6 +37,23 @@ Plan *operation_plan(Operation *op, const PlanRequest *request, gboolean ignore_
 /** Takes @plan. NULL with @error. */
 Journal *operation_journal(Operation *op, Plan *plan_take, GError **error);
 
+/** How an operation is to run. */
+typedef struct {
+    gboolean verbose;
+    gboolean resuming;       /**< goes on with what somebody who died began */
+    guint64 bandwidth;       /**< bytes per second, 0 unlimited */
+    guint64 timeout;         /**< seconds, 0 none */
+    const char *daemon_log;  /**< file for the daemon's log meanwhile, or NULL */
+} OperationRun;
+
+/** exec_run() with the daemon's log and the words for the user. @reasons: as of exec_run(). */
+VextStatus operation_run(Operation *op, const OperationRun *how, Journal *journal,
+                         GPtrArray *reasons);
+
+/** For take-over: whether the snapshot that the line names (@name NULL: the current one) is
+ *  external. Quiet. */
+bool operation_claims(VextHost *host, const VextCmd *cmd, const char *name);
+
 /** Prints each as an error line, made safe for the terminal. */
 void operation_print_errors(VextHost *host, GPtrArray *lines);
 void operation_print_error(VextHost *host, const char *line);

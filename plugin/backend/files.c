@@ -25,6 +25,17 @@ char *backend_file_identity(const char *path)
                            (unsigned long long)st.st_ino);
 }
 
+gboolean backend_file_exists(virConnectPtr conn, const char *path, gboolean local)
+{
+    g_autoptr(virStorageVol) volume = NULL;
+    struct stat st;
+
+    if (local)
+        return lstat(path, &st) == 0;
+    volume = virStorageVolLookupByPath(conn, path);
+    return volume != NULL;
+}
+
 /* A pool over the file's directory for the time of one removal. Returns NULL with @error. */
 static virStoragePoolPtr pool_over(virConnectPtr conn, const char *dir, GError **error)
 {

@@ -30,6 +30,9 @@ typedef enum {
 BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, const char *identity,
                                       gboolean local, GError **error);
 
+/** Whether there is a file at @path, as far as it can be told: by the storage driver or here. */
+gboolean backend_file_exists(virConnectPtr conn, const char *path, gboolean local);
+
 /** What a local file is, as ChainImage.key has it: "inode:DEV:INO"; NULL if it is not there. */
 char *backend_file_identity(const char *path);
 

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cmd-snapshot-revert.c: snapshot-revert-external
+ */
+#include "config.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "include/vext-i18n.h"
+#include "plugin/backend/files.h"
+#include "plugin/backend/read.h"
+#include "plugin/complete.h"
+#include "plugin/operation.h"
+#include "plugin/text/plan-text.h"
+
+const VextOptDef opts_snapshot_revert[] = {
+    { .name = "domain", .type = VEXT_OPT_STRING, .flags = VEXT_OPT_REQUIRED | VEXT_OPT_POSITIONAL,
+      .help = N_("domain name, id or uuid"), .completer = complete_domain },
+    { .name = "snapshotname", .type = VEXT_OPT_STRING, .flags = VEXT_OPT_POSITIONAL,
+      .help = N_("snapshot name"), .completer = complete_snapshot },
+    { .name = "current", .type = VEXT_OPT_BOOL, .help = N_("revert to current snapshot") },
+    { .name = "running", .type = VEXT_OPT_BOOL,
+      .help = N_("after reverting, change state to running") },
+    { .name = "paused", .type = VEXT_OPT_BOOL,
+      .help = N_("after reverting, change state to paused") },
+    { .name = "force", .type = VEXT_OPT_BOOL,
+      .help = N_("revert also where a managed save image is lost by it") },
+    { .name = "reset-nvram", .type = VEXT_OPT_BOOL,
+      .help = N_("re-initialize NVRAM from its pristine template") },
+    { .name = "save-current", .type = VEXT_OPT_STRING,
+      .help = N_("first take a snapshot of this name of the present disks") },
+    { .name = "verbose", .type = VEXT_OPT_BOOL, .help = N_("say what is done") },
+    { .name = "dry-run", .type = VEXT_OPT_BOOL,
+      .help = N_("print the steps and change nothing") },
+    { .name = "json", .type = VEXT_OPT_BOOL, .help = N_("print JSON") },
+    { .name = "daemon-log", .type = VEXT_OPT_STRING,
+      .help = N_("let the daemon log its block layer to this file of its host meanwhile") },
+    { .name = NULL },
+};
+
+const VextOptPair exclusive_snapshot_revert[] = {
+    { "snapshotname", "current" },
+    { "running", "paused" },
+    { NULL, NULL },
+};
+
+/** The snapshot's name that is meant: borrowed from the line or the graph; NULL: none. */
+static const char *target_name(const Operation *op, const VextCmd *cmd)
+{
+    const char *name = op->host->opt_string(cmd, "snapshotname");
+
+    if (!name && op->host->opt_bool(cmd, "current") && op->domain && op->domain->current)
+        name = op->domain->current->name;
+    return name;
+}
+
+bool claims_snapshot_revert(VextHost *host, const VextCmd *cmd)
+{
+    return operation_claims(host, cmd, host->opt_string(cmd, "snapshotname"));
+}
+
+/** What failed, and the reasons below it. */
+static int fail(VextHost *host, const char *name, GPtrArray *reasons, VextStatus status)
+{
+    g_autofree char *first = g_strdup_printf(_("Failed to revert snapshot '%s'"), name);
+
+    operation_print_error(host, first);
+    operation_print_errors(host, reasons);
+    return status;
+}
+
+static void print_line(VextHost *host, char *text_take)
+{
+    g_autofree char *text = text_take;
+    g_autofree char *safe = text_safe(text, text_terminal_options(STDOUT_FILENO).utf8);
+    g_autofree char *line = g_strconcat(safe, "\n", NULL);
+
+    host->print_extra(host, line);
+}
+
+/** What is thrown away: said before and after, with its size. */
+static void say_discarded(VextHost *host, const Plan *plan, gboolean done)
+{
+    for (guint i = 0; i < plan->files->len; i++) {
+        const PlanFile *file = g_ptr_array_index(plan->files, i);
+        g_autofree char *size = text_size(file->bytes, FALSE);
+
+        /* What --save-current makes and throws away again never held anything. */
+        if (file->image && !plan->save_current)
+            print_line(host, done ? g_strdup_printf(_("Discarded %s of disk '%s' in '%s'"), size,
+                                                    file->disk, file->image->path)
+                                  : g_strdup_printf(_("Discarding %s of disk '%s' in '%s'"), size,
+                                                    file->disk, file->image->path));
+    }
+}
+
+static void say_notes(VextHost *host, const Plan *plan)
+{
+    for (guint i = 0; i < plan->notes->len; i++)
+        operation_print_warning(host, g_ptr_array_index(plan->notes, i));
+}
+
+/** Refuses when a file of one of the new overlays' names exists. */
+static void check_names(const Operation *op, Plan *plan)
+{
+    gboolean local = backend_is_local(op->conn);
+
+    for (guint k = 0; k < 2; k++) {
+        GPtrArray *overlays = k ? plan->save_overlays : plan->overlays;
+
+        for (guint i = 0; i < overlays->len; i++) {
+            const PlanOverlay *o = g_ptr_array_index(overlays, i);
+
+            if (backend_file_exists(op->conn, o->overlay->path, local))
+                plan_refuse(plan, "file-exists",
+                            g_strdup_printf(_("The new overlay '%s' of disk '%s' exists already"),
+                                            o->overlay->path, o->disk),
+                            g_strdup(_("Try again in a second, or remove the file if it is "
+                                       "nobody's")));
+        }
+    }
+}
+
+static VextStatus execute(Operation *op, const VextCmd *cmd, Journal *journal, gboolean resuming)
+{
+    VextHost *host = op->host;
+    const char *name = g_ptr_array_index(journal->plan->snapshots, 0);
+    g_autoptr(GPtrArray) reasons = g_ptr_array_new_with_free_func(g_free);
+    OperationRun how = {
+        .verbose = host->opt_bool(cmd, "verbose"),
+        .resuming = resuming,
+        .daemon_log = host->opt_string(cmd, "daemon-log"),
+    };
+    VextStatus status = operation_run(op, &how, journal, reasons);
+
+    return status == VEXT_OK ? VEXT_OK : fail(host, name, reasons, status);
+}
+
+/** An unfinished revert to the same snapshot, of a client that is dead; else NULL. */
+static Journal *interrupted(Operation *op, const char *name)
+{
+    g_autoptr(Journal) journal = journal_load(op->conn, op->name, NULL);
+
+    if (!journal || journal->plan->operation != PLAN_REVERT ||
+        journal->plan->snapshots->len != 1 ||
+        !g_str_equal(g_ptr_array_index(journal->plan->snapshots, 0), name) ||
+        journal_alive(op->conn, journal))
+        return NULL;
+    return g_steal_pointer(&journal);
+}
+
+static Plan *make_plan(Operation *op, const VextCmd *cmd, gboolean ours)
+{
+    VextHost *host = op->host;
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    const char *name = host->opt_string(cmd, "snapshotname");
+    PlanRequest request = {
+        .operation = PLAN_REVERT,
+        .names = names,
+        .current = host->opt_bool(cmd, "current"),
+        .running = host->opt_bool(cmd, "running"),
+        .paused = host->opt_bool(cmd, "paused"),
+        .force = host->opt_bool(cmd, "force"),
+        .reset_nvram = host->opt_bool(cmd, "reset-nvram"),
+        .save_current = host->opt_string(cmd, "save-current"),
+    };
+    Plan *plan;
+
+    if (name)
+        g_ptr_array_add(names, (void *) name);
+    plan = operation_plan(op, &request, ours);
+    if (plan->refusals->len == 0)
+        check_names(op, plan);
+    return plan;
+}
+
+int cmd_snapshot_revert(VextHost *host, const VextCmd *cmd)
+{
+    g_auto(Operation) op = { 0 };
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(GPtrArray) reasons = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(Journal) journal = NULL;
+    g_autoptr(Plan) plan = NULL;
+    gboolean dry_run = host->opt_bool(cmd, "dry-run"), json = host->opt_bool(cmd, "json");
+    const char *name;
+    VextStatus status;
+
+    if (!host->opt_string(cmd, "snapshotname") && !host->opt_bool(cmd, "current")) {
+        host->error(host, _("--snapshotname or --current is required"));
+        return VEXT_FAILED;
+    }
+    if (!operation_open(&op, host, cmd))
+        return VEXT_FAILED;
+    if (!operation_read(&op, &problem)) {
+        g_ptr_array_add(reasons, g_strdup(problem->message));
+        name = host->opt_string(cmd, "snapshotname");
+        return fail(host, name ? name : "--current", reasons, VEXT_FAILED);
+    }
+    name = target_name(&op, cmd);
+    if (name && !dry_run && (journal = interrupted(&op, name))) {
+        status = execute(&op, cmd, journal, TRUE);
+        return status;
+    }
+
+    plan = make_plan(&op, cmd, FALSE);
+    if (json && (dry_run || plan->refusals->len > 0)) {
+        g_autofree char *text = text_plan_json(plan);
+
+        host->print(host, text);
+        if (plan->refusals->len == 0)
+            return VEXT_OK;
+    }
+    if (plan->refusals->len > 0) {
+        g_autofree char *first =
+            g_strdup_printf(_("Failed to revert snapshot '%s'"), name ? name : "--current");
+
+        operation_print_error(host, first);
+        operation_print_refusals(host, plan);
+        return VEXT_FAILED;
+    }
+    if (dry_run) {
+        TextOptions options = text_terminal_options(STDOUT_FILENO);
+        g_autofree char *text = text_plan(plan, &options);
+
+        host->print(host, text);
+        return VEXT_OK;
+    }
+
+    say_notes(host, plan);
+    if (!json)
+        say_discarded(host, plan, FALSE);
+    if (json) {
+        g_autofree char *text = text_plan_json(plan);
+        host->print(host, text);
+    }
+    journal = operation_journal(&op, g_steal_pointer(&plan), &problem);
+    if (!journal) {
+        g_ptr_array_add(reasons, g_strdup(problem->message));
+        return fail(host, name, reasons, VEXT_FAILED);
+    }
+    status = execute(&op, cmd, journal, FALSE);
+    if (status == VEXT_OK && !json) {
+        say_discarded(host, journal->plan, TRUE);
+        print_line(host, g_strdup_printf(_("Domain snapshot %s reverted"),
+                                         (char *) g_ptr_array_index(journal->plan->snapshots, 0)));
+    }
+    return status;
+}
