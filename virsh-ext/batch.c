@@ -416,7 +416,38 @@ static bool claims(VextSession *s, const VextCmd *cmd)
     return yes;
 }
 
-static int run_segment(VextSession *s, VextSegment *seg, VextStockRunner run_stock, void *opaque)
+/* What run_own() returns for a stock command that is not claimed. */
+#define NOT_OURS 125
+
+static int run_own(VextSession *s, void *opaque)
+{
+    const VextSegment *seg = opaque;
+
+    if (seg->kind == VEXT_SEG_TAKEOVER && !claims(s, seg->cmd))
+        return NOT_OURS;
+    return vext_own_run(s, seg->cmd);
+}
+
+static int connect_only(VextSession *s, void *opaque)
+{
+    return vext_conn_get(s, false) ? 0 : 1;
+}
+
+bool vext_batch_connect(VextSession *s, VextBatch *b)
+{
+    if (vext_conn_is_exclusive(s)) {
+        for (size_t i = 0; i < b->n; i++) {
+            if (b->segs[i].kind == VEXT_SEG_STOCK || b->segs[i].kind == VEXT_SEG_TAKEOVER)
+                b->apart = true;
+        }
+    }
+    if (!s->opts.uri)
+        return true;
+    return (b->apart ? vext_run_apart(s, connect_only, NULL) : connect_only(s, NULL)) == 0;
+}
+
+static int run_segment(VextSession *s, const VextBatch *b, VextSegment *seg,
+                       VextStockRunner run_stock, void *opaque)
 {
     double begin = vext_now_ms();
     int status = 0;
@@ -425,11 +456,11 @@ static int run_segment(VextSession *s, VextSegment *seg, VextStockRunner run_sto
     case VEXT_SEG_STOCK:
         return run_stock_segment(s, seg, run_stock, opaque);
     case VEXT_SEG_TAKEOVER:
-        if (!claims(s, seg->cmd))
-            return run_stock_segment(s, seg, run_stock, opaque);
-        return vext_own_run(s, seg->cmd);
     case VEXT_SEG_OWN:
-        return vext_own_run(s, seg->cmd);
+        status = b->apart ? vext_run_apart(s, run_own, seg) : run_own(s, seg);
+        if (status == NOT_OURS && seg->kind == VEXT_SEG_TAKEOVER)
+            return run_stock_segment(s, seg, run_stock, opaque);
+        return status;
     case VEXT_SEG_HELP:
         status = vext_help_topic(s, find_value(&seg->words, "command"));
         break;
@@ -451,6 +482,6 @@ int vext_batch_run(VextSession *s, VextBatch *b, VextStockRunner run_stock, void
     int status = 0;
 
     for (size_t i = 0; i < b->n && !s->quit; i++)
-        status = run_segment(s, &b->segs[i], run_stock ? run_stock : run_stock_alone, opaque);
+        status = run_segment(s, b, &b->segs[i], run_stock ? run_stock : run_stock_alone, opaque);
     return status;
 }

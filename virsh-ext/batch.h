@@ -45,6 +45,7 @@ typedef struct {
     size_t cap;
     bool failed;     /* an own command has an error: */
     VextStrv errors; /* its messages */
+    bool apart;      /* own commands run in processes of their own, see vext_batch_connect() */
     bool lex_error;  /* the last segment is cut off by an error of the lexer */
 } VextBatch;
 
@@ -64,6 +65,13 @@ bool vext_batch_is_stock(const VextBatch *b);
 
 /* Reports the first error of the line. Returns: whether it can run. */
 bool vext_batch_check(VextSession *s, const VextBatch *b);
+
+/*
+ * Opens the connection where -c asks for that at once, as virsh does. On an embedded driver that
+ * virsh is to use too, own commands are made to connect in processes of their own.
+ * Returns: false when it failed, after printing the error
+ */
+bool vext_batch_connect(VextSession *s, VextBatch *b);
 
 /*
  * Runs it; vext_batch_check() passed.

@@ -49,7 +49,6 @@ struct VextConn {
 #undef MEMBER
     virConnectAuthPtr *auth; /* libvirt's virConnectAuthPtrDefault */
     virConnectPtr conn;      /* NULL: closed */
-    bool exclusive;          /* an embedded driver */
     atomic_bool lost;        /* set by the loop's thread */
     pthread_t loop;
     bool loop_runs;
@@ -216,14 +215,6 @@ static bool set_keepalive(VextSession *s, VextConn *c, virConnectPtr conn)
     return false;
 }
 
-/* "qemu+ssh:///embed" is no such thing, but it does no harm to take it for one */
-static bool uri_is_embedded(const char *uri)
-{
-    const char *path = uri ? strstr(uri, ":///embed") : NULL;
-
-    return path && (path[9] == '\0' || path[9] == '?');
-}
-
 /* @problem: set, new, to libvirt's message on failure; may become NULL */
 static virConnectPtr conn_open(VextSession *s, bool quiet, char **problem)
 {
@@ -238,13 +229,6 @@ static virConnectPtr conn_open(VextSession *s, bool quiet, char **problem)
     }
     c->conn = conn;
     c->lost = false;
-    c->exclusive = uri_is_embedded(s->uri);
-    if (!c->exclusive && !s->uri) {
-        char *uri = c->virConnectGetURI(conn);
-
-        c->exclusive = uri_is_embedded(uri);
-        free(uri);
-    }
     if (c->virConnectRegisterCloseCallback(conn, connection_lost, s, NULL) < 0) {
         if (!quiet)
             vext_error(s, "%s", V_("Unable to register disconnect callback"));
@@ -319,7 +303,11 @@ void vext_conn_move(VextSession *s, const char *uri, bool readonly)
 
 bool vext_conn_is_exclusive(const VextSession *s)
 {
-    return s->conn && s->conn->conn && s->conn->exclusive;
+    const char *uri = s->uri && *s->uri ? s->uri : getenv("LIBVIRT_DEFAULT_URI");
+    /* "qemu+ssh:///embed" is no such thing, but it does no harm to take it for one */
+    const char *path = uri ? strstr(uri, ":///embed") : NULL;
+
+    return path && (path[9] == '\0' || path[9] == '?');
 }
 
 void vext_conn_end(VextSession *s)

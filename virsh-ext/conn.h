@@ -34,8 +34,9 @@ void vext_conn_move(struct VextSession *s, const char *uri, bool readonly);
 void vext_conn_close(struct VextSession *s);
 
 /*
- * Whether the connection is to an embedded driver, which only one process can have open: it must
- * be closed before a virsh is started on it.
+ * Whether the session's URI is that of an embedded driver. Only one process at a time can use its
+ * root, from the first connection to the end of the process: whoever wants to run a virsh on it
+ * as well must leave the connecting to a process of its own (vext_run_apart()).
  */
 bool vext_conn_is_exclusive(const struct VextSession *s);
 

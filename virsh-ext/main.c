@@ -41,8 +41,7 @@ static int run_words(VextSession *s, char **words, int n)
         vext_batch_free(b);
         return vext_virsh_exec(s);
     }
-    if (vext_options_apply(s) && vext_batch_check(s, b) &&
-        (!s->opts.uri || vext_conn_get(s, false)))
+    if (vext_options_apply(s) && vext_batch_check(s, b) && vext_batch_connect(s, b))
         status = vext_batch_run(s, b, NULL, NULL);
     vext_batch_free(b);
     return status;

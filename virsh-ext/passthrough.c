@@ -150,8 +150,6 @@ pid_t vext_virsh_spawn(VextSession *s, char *const *argv, const int fds[3], char
 
     if (!vext_virsh_usable(s, path))
         return -1;
-    if (vext_conn_is_exclusive(s))
-        vext_conn_close(s);
     if (pipe2(report, O_CLOEXEC) < 0) {
         vext_virsh_cannot_run(s, path, errno);
         return -1;
@@ -224,6 +222,43 @@ int vext_virsh_status(VextSession *s, int wstatus)
         vext_signals_die(WTERMSIG(wstatus));
     }
     return WIFEXITED(wstatus) ? WEXITSTATUS(wstatus) : 1;
+}
+
+int vext_run_apart(VextSession *s, int (*function)(VextSession *s, void *opaque), void *opaque)
+{
+    pid_t parent = getpid();
+    sigset_t all;
+    sigset_t mask;
+    pid_t pid;
+
+    fflush(stdout);
+    fflush(stderr);
+    vext_signals_child_begin();
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &mask);
+    pid = fork();
+    if (pid == 0) {
+        int status;
+
+        vext_signals_child_restore();
+        sigprocmask(SIG_SETMASK, &mask, NULL);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(127);
+        status = function(s, opaque);
+        vext_session_end(s);
+        fflush(NULL);
+        _exit(status);
+    }
+    if (pid > 0)
+        vext_signals_child_pid(pid);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    if (pid < 0) {
+        vext_signals_child_end();
+        vext_error(s, _("Cannot start a process: %s"), strerror(errno));
+        return 1;
+    }
+    return vext_virsh_status(s, vext_virsh_wait(pid));
 }
 
 int vext_virsh_run(VextSession *s, const char *line)

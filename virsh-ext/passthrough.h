@@ -48,6 +48,13 @@ pid_t vext_virsh_spawn(VextSession *s, char *const *argv, const int fds[3], char
 /* Waits for the end of it. Returns: as waitpid() sets it. */
 int vext_virsh_wait(pid_t pid);
 
+/*
+ * Runs @function in a process of its own, for what must not stay in this one (a connection to an
+ * embedded driver). Nothing may have been connected here. Signals as for a virsh.
+ * Returns: what it returned, 0 to 255; dies of what it died of
+ */
+int vext_run_apart(VextSession *s, int (*function)(VextSession *s, void *opaque), void *opaque);
+
 /* Runs one line of stock commands in a virsh of its own. Returns: its exit status. Dies of what
  * it died of. */
 int vext_virsh_run(VextSession *s, const char *line);

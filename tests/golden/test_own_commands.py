@@ -230,6 +230,18 @@ check("the same beside a stock command",
       ext(["-q", "example-status 0; echo a"], env={"VIRSH_DEBUG": "x"}),
       out=None, err="error: VIRSH_DEBUG not set with a valid numeric value\n" * 2, has="a")
 
+# --- an embedded driver: only one process at a time can have it
+root = os.path.join(shell.tmp, "embed")
+if os.path.exists("/usr/bin/qemu-system-x86_64") and not os.environ.get("ASAN_OPTIONS"):
+    E = ["-c", "qemu:///embed?root=" + root]
+    done = ext(E + ["-q", "echo a; example-uri; list --name; example-status 3"])
+    if "failed to connect" not in done.err:
+        check("an embedded driver, in turn with virsh", done, status=3, err=None,
+              has="auri=qemu:///embed")
+        check("an embedded driver, unclaimed take-over",
+              ext(E + ["snapshot-delete", "none", "s1"], env={"VIRSH_EXT_TAKEOVER": "1"}),
+              status=1, out="\n", err="error: failed to get domain 'none'\n")
+
 # --- scripts
 script = b"cd /\nexample-uri\nexample-show 'x\necho b; example-status 3; echo c\n"
 done = ext(T + ["-q"], stdin=script)
