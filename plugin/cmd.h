@@ -9,6 +9,9 @@
 
 #include "include/virsh-ext-plugin.h"
 
+extern const VextOptDef opts_chain_repair[];
+int cmd_chain_repair(VextHost *host, const VextCmd *cmd);
+
 extern const VextOptDef opts_chain_show[];
 extern const VextOptPair exclusive_chain_show[];
 int cmd_chain_show(VextHost *host, const VextCmd *cmd);

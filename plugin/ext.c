@@ -11,6 +11,16 @@
 
 static const VextCmdDef commands[] = {
     {
+        .name = "chain-repair",
+        .handler = cmd_chain_repair,
+        .opts = opts_chain_repair,
+        .summary = N_("finish or undo what was interrupted, correct stale snapshots"),
+        .description = N_("Finish an operation on external snapshots that was interrupted, or "
+                          "undo it with --abort where that loses nothing. Take over block jobs "
+                          "that were left running, and correct snapshots that a manual "
+                          "blockcommit, blockpull or blockcopy left stale."),
+    },
+    {
         .name = "chain-show",
         .handler = cmd_chain_show,
         .opts = opts_chain_show,

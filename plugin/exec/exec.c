@@ -235,7 +235,7 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
     Plan *plan = journal->plan;
     ExecStep s = { ctx, journal, plan, NULL, 0 };
     g_autoptr(GError) problem = NULL;
-    g_autofree char *base_xml = NULL;
+    g_autofree char *base_xml = NULL, *command = NULL;
 
     ctx->journal = journal;
     ctx->local = backend_is_local(ctx->conn);
@@ -246,8 +246,9 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
         g_ptr_array_add(reasons, g_strdup(problem->message));
         if (!ctx->resuming)
             return VEXT_FAILED;
+        command = exec_repair_command(plan);
         g_ptr_array_add(reasons, g_strdup_printf(_("To drop the record of the operation, run: "
-                                                   "%s"), plan->domain));
+                                                   "%s --abort"), command));
         return VEXT_INCOMPLETE;
     }
     if (ctx->resuming) {

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cmd-chain-repair.c: chain-repair
+ *
+ * In this order, each only when there is nothing of the one before:
+ *
+ *      an unfinished operation     is finished, or undone with --abort
+ *      block jobs left running     are waited for and finished, or ended with --abort
+ *      stale metadata              is corrected as far as it is certain (plugin/plan/repair.c)
+ */
+#include "config.h"
+
+#include <unistd.h>
+
+#include "include/vext-i18n.h"
+#include "plugin/backend/admin.h"
+#include "plugin/backend/domain.h"
+#include "plugin/complete.h"
+#include "plugin/operation.h"
+#include "plugin/text/plan-text.h"
+
+const VextOptDef opts_chain_repair[] = {
+    { .name = "domain", .type = VEXT_OPT_STRING, .flags = VEXT_OPT_REQUIRED | VEXT_OPT_POSITIONAL,
+      .help = N_("domain name, id or uuid"), .completer = complete_domain },
+    { .name = "abort", .type = VEXT_OPT_BOOL,
+      .help = N_("undo an unfinished operation, end a block job left running") },
+    { .name = "verbose", .type = VEXT_OPT_BOOL, .help = N_("show the progress") },
+    { .name = "dry-run", .type = VEXT_OPT_BOOL,
+      .help = N_("change nothing, print what would be done") },
+    { .name = "json", .type = VEXT_OPT_BOOL, .help = N_("print the plan as JSON") },
+    { .name = "daemon-log", .type = VEXT_OPT_STRING,
+      .help = N_("let the daemon log its block layer to this file of its host meanwhile") },
+    { .name = NULL },
+};
+
+typedef struct {
+    gboolean abort, verbose, dry_run, json;
+    const char *daemon_log;   /**< or NULL */
+} RepairOptions;
+
+static void print_line(const Operation *op, char *text_take)
+{
+    g_autofree char *text = text_take;
+    g_autofree char *safe = text_safe(text, text_terminal_options(STDOUT_FILENO).utf8);
+    g_autofree char *line = g_strconcat(safe, "\n", NULL);
+
+    op->host->print_extra(op->host, line);
+}
+
+static void print_failed(const Operation *op)
+{
+    g_autofree char *line = g_strdup_printf(_("Failed to repair domain '%s'"), op->name);
+
+    operation_print_error(op->host, line);
+}
+
+static VextStatus failed(const Operation *op, const GError *error)
+{
+    print_failed(op);
+    operation_print_error(op->host, error->message);
+    return VEXT_FAILED;
+}
+
+static void print_plan(const Operation *op, const RepairOptions *o, const Plan *plan)
+{
+    g_autofree char *text = NULL;
+
+    if (o->json) {
+        text = text_plan_json(plan);
+    } else {
+        TextOptions options = text_terminal_options(STDOUT_FILENO);
+
+        text = text_plan(plan, &options);
+    }
+    op->host->print(op->host, text);
+}
+
+/* --- running ------------------------------------------------------------------------------- */
+
+typedef enum { RUN, RESUME, UNDO } How;
+
+/* Runs, resumes or undoes what is in @journal; prints why it did not work. */
+static VextStatus execute(const Operation *op, const RepairOptions *o, Journal *journal, How how)
+{
+    g_autoptr(GPtrArray) reasons = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GError) problem = NULL;
+    BackendDaemonLog *log = NULL;
+    ExecContext ctx;
+    VextStatus status;
+
+    if (o->daemon_log &&
+        !(log = backend_daemon_log_begin(op->conn, o->daemon_log, &problem)))
+        return failed(op, problem);
+    exec_context_init(&ctx, op->host, op->conn);
+    ctx.verbose = o->verbose;
+    ctx.resuming = how == RESUME;
+    status = how == UNDO ? exec_abort(&ctx, journal, reasons)
+                         : exec_run(&ctx, journal, reasons);
+    for (guint i = 0; i < ctx.notes->len; i++)
+        operation_print_warning(op->host, g_ptr_array_index(ctx.notes, i));
+    exec_context_clear(&ctx);
+    if (log && !backend_daemon_log_end(log, &problem))
+        operation_print_warning(op->host, problem->message);
+    if (status != VEXT_OK) {
+        print_failed(op);
+        operation_print_errors(op->host, reasons);
+    }
+    return status;
+}
+
+/* --- an unfinished operation --------------------------------------------------------------- */
+
+static char *joined(const GPtrArray *names)
+{
+    GString *out = g_string_new(NULL);
+
+    for (guint i = 0; i < names->len; i++)
+        g_string_append_printf(out, "%s'%s'", i ? ", " : "",
+                               (const char *)g_ptr_array_index(names, i));
+    return g_string_free(out, FALSE);
+}
+
+static VextStatus held(const Operation *op, const Journal *journal)
+{
+    g_autofree char *names = joined(journal->plan->snapshots);
+    g_autofree char *line =
+        g_strdup_printf(_("Another client is at work: %s of %s, begun %s by %s"),
+                        journal->plan->command, *names ? names : op->name, journal->started,
+                        journal->client);
+
+    print_failed(op);
+    operation_print_error(op->host, line);
+    operation_print_error(op->host, _("Wait until it has ended, or end that client"));
+    return VEXT_FAILED;
+}
+
+/* What --dry-run says of an operation that would go on or be undone. */
+static VextStatus preview(const Operation *op, const RepairOptions *o, const Journal *journal)
+{
+    const Plan *plan = journal->plan;
+
+    if (!o->json) {
+        guint n = MIN(journal->step, plan->steps->len - 1);
+        g_autofree char *step = plan_step_describe(plan, g_ptr_array_index(plan->steps, n));
+        g_autofree char *line =
+            g_strdup_printf(_("%s of domain '%s', begun %s by %s, was interrupted at step %u: "
+                              "%s"),
+                            plan->command, op->name, journal->started, journal->client, n + 1,
+                            step);
+        g_autofree char *safe = text_safe(line, text_terminal_options(STDOUT_FILENO).utf8);
+        g_autofree char *whole =
+            g_strdup_printf("%s\n%s\n", safe, o->abort ? _("Would undo it, if nothing is lost "
+                                                           "by that")
+                                                       : _("Would finish it; the whole plan:"));
+
+        op->host->print(op->host, whole);
+        if (o->abort)
+            return VEXT_OK;
+    }
+    print_plan(op, o, plan);
+    return VEXT_OK;
+}
+
+static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *journal)
+{
+    const Plan *plan = journal->plan;
+    VextStatus status;
+
+    if (journal_alive(op->conn, journal))
+        return held(op, journal);
+    if (o->dry_run)
+        return preview(op, o, journal);
+    if (op->host->is_readonly(op->host)) {
+        print_failed(op);
+        operation_print_error(op->host, _("The connection is read-only"));
+        return VEXT_FAILED;
+    }
+    status = execute(op, o, journal, o->abort ? UNDO : RESUME);
+    if (status != VEXT_OK)
+        return status;
+    if (o->json) {
+        print_plan(op, o, plan);
+    } else if (o->abort) {
+        print_line(op, g_strdup_printf(_("Undone: %s of domain '%s'"), plan->command, op->name));
+    } else {
+        for (guint i = 0; plan->operation == PLAN_DELETE && i < plan->snapshots->len; i++)
+            print_line(op, g_strdup_printf(_("Domain snapshot %s deleted"),
+                                           (char *)g_ptr_array_index(plan->snapshots, i)));
+        print_line(op, g_strdup_printf(_("Finished: %s of domain '%s'"), plan->command,
+                                       op->name));
+    }
+    return VEXT_OK;
+}
+
+/* --- the command --------------------------------------------------------------------------- */
+
+static VextStatus repair(Operation *op, const RepairOptions *o)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(Journal) journal = journal_load(op->conn, op->name, &problem);
+
+    if (problem)
+        return failed(op, problem);
+    if (journal)
+        return go_on(op, o, journal);
+    print_line(op, g_strdup_printf(_("Nothing to repair on domain '%s'"), op->name));
+    return VEXT_OK;
+}
+
+/* The record of an operation whose domain is gone can still be dropped, or the operation makes
+ * the domain again. FALSE when there is none. */
+static gboolean repair_lost(VextHost *host, const VextCmd *cmd, const RepairOptions *o,
+                            VextStatus *status)
+{
+    g_autofree char *word = g_strdup(host->opt_string(cmd, "domain"));
+    Operation op = { .host = host, .conn = host->connect(host), .name = word };
+    g_autoptr(virDomain) dom = NULL;
+    g_autoptr(Journal) journal = NULL;
+
+    if (!op.conn) {
+        *status = VEXT_FAILED;
+        return TRUE;
+    }
+    backend_errors_quiet();
+    dom = backend_domain_by_word(op.conn, word, NULL);
+    journal = dom ? NULL : journal_load(op.conn, word, NULL);
+    if (!journal)
+        return FALSE;
+    *status = go_on(&op, o, journal);
+    return TRUE;
+}
+
+int cmd_chain_repair(VextHost *host, const VextCmd *cmd)
+{
+    g_auto(Operation) op = { 0 };
+    RepairOptions o = {
+        .abort = host->opt_bool(cmd, "abort"),
+        .verbose = host->opt_bool(cmd, "verbose"),
+        .dry_run = host->opt_bool(cmd, "dry-run"),
+        .json = host->opt_bool(cmd, "json"),
+        .daemon_log = host->opt_string(cmd, "daemon-log"),
+    };
+    VextStatus status;
+
+    if (repair_lost(host, cmd, &o, &status))
+        return status;
+    return operation_open(&op, host, cmd) ? repair(&op, &o) : VEXT_FAILED;
+}
