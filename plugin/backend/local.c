@@ -157,27 +157,28 @@ ImageInfo *local_read_header(const char *path, const char *format, gboolean *imm
     struct stat st;
     ImageInfo *info = NULL;
     int attributes = 0;
+    guint64 bytes;
     int fd = open_image(path, &st, error);
 
     if (fd < 0)
         return NULL;
+    bytes = st.st_size;
     *immutable = (S_ISREG(st.st_mode) && ioctl(fd, FS_IOC_GETFLAGS, &attributes) == 0 &&
                   attributes & FS_IMMUTABLE_FL) ||
                  (fstatvfs(fd, &vfs) == 0 && vfs.f_flag & ST_RDONLY && S_ISREG(st.st_mode));
+    if (S_ISBLK(st.st_mode) && ioctl(fd, BLKGETSIZE64, &bytes) < 0)
+        bytes = CHAIN_UNKNOWN;
     if (g_str_equal(format, "qcow2")) {
         info = read_qcow2(fd, error);
     } else if (g_str_equal(format, "raw")) {
-        guint64 bytes = st.st_size;
-
         info = g_new0(ImageInfo, 1);
         info->format = g_strdup("raw");
         info->virtual_size = bytes;
-        if (S_ISBLK(st.st_mode))
-            info->virtual_size = ioctl(fd, BLKGETSIZE64, &bytes) == 0 ? bytes : CHAIN_UNKNOWN;
-        info->allocation = CHAIN_UNKNOWN;
     } else {
         info = read_other(path, format, error);
     }
+    if (info)
+        info->allocation = S_ISBLK(st.st_mode) ? bytes : (guint64) st.st_blocks * 512;
     close(fd);
     return info;
 }

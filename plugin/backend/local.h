@@ -37,7 +37,8 @@ guint64 local_free_bytes(const char *path);
 /**
  * What the image at @path says of itself.
  *
- * @format: as recorded; "raw" has nothing to say but its size; never NULL
+ * @format: as recorded; "raw" has nothing to say but its size; never NULL. The allocation of a
+ *          block device is its size
  * @immutable: set when the file system says so (chattr +i, read-only)
  * Returns: new, or NULL with @error
  */

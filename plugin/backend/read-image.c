@@ -170,7 +170,7 @@ static void add_data_file(Reading *r, ChainImage *image, const char *name)
         image->allocation += file->allocation;
 }
 
-static gboolean read_local_header(Reading *r, ChainImage *image, const LocalFile *file)
+static gboolean read_local_header(Reading *r, ChainImage *image)
 {
     const char *format = image->format;
     gboolean immutable = FALSE;
@@ -183,10 +183,7 @@ static gboolean read_local_header(Reading *r, ChainImage *image, const LocalFile
     if (!info)
         return FALSE;
     image->virtual_size = info->virtual_size;
-    if (file->block && g_str_equal(format, "raw"))
-        image->allocation = info->virtual_size;
-    else if (file->block && info->allocation != CHAIN_UNKNOWN)
-        image->allocation = info->allocation;
+    image->allocation = info->allocation;
     set_flag(image, CHAIN_IMAGE_NOT_WRITABLE, immutable);
     set_flag(image, CHAIN_IMAGE_ENCRYPTED, info->encrypted);
     set_flag(image, CHAIN_IMAGE_CORRUPT, info->corrupt);
@@ -234,8 +231,11 @@ static gboolean read_image(Reading *r, ChainImage *image)
     const char *path = image->source->path;
     const LocalFile *file;
 
+    /* wherever it is: what its bytes look like is the guest's affair */
+    if (g_strcmp0(image->format, "raw") == 0 && !image->backing)
+        image->backing_known = TRUE;
     if (!path || path[0] != '/')
-        return TRUE;
+        return image->format != NULL;
     if (!r->local) {
         if (!image->format)
             return FALSE;
@@ -253,7 +253,7 @@ static gboolean read_image(Reading *r, ChainImage *image)
         apply_file(r, image, file);
     if (!image->format)
         return FALSE;
-    if ((file->state != LOCAL_FOUND || !read_local_header(r, image, file)) &&
+    if ((file->state != LOCAL_FOUND || !read_local_header(r, image)) &&
         !read_volume(r, image))
         image->flags |= CHAIN_IMAGE_UNREADABLE;
     return TRUE;
@@ -304,12 +304,37 @@ static void apply_record(Reading *r, virDomainStatsRecordPtr record)
         if (!image)
             continue;
         g_snprintf(field, sizeof(field), "block.%u.physical", i);
-        if (virTypedParamsGetULLong(record->params, record->nparams, field, &value) == 1)
+        if (image->allocation == CHAIN_UNKNOWN &&
+            virTypedParamsGetULLong(record->params, record->nparams, field, &value) == 1)
             image->allocation = value;
         g_snprintf(field, sizeof(field), "block.%u.capacity", i);
-        if (virTypedParamsGetULLong(record->params, record->nparams, field, &value) == 1)
+        if (image->virtual_size == CHAIN_UNKNOWN &&
+            virTypedParamsGetULLong(record->params, record->nparams, field, &value) == 1)
             image->virtual_size = value;
     }
+}
+
+/* Whether a running domain has an image open whose size is not known. */
+static gboolean stats_could_help(Reading *r)
+{
+    guint i, j, k;
+
+    for (i = 0; i < r->graph->domains->len; i++) {
+        const ChainDomain *d = g_ptr_array_index(r->graph->domains, i);
+
+        for (j = 0; j < d->disks->len; j++) {
+            const ChainDisk *disk = g_ptr_array_index(d->disks, j);
+
+            for (k = 0; disk->live_chain && k < disk->live_chain->len; k++) {
+                const ChainImage *image = g_ptr_array_index(disk->live_chain, k);
+
+                if (image->allocation == CHAIN_UNKNOWN &&
+                    !(image->flags & (CHAIN_IMAGE_MISSING | CHAIN_IMAGE_UNREADABLE)))
+                    return TRUE;
+            }
+        }
+    }
+    return FALSE;
 }
 
 void reading_stats(Reading *r)
@@ -317,6 +342,8 @@ void reading_stats(Reading *r)
     virDomainStatsRecordPtr *records = NULL;
     int n, i;
 
+    if (!stats_could_help(r))
+        return;
     /* does not wait for a domain that is busy */
     n = virConnectGetAllDomainStats(r->conn, VIR_DOMAIN_STATS_BLOCK, &records,
                                     VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING |

@@ -390,6 +390,8 @@ ChainGraph *backend_read_graph(virConnectPtr conn, const BackendReadOptions *opt
     if (!r.local)
         reading_stats(&r);
     reading_images(&r);
+    if (r.local)
+        reading_stats(&r);
     chain_graph_link(graph);
     if (opt->scan_orphans) {
         reading_orphans(&r);

@@ -66,9 +66,63 @@ static void set_parse_error(GError **error, xmlParserCtxt *ctxt)
                 last ? last->line : 0, message);
 }
 
+static const char *skip_past(const char *p, const char *end)
+{
+    const char *found = strstr(p, end);
+
+    return found ? found + strlen(end) : p + strlen(p);
+}
+
+/* Copies the tag at @p to @out with blanks in its attributes' values as references. */
+static const char *protect_tag(GString *out, const char *p)
+{
+    char quote = 0;
+
+    for (; *p && (quote || *p != '>'); p++) {
+        if (quote && (*p == '\n' || *p == '\t' || *p == '\r')) {
+            g_string_append_printf(out, "&#%d;", *p);
+            continue;
+        }
+        if (*p == quote)
+            quote = 0;
+        else if (!quote && (*p == '"' || *p == '\''))
+            quote = *p;
+        g_string_append_c(out, *p);
+    }
+    return p;
+}
+
+/*
+ * libvirt (seen with 9.0) writes a newline in a path as it is into an attribute, where XML makes
+ * a blank of it. libvirt breaks no line within a value, so that each was meant.
+ */
+static char *protect_values(const char *text)
+{
+    GString *out = g_string_new(NULL);
+    const char *p = text;
+
+    while (*p) {
+        const char *start = p;
+
+        if (g_str_has_prefix(p, "<!--"))
+            p = skip_past(p, "-->");
+        else if (g_str_has_prefix(p, "<![CDATA["))
+            p = skip_past(p, "]]>");
+        else if (g_str_has_prefix(p, "<?"))
+            p = skip_past(p, "?>");
+        else if (*p == '<')
+            start = p = protect_tag(out, p);
+        else
+            p += 1 + strcspn(p + 1, "<");
+        g_string_append_len(out, start, p - start);
+    }
+    return g_string_free(out, FALSE);
+}
+
 xmlDoc *xml_parse(const char *text, const char *root, GError **error)
 {
     size_t len = strlen(text);
+    g_autofree char *protected = NULL;
     xmlParserCtxt *ctxt;
     g_autoptr(xmlDoc) doc = NULL;
     xmlNode *node;
@@ -85,7 +139,8 @@ xmlDoc *xml_parse(const char *text, const char *root, GError **error)
         return NULL;
     }
     ctxt->sax->internalSubset = refuse_dtd;
-    doc = xmlCtxtReadMemory(ctxt, text, (int) len, "libvirt.xml", "UTF-8",
+    protected = protect_values(text);
+    doc = xmlCtxtReadMemory(ctxt, protected, (int) strlen(protected), "libvirt.xml", "UTF-8",
                             XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
     if (!doc || ctxt->_private || !ctxt->wellFormed) {
         set_parse_error(error, ctxt);

@@ -271,6 +271,20 @@ static void test_newline_in_path(void)
     g_assert_cmpstr(again, ==, text);
 }
 
+/* As libvirt writes it: a newline that is no reference. */
+static void test_bare_newline_in_path(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = xml_strip_backing_store(
+        "<domain a='x'>\n<!-- ' \n -->\n<name>it's</name><![CDATA[<a b='\n'>]]>"
+        "<devices\n><disk><source\tfile='/a\nb\"\t'/></disk></devices></domain>", &error);
+
+    g_assert_no_error(error);
+    has(text, "<source file=\"/a&#10;b&quot;&#9;\"/>");
+    has(text, "<!-- ' \n -->\n<name>it's</name>");
+    has(text, "<![CDATA[<a b='\n'>]]>");
+}
+
 static void test_parent(void)
 {
     g_autoptr(GError) error = NULL;
@@ -442,6 +456,7 @@ int main(int argc, char **argv)
     g_test_add_func("/xml-edit/map-snapshot", test_map_snapshot);
     g_test_add_func("/xml-edit/set-disk", test_set_disk);
     g_test_add_func("/xml-edit/newline-in-path", test_newline_in_path);
+    g_test_add_func("/xml-edit/bare-newline-in-path", test_bare_newline_in_path);
     g_test_add_func("/xml-edit/parent", test_parent);
     g_test_add_func("/xml-edit/snapshot-disk", test_snapshot_disk);
     g_test_add_func("/xml-edit/revert-disks", test_revert_disks);
