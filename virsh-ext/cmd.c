@@ -222,6 +222,40 @@ const VextPlugin *vext_registry_plugin(VextSession *s, size_t *i)
     return NULL;
 }
 
+void vext_registry_groups(VextSession *s, void (*function)(void *opaque, const VextGroup *group),
+                          void *opaque)
+{
+    if (!s->registry.scanned)
+        vext_loader_scan(s);
+    for (size_t i = 0; i < s->registry.nmodules; i++) {
+        VextModule *m = &s->registry.modules[i];
+        bool listed = !m->tried && m->has_manifest;
+        const VextPlugin *p = listed ? NULL : vext_loader_load(s, m);
+        vext_autofree const char **names = NULL;
+        vext_autofree const char **summaries = NULL;
+        VextGroup group = {.name = m->group_name, .keyword = m->group_keyword};
+        size_t n = listed ? m->nentries : 0;
+
+        if (!listed && !p)
+            continue;
+        while (p && p->commands[n].name)
+            n++;
+        names = vext_calloc(n + 1, sizeof(*names));
+        summaries = vext_calloc(n + 1, sizeof(*summaries));
+        for (size_t c = 0; c < n; c++) {
+            names[c] = listed ? m->entries[c].name : p->commands[c].name;
+            summaries[c] = listed ? m->entries[c].summary : p->commands[c].summary;
+        }
+        if (p) {
+            group.name = p->group_name;
+            group.keyword = p->group_keyword;
+        }
+        group.commands = names;
+        group.summaries = summaries;
+        function(opaque, &group);
+    }
+}
+
 void vext_registry_names(VextSession *s, VextStrv *names)
 {
     if (!s->registry.scanned)
@@ -271,7 +305,7 @@ char *vext_manifest_text(const VextPlugin *plugin)
         vext_buf_adds(&buf, c->name);
         if (c->takes_over)
             vext_buf_addf(&buf, " takes-over %s", c->takes_over);
-        vext_buf_adds(&buf, "\n");
+        vext_buf_addf(&buf, "\t%s\n", c->summary);
     }
     return vext_buf_steal(&buf);
 }
@@ -285,6 +319,7 @@ static bool manifest_agrees(const VextModule *m)
         const VextManifestEntry *e = &m->entries[n];
 
         if (n >= m->nentries || !vext_streq(e->name, c->name) ||
+            !vext_streq(e->summary, c->summary) ||
             !e->takes_over != !c->takes_over ||
             (c->takes_over && !vext_streq(e->takes_over, c->takes_over)))
             return false;

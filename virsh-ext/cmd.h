@@ -3,8 +3,8 @@
  * cmd.h: the registry of own commands, and the checks of their tables
  *
  *      NAME.so            the plugin; links libvirt, so loading it costs about 10 ms
- *      NAME.commands      optional, beside it: the names of its commands, one a line,
- *                         "COMMAND" or "COMMAND takes-over STOCK"; first line "group KEYWORD NAME"
+ *      NAME.commands      optional, beside it: "group KEYWORD NAME", then a line for each command,
+ *                         "COMMAND" or "COMMAND takes-over STOCK", a tab and its summary
  *
  * With the second file the registry knows which words are own commands without loading the first
  * one; the plugin is loaded when one of them is used. Without it the plugin is loaded at once.
@@ -21,6 +21,7 @@ struct VextSession;
 typedef struct {
     char *name;
     char *takes_over; /* or NULL */
+    char *summary;
 } VextManifestEntry;
 
 typedef struct {
@@ -70,6 +71,20 @@ bool vext_registry_any(struct VextSession *s);
 
 /* The plugin whose group is called so (keyword, or name), or NULL. Loads plugins. */
 const VextPlugin *vext_registry_find_group(struct VextSession *s, const char *name);
+
+/* What `help` says about a plugin. Untranslated, borrowed. */
+typedef struct {
+    const char *name;
+    const char *keyword;
+    const char *const *commands;  /* names, NULL-terminated */
+    const char *const *summaries; /* of the same length */
+} VextGroup;
+
+/*
+ * Calls @function for the group of every plugin; loads only those without a manifest.
+ */
+void vext_registry_groups(struct VextSession *s,
+                          void (*function)(void *opaque, const VextGroup *group), void *opaque);
 
 /*
  * Goes through the loaded plugins; loads them all on the first call.

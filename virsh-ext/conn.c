@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "virsh-ext/output.h"
+#include "virsh-ext/passthrough.h"
 #include "virsh-ext/polkit.h"
 #include "virsh-ext/session.h"
 
@@ -243,6 +244,15 @@ virConnectPtr vext_conn_get(VextSession *s, bool quiet)
     bool again = false;
     VextConn *c;
 
+    if (s->interactive && vext_conn_is_exclusive(s) && vext_virsh_exists()) {
+        /* the virsh behind the shell has it, and has it until it ends */
+        if (!quiet) {
+            vext_error(s, "%s", V_("failed to connect to the hypervisor"));
+            vext_error(s, "%s", _("The shell's own connection keeps the embedded driver busy: "
+                                  "give the command on virsh-ext's command line instead"));
+        }
+        return NULL;
+    }
     if (!s->conn) {
         s->conn = conn_new(&problem);
         if (!s->conn) {

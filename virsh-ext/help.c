@@ -87,25 +87,34 @@ int vext_help_command(VextSession *s, const VextCmdDef *def, const char *name)
     return VEXT_OK;
 }
 
-/* Returns new a group's lines, with virsh's heading; @colon as in `help`, without as in -h. */
-static void add_group(VextBuf *buf, const VextPlugin *p, bool colon)
+typedef struct {
+    VextBuf *buf;
+    bool colon;       /* as in `help`; without as in -h */
+    const char *only; /* the keyword of the one group that is wanted, or NULL */
+    bool spaced;      /* an empty line behind each */
+} GroupPrinter;
+
+static void add_group(void *opaque, const VextGroup *group)
 {
-    if (colon)
-        vext_buf_addf(buf, V_(" %s (help keyword '%s'):\n"), T_(p->group_name), p->group_keyword);
+    GroupPrinter *p = opaque;
+
+    if (p->only && !vext_streq(p->only, group->keyword))
+        return;
+    if (p->colon)
+        vext_buf_addf(p->buf, V_(" %s (help keyword '%s'):\n"), T_(group->name), group->keyword);
     else
-        vext_buf_addf(buf, V_(" %s (help keyword '%s')\n"), T_(p->group_name), p->group_keyword);
-    for (const VextCmdDef *c = p->commands; c->name; c++)
-        vext_buf_addf(buf, "    %-30s %s\n", c->name, T_(c->summary));
+        vext_buf_addf(p->buf, V_(" %s (help keyword '%s')\n"), T_(group->name), group->keyword);
+    for (size_t i = 0; group->commands[i]; i++)
+        vext_buf_addf(p->buf, "    %-30s %s\n", group->commands[i], T_(group->summaries[i]));
+    if (p->spaced)
+        vext_buf_adds(p->buf, "\n");
 }
 
 static void add_all_groups(VextSession *s, VextBuf *buf, bool colon)
 {
-    const VextPlugin *p;
+    GroupPrinter printer = {.buf = buf, .colon = colon, .spaced = true};
 
-    for (size_t i = 0; (p = vext_registry_plugin(s, &i));) {
-        add_group(buf, p, colon);
-        vext_buf_adds(buf, "\n");
-    }
+    vext_registry_groups(s, add_group, &printer);
 }
 
 /*
@@ -160,6 +169,7 @@ int vext_help_topic(VextSession *s, const char *topic)
     const VextCmdDef *def;
     const VextPlugin *group;
     VextBuf buf = {0};
+    GroupPrinter printer = {.buf = &buf, .colon = true};
 
     if (!topic || !*topic)
         return list_all(s);
@@ -171,7 +181,8 @@ int vext_help_topic(VextSession *s, const char *topic)
         vext_error(s, V_("command or command group '%s' doesn't exist"), topic);
         return VEXT_FAILED;
     }
-    add_group(&buf, group, true);
+    printer.only = group->group_keyword;
+    vext_registry_groups(s, add_group, &printer);
     print_buf(&buf);
     vext_buf_clear(&buf);
     return VEXT_OK;

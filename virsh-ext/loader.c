@@ -8,20 +8,42 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
-#include <errno.h>
-#include <limits.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "virsh-ext/output.h"
 
+/* Whether a group is the user's alone, as where the umask is 002. Root's never is. */
+static bool is_private_group(gid_t gid)
+{
+    struct passwd *pw = geteuid() != 0 ? getpwuid(geteuid()) : NULL;
+    struct group *gr;
+    vext_autofree char *user = NULL;
+
+    if (!pw || pw->pw_gid != gid)
+        return false;
+    user = vext_strdup(pw->pw_name);
+    gr = getgrgid(gid);
+    if (!gr || !vext_streq(gr->gr_name, user))
+        return false;
+    for (char **m = gr->gr_mem; m && *m; m++) {
+        if (!vext_streq(*m, user))
+            return false;
+    }
+    return true;
+}
+
 /* Whether only this user and root can have written it; @what is a folder's or file's status. */
 static bool is_safe(const struct stat *what)
 {
     if (what->st_uid != 0 && what->st_uid != geteuid())
         return false;
-    return !(what->st_mode & (S_IWGRP | S_IWOTH));
+    if (what->st_mode & S_IWOTH)
+        return false;
+    return !(what->st_mode & S_IWGRP) || is_private_group(what->st_gid);
 }
 
 static char *replace_suffix(const char *path, const char *from, const char *to)
@@ -42,11 +64,15 @@ static char *next_word(char **line)
 
 static void manifest_line(VextModule *m, char *line)
 {
+    char *summary = strchr(line, '\t');
     char *rest = line;
-    char *name = next_word(&rest);
+    char *name;
     char *verb;
     VextManifestEntry *e;
 
+    if (summary)
+        *summary++ = '\0';
+    name = next_word(&rest);
     if (!name || *name == '#')
         return;
     verb = next_word(&rest);
@@ -60,6 +86,7 @@ static void manifest_line(VextModule *m, char *line)
     m->entries = vext_grow(m->entries, &m->cap, m->nentries + 1, sizeof(*m->entries));
     e = &m->entries[m->nentries++];
     e->name = vext_strdup(name);
+    e->summary = vext_strdup(summary ? summary : "");
     e->takes_over = NULL;
     if (verb && vext_streq(verb, "takes-over"))
         e->takes_over = vext_strdup(next_word(&rest));

@@ -8,9 +8,11 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "virsh-ext/output.h"
 #include "virsh-ext/passthrough.h"
@@ -130,6 +132,18 @@ VextStart vext_options_parse(VextSession *s, int *first)
     return VEXT_START_COMMANDS;
 }
 
+/* With one of them closed, the next pipe would take its place. */
+static void open_standard_streams(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 bool vext_options_apply(VextSession *s)
 {
     VextOptions *o = &s->opts;
@@ -137,6 +151,7 @@ bool vext_options_apply(VextSession *s)
     const char *debug = vext_getenv("VIRSH_DEBUG");
     int level;
 
+    open_standard_streams();
     if (o->bad_debug_given)
         vext_error(s, V_("ignoring debug level %d out of range [%d-%d]"), o->bad_debug, 0, 4);
     if (!o->log)

@@ -224,7 +224,8 @@ static void test_manifest(void)
     commands[1].takes_over = "list";
     commands[1].claims = claims;
     text = vext_manifest_text(&plugin);
-    g_assert_cmpstr(text, ==, "group painting Painting\npaint\nspray takes-over list\n");
+    g_assert_cmpstr(text, ==, "group painting Painting\n"
+                                "paint\tpaint it\nspray takes-over list\tpaint it\n");
     free(text);
 }
 
