@@ -45,7 +45,7 @@ static gboolean range_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Rea
                       g_strdup_printf(_("Image '%s' has an external data file"),
                                       node->image->path));
         if (work_has_flag(node, CHAIN_IMAGE_ENCRYPTED) != work_has_flag(top, CHAIN_IMAGE_ENCRYPTED))
-            return no(reason, "encrypted",
+            return no(reason, "encryption-differs",
                       g_strdup_printf(_("One of the images '%s' and '%s' is encrypted, the other "
                                         "is not"),
                                       node->image->path, top->image->path));

@@ -257,6 +257,53 @@ static PlanDirection choose(DeleteState *st, WorkNode *lo, WorkNode *top, Reason
 }
 
 /*
+ * A chain that is too long to be started: a part of the run at its lower end is joined first,
+ * with a helper on an image of permitted depth. What is left of the run starts at the result.
+ */
+static WorkNode *shorten(DeleteState *st, WorkNode *lo, WorkNode *top)
+{
+    guint limit = st->work->graph->layer_limit;
+    g_auto(Reason) reason = { NULL, NULL };
+
+    while (limit > 0 && !merge_is_live(st, top) &&
+           work_depth(top) + (top->overlays->len > 0) > limit) {
+        guint skip = work_depth(top) + 1 > limit ? work_depth(top) + 1 - limit : 0;
+        WorkNode *part = top;
+        PlanDirection direction;
+
+        while (skip-- > 0 && part != lo)
+            part = part->backing;
+        /* at least one image has to go */
+        if (part == lo || part == top)
+            return lo;
+        direction = choose(st, lo, part, &reason);
+        if (direction == PLAN_AUTO)
+            return lo;
+        apply(st, lo, part, direction);
+        if (direction == PLAN_PULL)
+            lo = part;
+    }
+    return lo;
+}
+
+/* What the connection cannot do is refused: only the names would go, which nobody asked for. */
+static gboolean refuse_incapable(DeleteState *st, const Reason *reason)
+{
+    char *remedy;
+
+    if (g_str_equal(reason->code, "no-helper") || g_str_equal(reason->code, "encrypted"))
+        remedy = g_strdup(_("Start the domain and delete the snapshot while it runs"));
+    else if (g_str_equal(reason->code, "deep-chain"))
+        remedy = g_strdup(_("Delete snapshots at the lower end of the chain first"));
+    else if (g_str_equal(reason->code, "missing-image"))
+        remedy = g_strdup_printf("virsh-ext chain-show %s --check", st->plan->domain);
+    else
+        return FALSE;
+    plan_refuse(st->plan, reason->code, g_strdup(reason->message), remedy);
+    return TRUE;
+}
+
+/*
  * Joins the run from @lo up to what is under @top with it. Where not all can be joined at once,
  * the longest part at the upper end that can; the rest is a run of its own.
  */
@@ -270,6 +317,7 @@ static void join(DeleteState *st, WorkNode *lo, WorkNode *top)
 
     if (!range_sound(st, lo, top))
         return;
+    lo = shorten(st, lo, top);
     if (st->direction != PLAN_AUTO) {
         PlanDirection direction = choose(st, lo, top, &reason);
 
@@ -311,6 +359,8 @@ static void join(DeleteState *st, WorkNode *lo, WorkNode *top)
                 stays_unnamed(st, from, &reason);
             return;
         }
+        if (refuse_incapable(st, &first))
+            return;
         node = g_ptr_array_index(run, hi - 1);
         stays_unnamed(st, node, &first);
         reason_clear(&first);

@@ -582,12 +582,14 @@ static void get_step(Reader *r, JsonObject *o, Plan *plan)
     step->merge = get_number(r, o, "merge", MAX_ITEMS);
     step->file = get_number(r, o, "file", MAX_ITEMS);
     step->bytes = get_bytes(r, o, "bytes");
-    if (step->action == PLAN_STEP_MERGE || step->action == PLAN_STEP_PIVOT) {
+    if (step->action == PLAN_STEP_MERGE || step->action == PLAN_STEP_PIVOT || step->merge > 0) {
         if (step->merge >= plan->merges->len)
             bad(r, "A step of a plan is about a merge that is not there");
     }
-    if (step->action == PLAN_STEP_REMOVE_FILE && step->file >= plan->files->len)
-        bad(r, "A step of a plan is about a file that is not there");
+    if (step->action == PLAN_STEP_REMOVE_FILE || step->file > 0) {
+        if (step->file >= plan->files->len)
+            bad(r, "A step of a plan is about a file that is not there");
+    }
     if (r->error || !json_object_has_member(o, "merges"))
         return;
     array = get_array(r, o, "merges");

@@ -279,6 +279,8 @@ void sim_random(SimWorld *w, GRand *rand)
     int n, i, j;
 
     sim_init(w);
+    if (g_rand_int_range(rand, 0, 8) == 0)
+        w->layer_limit = (guint) g_rand_int_range(rand, 3, 7);
     sim_add_domain(w);
     n = g_rand_int_range(rand, 1, SIM_DISKS + 1);
     for (i = 0; i < n; i++) {
@@ -472,6 +474,7 @@ ChainGraph *sim_graph(const SimWorld *w)
 
     graph->complete = TRUE;
     graph->local = TRUE;
+    graph->layer_limit = w->layer_limit;
     graph_images(graph, w);
     for (i = 0; i < w->n_domains; i++) {
         g_autofree char *name = g_strdup_printf("d%d", i);
@@ -640,6 +643,7 @@ static char *check_place(const SimWorld *w, int domain, const PlanMerge *merge)
                   ? sim_image_of_key(merge->above->key) : top;
     gboolean commit = merge->direction == PLAN_COMMIT;
     char *problem;
+    guint depth = 0;
     int i;
 
     if (w->images[commit ? base : top].read_only)
@@ -659,7 +663,10 @@ static char *check_place(const SimWorld *w, int domain, const PlanMerge *merge)
         problem = lock_conflict(w, i, FALSE, -1);
         if (problem)
             return problem;
+        depth++;
     }
+    if (w->layer_limit > 0 && depth > w->layer_limit)
+        return g_strdup_printf("%u images are too many for a helper", depth);
     problem = lock_conflict(w, commit ? base : top, TRUE, -1);
     return problem ? problem : lock_conflict(w, tip, TRUE, -1);
 }

@@ -60,6 +60,7 @@ typedef struct {
     SimSnapshot snapshots[SIM_SNAPSHOTS];
     int n_snapshots;
     int next_value;
+    guint layer_limit;        /* images of a chain that can be started, 0: any number */
 } SimWorld;
 
 const char *sim_target(int disk);

@@ -21,7 +21,7 @@
 /* What happened, so that a generator that makes nothing interesting is noticed. */
 static struct {
     guint plans, refused, commits, pulls, live, helper, pivots, leaves, ranges, notes, renames,
-        branches, chosen_pulls;
+        branches, chosen_pulls, deep;
 } stats;
 
 /* One delete of one world. */
@@ -407,6 +407,7 @@ static void run_plan(const Case *c, GRand *rand, gboolean measured)
 {
     SimWorld now = *c->before;
     guint copied_all = 0;
+    gboolean crashed = FALSE;
     guint i;
 
     for (i = 0; i < c->plan->steps->len; i++) {
@@ -422,6 +423,7 @@ static void run_plan(const Case *c, GRand *rand, gboolean measured)
             while (crashes-- > 0) {
                 guint some = g_rand_int(rand) & SIM_ALL_CLUSTERS & ~1u;
 
+                crashed = TRUE;
                 problem = sim_step(&now, 0, c->plan, step, some, &copied);
                 if (problem)
                     fail(c, &now, name, problem);
@@ -439,6 +441,9 @@ static void run_plan(const Case *c, GRand *rand, gboolean measured)
         copied_all += copied;
     }
     check_end(c, &now);
+    if (measured && !crashed && c->plan->merges->len == 1 &&
+        (guint64) copied_all * SIM_CLUSTER_SIZE != c->plan->bytes_moved)
+        fail(c, &now, "all", "not what was measured was moved");
     if (!c->plan->bytes_exact)
         fail(c, &now, "all", "sizes are known, the plan says they are not");
 }
@@ -499,9 +504,11 @@ static void delete_one(const SimWorld *w, ChainGraph *graph, const PlanRequest *
         const PlanRefusal *refusal = g_ptr_array_index(plan->refusals, 0);
 
         /* only what was asked for too precisely is refused: and damage, which is not made here */
-        if (request->direction == PLAN_AUTO && strcmp(refusal->code, "internal-snapshot") != 0)
+        if (request->direction == PLAN_AUTO && strcmp(refusal->code, "internal-snapshot") != 0 &&
+            !(strcmp(refusal->code, "deep-chain") == 0 && w->layer_limit > 0))
             fail(&c, w, "planning", refusal->message);
         stats.refused++;
+        stats.deep += strcmp(refusal->code, "deep-chain") == 0;
         return;
     }
     promise(&c);
