@@ -500,6 +500,7 @@ ChainGraph *sim_graph(const SimWorld *w)
 
 void sim_dump(const SimWorld *w, GString *out)
 {
+    static const char *const kinds[] = { "(out)", "(internal)", "", "(manual)" };
     int i, j;
 
     for (i = 0; i < w->n_images; i++) {
@@ -533,9 +534,8 @@ void sim_dump(const SimWorld *w, GString *out)
                                s->parent);
         for (j = 0; j < w->domains[s->domain].n_disks; j++)
             g_string_append_printf(out, " %s%s frozen %d overlay %d revert %d", sim_target(j),
-                                   s->kind[j] == CHAIN_SNAP_NO ? "(out)" :
-                                   s->kind[j] == CHAIN_SNAP_INTERNAL ? "(internal)" : "", s->frozen[j],
-                                   s->overlay[j], s->revert_overlay[j]);
+                                   kinds[s->kind[j]], s->frozen[j], s->overlay[j],
+                                   s->revert_overlay[j]);
         g_string_append_c(out, '\n');
     }
 }
