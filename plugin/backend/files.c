@@ -36,6 +36,17 @@ gboolean backend_file_exists(virConnectPtr conn, const char *path, gboolean loca
     return volume != NULL;
 }
 
+char *backend_volume_path(virConnectPtr conn, const char *pool, const char *volume)
+{
+    g_autoptr(virStoragePool) p = pool ? virStoragePoolLookupByName(conn, pool) : NULL;
+    g_autoptr(virStorageVol) vol = p && volume ? virStorageVolLookupByName(p, volume) : NULL;
+    char *text = vol ? virStorageVolGetPath(vol) : NULL;
+    char *path = g_strdup(text);
+
+    free(text);
+    return path;
+}
+
 /* A pool over the file's directory for the time of one removal. Returns NULL with @error. */
 static virStoragePoolPtr pool_over(virConnectPtr conn, const char *dir, GError **error)
 {

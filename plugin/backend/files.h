@@ -32,6 +32,8 @@ BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, cons
 
 /** Whether there is a file at @path, as far as it can be told: by the storage driver or here. */
 gboolean backend_file_exists(virConnectPtr conn, const char *path, gboolean local);
+/** Path of a pool's volume, new string; NULL when the pool cannot say it. */
+char *backend_volume_path(virConnectPtr conn, const char *pool, const char *volume);
 
 /** What a local file is, as ChainImage.key has it: "inode:DEV:INO"; NULL if it is not there. */
 char *backend_file_identity(const char *path);

@@ -34,17 +34,14 @@ static gboolean goes_too(const ExecStep *s, const ChainImage *image)
     return FALSE;
 }
 
-/* @revert: of our own domain. What a revert throws away is the overlay of the newest snapshot:
- * that this snapshot made it does not keep it, as with virsh. */
-static gboolean snapshot_names(const ChainSnapshot *snapshot, const ChainImage *image,
-                               gboolean revert)
+/* Its state. That its <disks> name the image only tells that it was made for it once: libvirt's
+ * own revert leaves such names behind too. */
+static gboolean snapshot_needs(const ChainSnapshot *snapshot, const ChainImage *image)
 {
     for (guint i = 0; i < snapshot->disks->len; i++) {
         const ChainSnapshotDisk *disk = g_ptr_array_index(snapshot->disks, i);
 
         if (disk->frozen == image || disk->frozen_inactive == image)
-            return TRUE;
-        if (!revert && (disk->overlay == image || disk->revert_overlay == image))
             return TRUE;
     }
     return FALSE;
@@ -72,8 +69,7 @@ static char *needed_by(const ExecStep *s, const ChainImage *image, gboolean *own
         for (guint k = 0; k < d->snapshots->len; k++) {
             const ChainSnapshot *snapshot = g_ptr_array_index(d->snapshots, k);
 
-            if (snapshot_names(snapshot, image, s->plan->operation == PLAN_REVERT &&
-                               g_strcmp0(d->uuid, s->plan->uuid) == 0))
+            if (snapshot_needs(snapshot, image) == 0))
                 return g_strdup_printf(_("snapshot '%s' of domain '%s'"), snapshot->name,
                                        d->name);
         }

@@ -32,7 +32,7 @@ static GPtrArray *layers_new(void)
 }
 
 /* The levels of one <disk>: <source> and <driver type>, then <backingStore> with <format>. */
-static GPtrArray *read_layers(xmlNode *disk)
+static GPtrArray *read_layers(virConnectPtr conn, xmlNode *disk)
 {
     GPtrArray *layers = layers_new();
     xmlNode *node = disk;
@@ -47,6 +47,9 @@ static GPtrArray *read_layers(xmlNode *disk)
             break;
         layer = g_new0(ExecLayer, 1);
         layer->source = xml_read_source(node);
+        if (layer->source->type == CHAIN_SOURCE_VOLUME && !layer->source->path)
+            layer->source->path = backend_volume_path(conn, layer->source->pool,
+                                                      layer->source->volume);
         layer->format = xml_attr(driver, "type");
         if (index)
             layer->index = (guint)g_ascii_strtoull(index, NULL, 10);
@@ -56,7 +59,7 @@ static GPtrArray *read_layers(xmlNode *disk)
     return layers;
 }
 
-GPtrArray *exec_live_layers(virDomainPtr dom, const char *disk, GError **error)
+GPtrArray *exec_live_layers(virConnectPtr conn, virDomainPtr dom, const char *disk, GError **error)
 {
     g_autofree char *text = backend_domain_live_xml(dom, error);
     g_autoptr(xmlDoc) doc = text ? xml_parse(text, "domain", error) : NULL;
@@ -66,7 +69,7 @@ GPtrArray *exec_live_layers(virDomainPtr dom, const char *disk, GError **error)
     for (xmlNode *node = xml_child(xml_child(xmlDocGetRootElement(doc), "devices"), "disk"); node;
          node = xml_next(node, "disk")) {
         if (xml_attr_is(xml_child(node, "target"), "dev", disk))
-            return read_layers(node);
+            return read_layers(conn, node);
     }
     g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED, _("Domain '%s' has no disk '%s' any more"),
                 backend_domain_name(dom), disk);
@@ -179,7 +182,7 @@ gboolean exec_merge_look(ExecContext *ctx, const PlanMerge *merge, ExecMergeView
     view->top = -1;
     g_clear_pointer(&view->layers, g_ptr_array_unref);
     if (exec_domain_active(ctx)) {
-        view->layers = exec_live_layers(ctx->dom, merge->disk, error);
+        view->layers = exec_live_layers(ctx->conn, ctx->dom, merge->disk, error);
         if (!view->layers)
             return FALSE;
         if (concerns(ctx, merge, view->layers)) {

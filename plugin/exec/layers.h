@@ -27,7 +27,8 @@ typedef struct {
 void exec_layer_free(ExecLayer *layer);
 
 /** Chain of a running domain's disk, active image first, from its live XML; NULL with @error. */
-GPtrArray *exec_live_layers(virDomainPtr dom, const char *disk, GError **error);
+GPtrArray *exec_live_layers(virConnectPtr conn, virDomainPtr dom, const char *disk,
+                            GError **error);
 
 /** Whether it is the same image: by source, or by what the file is where files are local. */
 gboolean exec_same_image(ExecContext *ctx, const ChainSource *source, const PlanImage *image);

@@ -261,7 +261,8 @@ static char *job_name(ExecContext *ctx, const PlanMerge *merge, GPtrArray *layer
 static gboolean start_job(ExecContext *ctx, const PlanMerge *merge, gboolean *pivot,
                           GError **error)
 {
-    g_autoptr(GPtrArray) layers = exec_live_layers(ctx->jobs_dom, merge->disk, error);
+    g_autoptr(GPtrArray) layers = exec_live_layers(ctx->conn, ctx->jobs_dom, merge->disk,
+                                                         error);
     g_autofree char *base = NULL, *top = NULL;
     int at;
 
@@ -408,7 +409,8 @@ static gboolean verify(ExecStep *s, GError **error)
 
     if (ctx->jobs_dom != ctx->dom) {
         /* The helper's own chain says it, also for an image that only a pivot left. */
-        g_autoptr(GPtrArray) layers = exec_live_layers(ctx->jobs_dom, merge->disk, error);
+        g_autoptr(GPtrArray) layers = exec_live_layers(ctx->conn, ctx->jobs_dom, merge->disk,
+                                                         error);
         int top;
 
         if (!layers)
