@@ -69,7 +69,7 @@ static char *needed_by(const ExecStep *s, const ChainImage *image, gboolean *own
         for (guint k = 0; k < d->snapshots->len; k++) {
             const ChainSnapshot *snapshot = g_ptr_array_index(d->snapshots, k);
 
-            if (snapshot_needs(snapshot, image) == 0))
+            if (snapshot_needs(snapshot, image))
                 return g_strdup_printf(_("snapshot '%s' of domain '%s'"), snapshot->name,
                                        d->name);
         }
