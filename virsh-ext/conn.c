@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "virsh-ext/output.h"
-#include "virsh-ext/passthrough.h"
 #include "virsh-ext/polkit.h"
 #include "virsh-ext/session.h"
 
@@ -147,6 +146,9 @@ static void connection_lost(virConnectPtr conn, int reason, void *opaque)
 
     if (reason == VIR_CONNECT_CLOSE_REASON_CLIENT)
         return;
+    s->conn->lost = true;
+    if (s->interactive)
+        return; /* the virsh behind the shell says so: once is enough */
     uri = s->conn->virConnectGetURI(conn);
     switch (reason) {
     case VIR_CONNECT_CLOSE_REASON_ERROR:
@@ -160,7 +162,6 @@ static void connection_lost(virConnectPtr conn, int reason, void *opaque)
         break;
     }
     free(uri);
-    s->conn->lost = true;
 }
 
 /* One attempt after the other, as virsh: polkit may want an agent, or ask again. */
@@ -244,8 +245,7 @@ virConnectPtr vext_conn_get(VextSession *s, bool quiet)
     bool again = false;
     VextConn *c;
 
-    if (s->interactive && vext_conn_is_exclusive(s) && vext_virsh_exists()) {
-        /* the virsh behind the shell has it, and has it until it ends */
+    if (s->offline) {
         if (!quiet) {
             vext_error(s, "%s", V_("failed to connect to the hypervisor"));
             vext_error(s, "%s", _("The shell's own connection keeps the embedded driver busy: "

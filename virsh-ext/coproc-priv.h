@@ -32,6 +32,7 @@ struct VextCoproc {
     bool readonly;
     bool blank;       /* only blanks came since the line was sent */
     bool printed;
+    char last;        /* of what was printed */
 };
 
 /* Reads and passes on what is there. Returns whether there was anything. */

@@ -68,6 +68,7 @@ static void emit(VextCoproc *co, int fd, const char *data, size_t len)
     for (size_t i = 0; i < len && co->blank; i++)
         co->blank = strchr(" \t\r\n", data[i]) && data[i];
     co->printed = true;
+    co->last = data[len - 1];
     if (co->capture)
         vext_buf_add(co->capture, data, len);
     else
@@ -473,8 +474,12 @@ VextCoprocState vext_coproc_idle(VextCoproc *co, bool *printed)
     bool ended;
 
     co->printed = false;
-    if (co->pid)
-        vext_coproc_drain(co);
+    /* a message comes in pieces: to its line's end, if that is near */
+    while (co->pid && vext_coproc_drain(co) && co->last != '\n') {
+        struct pollfd p[2] = { { co->master, POLLIN, 0 }, { co->err, POLLIN, 0 } };
+
+        poll(p, 2, 50);
+    }
     ended = vext_coproc_reap(co, NULL);
     *printed = co->printed;
     return ended ? VEXT_COPROC_ENDED : VEXT_COPROC_READY;

@@ -397,6 +397,8 @@ int vext_pump_run(VextSession *s)
         return 1;
     if (!vext_virsh_exists())
         return run_alone(s);
+    /* the virsh behind the shell has it, and has it until it ends */
+    s->offline = vext_conn_is_exclusive(s);
     if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0) {
         vext_error(s, _("Cannot make a pipe: %s"), strerror(errno));
         return 1;

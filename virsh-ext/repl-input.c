@@ -166,6 +166,8 @@ static void ask_fresh_virsh(VextSession *s, const char *line, VextStrv *out)
 {
     VextStrv args = { 0 };
     VextBuf buf = { 0 };
+    VextLexer lx;
+    bool ended = true; /* the last word is */
     char *pos, *item;
 
     if (!vext_virsh_exists())
@@ -177,7 +179,14 @@ static void ask_fresh_virsh(VextSession *s, const char *line, VextStrv *out)
     }
     vext_strv_add(&args, "complete");
     vext_strv_add(&args, "--");
-    vext_strv_add(&args, line);
+    /* as words: a line in one is taken for one */
+    vext_lexer_init(&lx, line);
+    while (vext_lexer_next(&lx, &item) == VEXT_TK_ARG) {
+        vext_strv_take(&args, item);
+        ended = *lx.pos != '\0';
+    }
+    if (ended)
+        vext_strv_add(&args, "");
     vext_virsh_capture(s, &args, &buf, NULL);
     vext_buf_add(&buf, "", 1);
     for (item = strtok_r(buf.data, "\n", &pos); item; item = strtok_r(NULL, "\n", &pos))
@@ -217,7 +226,9 @@ static char **complete(const char *text, int start, int end)
     rl_attempted_completion_over = 1;
     vext_strv_clear(&candidates);
     word = last_word(line, &command);
+    repl->s->offline = !vext_repl_shares_virsh(repl);
     vext_complete_line(repl->s, command, &own, &only_own);
+    repl->s->offline = false;
     adapt_own(&own, word, text);
     if (!only_own)
         ask_virsh(repl, command, &candidates);

@@ -18,18 +18,10 @@
 #include "virsh-ext/passthrough.h"
 #include "virsh-ext/signals.h"
 
-static const char *session_uri(const VextSession *s)
-{
-    return s->uri ? s->uri : s->opts.uri;
-}
-
 bool vext_repl_shares_virsh(const VextRepl *r)
 {
-    const char *uri = session_uri(r->s);
-    const char *colon = uri ? strchr(uri, ':') : NULL;
-
-    /* only one process can have an embedded driver open, and own commands need it too */
-    return !colon || !vext_starts_with(colon, ":///embed");
+    /* only one process can have an embedded driver, and own commands need it too */
+    return !vext_conn_is_exclusive(r->s);
 }
 
 /* --- the virsh behind the shell --------------------------------------------------------------- */
@@ -156,6 +148,11 @@ static void run_connect(VextRepl *r, const char *text, const VextSegment *seg)
         return;
     vext_conn_move(r->s, uri, vext_coproc_readonly(r->co));
     r->s->readonly = vext_coproc_readonly(r->co);
+    if (!vext_repl_shares_virsh(r)) {
+        /* it would keep the driver from all others */
+        vext_coproc_free(r->co);
+        r->co = NULL;
+    }
 }
 
 /* One command that cannot share a line with others. */
@@ -198,6 +195,7 @@ static int run_stock(VextSession *s, VextSegment *seg, void *opaque)
         int status = vext_virsh_run(s, seg->text);
 
         s->quit = s->quit || seg->quits;
+        seg->connects = seg->connects && status == 0;
         return status;
     }
     vext_lexer_init(&lx, seg->text);
@@ -261,6 +259,7 @@ static void run_line(VextRepl *r, const char *line)
         else
             vext_virsh_run(r->s, line); /* says so */
     } else if (vext_batch_check(r->s, b)) {
+        b->apart = !vext_repl_shares_virsh(r);
         vext_batch_run(r->s, b, run_stock, r);
     }
     vext_batch_free(b);
@@ -278,15 +277,41 @@ static void print_banner(VextSession *s)
                     "       'quit' to quit\n\n"));
 }
 
+/* Whether a virsh can connect to the URI; says why not. */
+static bool virsh_connects(VextSession *s)
+{
+    VextStrv args = { 0 };
+    VextBuf err = { 0 };
+    int status;
+
+    vext_strv_add(&args, "-c");
+    vext_strv_add(&args, s->opts.uri);
+    vext_strv_add(&args, "quit");
+    status = vext_virsh_capture(s, &args, NULL, &err);
+    if (status != 0 && err.len > 0)
+        fwrite(err.data, 1, err.len, stderr);
+    vext_strv_clear(&args);
+    vext_buf_clear(&err);
+    return status == 0;
+}
+
 /* Returns: the exit status when the shell must not begin, else -1. */
 static int begin(VextRepl *r)
 {
-    if (vext_virsh_exists() && vext_repl_shares_virsh(r))
+    VextSession *s = r->s;
+
+    bool shares = vext_repl_shares_virsh(r), ok = true;
+
+    if (vext_virsh_exists() && shares)
         return need_virsh(r, true);
     /* as virsh: a given URI must work at once */
-    if (r->s->opts.uri && !vext_conn_get(r->s, false))
+    if (s->opts.uri && shares)
+        ok = vext_conn_get(s, false) != NULL;
+    else if (s->opts.uri && vext_virsh_exists())
+        ok = virsh_connects(s);
+    if (!ok)
         return 1;
-    print_banner(r->s);
+    print_banner(s);
     return -1;
 }
 

@@ -47,6 +47,8 @@ struct VextSession {
     VextOptions opts;
     bool interactive; /* a shell: piped or on a terminal */
     bool quit;        /* quit or exit was run */
+    bool offline;     /* this process must not connect: virsh has the driver, see
+                         vext_conn_is_exclusive() */
 
     /* what `connect` changes; begins as -c or the environment's URI and -r */
     char *uri;      /* or NULL: libvirt's default */
