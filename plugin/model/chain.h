@@ -145,6 +145,8 @@ struct ChainDisk {
     ChainImage *configured;/**< what the persistent XML names; NULL for a transient domain */
     GPtrArray *live_chain; /**< ChainImage *: from active to root as the live XML says; or NULL */
     GPtrArray *config_chain; /**< as persistent XML's explicit <backingStore> says; or NULL */
+    gboolean config_chain_ends; /**< it ends with an empty element; else libvirt reads on in the
+                                     headers of the last image */
     ChainJob *job;         /**< or NULL */
 };
 

@@ -163,8 +163,9 @@ static void choose_current(Plan *plan, ChainDomain *d, GHashTable *deleted)
 
 /* --- the domain's disks ------------------------------------------------------------------- */
 
-/* Whether the XML's chain from @top says the same as the headers, as far as both are known. */
-static gboolean chains_agree(const GPtrArray *xml, const ChainImage *top)
+/* Whether the XML's chain from @top says the same as the headers, as far as both are known.
+ * @ends: the XML says that nothing is below its last image; else it leaves that to the headers. */
+static gboolean chains_agree(const GPtrArray *xml, gboolean ends, const ChainImage *top)
 {
     const ChainImage *image = top;
     guint i;
@@ -179,7 +180,7 @@ static gboolean chains_agree(const GPtrArray *xml, const ChainImage *top)
         if (!image->backing && !image->backing_known)
             return TRUE;
     }
-    return !image;
+    return !image || !ends;
 }
 
 /* A disk that something is done with: XML, images and QEMU must be of one mind. */
@@ -187,13 +188,13 @@ static void check_disk(Plan *plan, ChainDomain *d, const ChainDisk *disk)
 {
     g_autofree char *remedy = g_strdup_printf("virsh-ext chain-show %s --check", d->name);
 
-    if (d->active && !chains_agree(disk->live_chain, disk->active))
+    if (d->active && !chains_agree(disk->live_chain, TRUE, disk->active))
         plan_refuse(plan, "chain-mismatch",
                     g_strdup_printf(_("The chain of disk '%s' is not what the headers of its "
                                       "images say"),
                                     disk->target),
                     g_strdup(remedy));
-    if (!d->active && !chains_agree(disk->config_chain, disk->configured))
+    if (!d->active && !chains_agree(disk->config_chain, disk->config_chain_ends, disk->configured))
         plan_refuse(plan, "chain-mismatch",
                     g_strdup_printf(_("The chain of disk '%s' in the configuration is not what "
                                       "the headers of its images say"),

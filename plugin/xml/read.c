@@ -37,14 +37,17 @@ static void record_format(ChainImage *image, xmlNode *disk, const char *named)
  * element ends the chain, a missing one says nothing.
  *
  * @live: record in the images what stands on what
+ * @ends: whether the chain ends with an empty element
  * Returns: new array, or NULL when the XML tells no chain
  */
-static GPtrArray *read_chain(XmlReader *reader, xmlNode *disk, ChainImage *top, gboolean live)
+static GPtrArray *read_chain(XmlReader *reader, xmlNode *disk, ChainImage *top, gboolean live,
+                             gboolean *ends)
 {
     xmlNode *store = xml_child(disk, "backingStore");
     ChainImage *above = top;
     GPtrArray *chain;
 
+    *ends = FALSE;
     if (!store || !top)
         return NULL;
     chain = g_ptr_array_new();
@@ -61,8 +64,10 @@ static GPtrArray *read_chain(XmlReader *reader, xmlNode *disk, ChainImage *top, 
                 above->backing_format = g_strdup(image->format);
             }
         }
-        if (!image)
+        if (!image) {
+            *ends = TRUE;
             break;
+        }
         g_ptr_array_add(chain, image);
         above = image;
     }
@@ -94,6 +99,7 @@ static void read_disk(XmlReader *reader, ChainDomain *d, xmlNode *node, gboolean
     ChainDisk *disk;
     ChainImage *image;
     GPtrArray *chain;
+    gboolean ends;
 
     if (!target || !*target)
         return;
@@ -113,13 +119,14 @@ static void read_disk(XmlReader *reader, ChainDomain *d, xmlNode *node, gboolean
     }
     image = node_for(reader, node);
     record_format(image, node, "driver");
-    chain = read_chain(reader, node, image, live);
+    chain = read_chain(reader, node, image, live, &ends);
     if (live) {
         disk->active = image;
         disk->live_chain = chain;
     } else {
         disk->configured = image;
         disk->config_chain = chain;
+        disk->config_chain_ends = ends;
         if (!d->active)
             disk->active = image;
     }
