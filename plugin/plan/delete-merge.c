@@ -414,13 +414,29 @@ static gboolean leaf_goes(DeleteState *st, WorkNode *node)
     return FALSE;
 }
 
-/* Unnamed layers below a leaf that went go too when what they stand on is to go. */
-static void take_layers_below(WorkNode *leaf)
+/* Whether a snapshot of this domain, going or staying, has or had its state in @node. */
+static gboolean is_point_of(const WorkNode *node, const ChainDomain *d)
+{
+    guint i;
+
+    for (i = 0; i < node->image->frozen_by->len; i++) {
+        const ChainSnapshot *snapshot = g_ptr_array_index(node->image->frozen_by, i);
+
+        if (snapshot->domain == d)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Unnamed layers below a leaf that went go too: nothing reaches them any more. But only above
+ * an image that is or was a snapshot's: what is below all snapshots, a template, is not of this
+ * domain's making. */
+static void take_layers_below(const Work *work, WorkNode *leaf)
 {
     WorkNode *first = leaf->backing;
     WorkNode *node, *down;
 
-    for (down = first; down && !down->del; down = down->backing) {
+    for (down = first; down && !down->del && !is_point_of(down, work->d); down = down->backing) {
         if (!down->own || down->kept || down->foreign ||
             down->overlays->len != (down == first ? 0 : 1))
             return;
@@ -453,7 +469,7 @@ static gboolean remove_leaves(DeleteState *st)
                 plan_add_file(st->plan, node->image, NULL, work->target,
                               node->image->allocation);
             }
-            take_layers_below(node);
+            take_layers_below(work, node);
             any = again = TRUE;
         }
     }

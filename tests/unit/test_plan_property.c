@@ -148,6 +148,30 @@ static gboolean is_between(const Case *c, int image)
            (is_deleted_image(c, down) || is_unnamed_branch_point(c, down));
 }
 
+/*
+ * An unnamed layer above a snapshot's image on which only images stand that go: nothing leads to
+ * it afterwards. (One that something stays on, or nothing ever stood on, is somebody's.)
+ */
+static gboolean is_unreachable(const Case *c, int image)
+{
+    const SimWorld *w = c->before;
+    gboolean below = FALSE, above = FALSE;
+    int i;
+
+    if (!is_unnamed(c, image))
+        return FALSE;
+    for (i = w->images[image].backing; i != SIM_NONE && !below; i = w->images[i].backing)
+        below = is_frozen(c, i, FALSE) || is_frozen(c, i, TRUE);
+    for (i = 0; i < w->n_images; i++) {
+        if (i == image || !w->images[i].exists || !sim_stands_on(w, i, image))
+            continue;
+        if (is_active(w, i) || is_frozen(c, i, FALSE) || w->images[i].orphan)
+            return FALSE;
+        above = above || is_deleted_image(c, i);
+    }
+    return below && above;
+}
+
 static void promise(Case *c)
 {
     const SimWorld *w = c->before;
@@ -163,7 +187,7 @@ static void promise(Case *c)
             c->may_change[i] = FALSE;
         else
             c->may_change[i] = is_deleted_image(c, i) || is_unnamed_branch_point(c, i) ||
-                               (is_unnamed(c, i) && is_between(c, i));
+                               (is_unnamed(c, i) && is_between(c, i)) || is_unreachable(c, i);
     }
 }
 
