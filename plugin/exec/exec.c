@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "include/vext-i18n.h"
 #include "plugin/backend/domain.h"
@@ -12,6 +13,7 @@
 #include "plugin/exec/exec.h"
 #include "plugin/exec/merge.h"
 #include "plugin/exec/revert.h"
+#include "plugin/text/safe.h"
 
 static const ExecStepOps *const tables[] = {
     exec_lock_ops,
@@ -145,6 +147,19 @@ static char *describe(const ExecStep *s, const ExecStepOps *ops)
     return ops && ops->describe ? ops->describe(s) : plan_step_describe(s->plan, s->step);
 }
 
+/* A delete has its progress lines; the steps of the others take no time to speak of. */
+static void say_step(const ExecStep *s, const ExecStepOps *ops)
+{
+    g_autofree char *what = NULL, *safe = NULL, *line = NULL;
+
+    if (!s->ctx->verbose || s->plan->operation == PLAN_DELETE)
+        return;
+    what = describe(s, ops);
+    safe = text_safe(what, text_terminal_options(STDOUT_FILENO).utf8);
+    line = g_strdup_printf("%s\n", safe);
+    s->ctx->host->print_extra(s->ctx->host, line);
+}
+
 static gboolean run_step(ExecStep *s, const ExecStepOps *ops, GError **error)
 {
     ExecContext *ctx = s->ctx;
@@ -172,6 +187,7 @@ static gboolean run_step(ExecStep *s, const ExecStepOps *ops, GError **error)
         if (!journal_step(ctx->conn, s->journal, s->index, error))
             return FALSE;
     }
+    say_step(s, ops);
     if (!ops->run(s, error))
         return FALSE;
     fault_step(s, "after");

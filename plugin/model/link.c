@@ -338,6 +338,16 @@ static void collect_down(Collection *c, ChainImage *image)
     }
 }
 
+/* An overlay that is gone and that nothing stands on was discarded by a revert, virsh's or ours;
+ * that its snapshot still names it means nothing. */
+static ChainImage *unless_discarded(ChainImage *overlay)
+{
+    if (overlay && overlay->flags & CHAIN_IMAGE_MISSING && !overlay->overlays->len &&
+        !overlay->users->len && !overlay->frozen_by->len)
+        return NULL;
+    return overlay;
+}
+
 GPtrArray *chain_disk_images(ChainDisk *disk)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
@@ -357,8 +367,8 @@ GPtrArray *chain_disk_images(ChainDisk *disk)
             continue;
         g_ptr_array_add(named, sd->frozen);
         g_ptr_array_add(named, sd->frozen_inactive);
-        g_ptr_array_add(named, sd->overlay);
-        g_ptr_array_add(named, sd->revert_overlay);
+        g_ptr_array_add(named, unless_discarded(sd->overlay));
+        g_ptr_array_add(named, unless_discarded(sd->revert_overlay));
     }
     for (i = 0; i < named->len; i++) {
         ChainImage *image = g_ptr_array_index(named, i);
