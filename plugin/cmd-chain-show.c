@@ -27,7 +27,7 @@ static char **complete_disks(VextHost *host, const VextCmd *cmd, const char *pre
     return conn ? backend_list_disk_targets(conn, domain) : NULL;
 }
 
-/* The last of several columns; what was typed before it stays in front. */
+/* The last of several columns, in the case that was typed; what came before it stays in front. */
 static char **complete_columns(VextHost *host, const VextCmd *cmd, const char *prefix)
 {
     const char *const *names = text_chain_column_names();
@@ -35,10 +35,14 @@ static char **complete_columns(VextHost *host, const VextCmd *cmd, const char *p
     int before = comma ? comma + 1 - prefix : prefix[0] == '+';
     guint n = g_strv_length((char **) names);
     char **found = calloc(n + 1, sizeof(*found));
+    gboolean upper = g_ascii_isupper(prefix[before]);
     guint i;
 
     for (i = 0; found && i < n; i++) {
-        if (asprintf(&found[i], "%.*s%s", before, prefix, names[i]) < 0)
+        g_autofree char *name = upper ? g_ascii_strup(names[i], -1)
+                                      : g_ascii_strdown(names[i], -1);
+
+        if (asprintf(&found[i], "%.*s%s", before, prefix, name) < 0)
             found[i] = NULL;
     }
     return found;

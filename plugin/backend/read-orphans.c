@@ -177,6 +177,25 @@ static void add_candidate(Reading *r, Candidate *c, ChainImage *backing)
     image->allocation = c->allocation;
 }
 
+/* Whether the image belongs to a domain that was asked for. */
+static gboolean asked_for(Reading *r, const ChainImage *image)
+{
+    const ChainDomain *d = r->graph->domains->len ? g_ptr_array_index(r->graph->domains, 0) : NULL;
+    guint i;
+
+    if (!r->opt->domain)
+        return TRUE;
+    for (i = 0; i < image->users->len; i++) {
+        if (((const ChainDisk *) image->users->pdata[i])->domain == d)
+            return TRUE;
+    }
+    for (i = 0; i < image->frozen_by->len; i++) {
+        if (((const ChainSnapshot *) image->frozen_by->pdata[i])->domain == d)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 void reading_orphans(Reading *r)
 {
     g_autoptr(GPtrArray) candidates = g_ptr_array_new_with_free_func(candidate_free);
@@ -193,7 +212,7 @@ void reading_orphans(Reading *r)
         const ChainImage *image = g_ptr_array_index(r->graph->images, i);
         const char *path = image->source->path;
 
-        if (path && path[0] == '/') {
+        if (path && path[0] == '/' && asked_for(r, image)) {
             g_autofree char *dir = g_path_get_dirname(path);
 
             if (!g_str_has_prefix(dir, "/dev"))

@@ -95,20 +95,6 @@ static char *domain_xml(Reading *r, virDomainPtr dom, unsigned int flags)
     return xml;
 }
 
-static char *snapshot_xml(Reading *r, virDomainSnapshotPtr snapshot)
-{
-    char *xml;
-
-    if (!r->secure)
-        return virDomainSnapshotGetXMLDesc(snapshot, 0);
-    xml = virDomainSnapshotGetXMLDesc(snapshot, VIR_DOMAIN_SNAPSHOT_XML_SECURE);
-    if (!xml && virGetLastErrorCode() == VIR_ERR_OPERATION_DENIED) {
-        r->secure = FALSE;
-        xml = virDomainSnapshotGetXMLDesc(snapshot, 0);
-    }
-    return xml;
-}
-
 static const char *state_name(int state)
 {
     switch (state) {
@@ -144,42 +130,103 @@ static void look_for_memory(Reading *r, ChainSnapshot *s)
     s->memory_size = file->size;
 }
 
+/*
+ * The XML of many snapshots. Each call waits for the daemon, so that several threads ask at once;
+ * libvirt's connections are made for that.
+ */
+typedef struct {
+    virDomainSnapshotPtr *list;
+    char **xml;        /* by number, or NULL */
+    GError **errors;   /* by number: why there is none */
+    int n;
+    int next;          /* atomic */
+    int secure;        /* atomic: falls to FALSE when the connection may not see secrets */
+} SnapshotFetch;
+
+#define FETCH_THREADS 4
+#define FETCH_PER_THREAD 8
+
+static char *fetch_one(SnapshotFetch *fetch, virDomainSnapshotPtr snapshot)
+{
+    char *xml;
+
+    if (!g_atomic_int_get(&fetch->secure))
+        return virDomainSnapshotGetXMLDesc(snapshot, 0);
+    xml = virDomainSnapshotGetXMLDesc(snapshot, VIR_DOMAIN_SNAPSHOT_XML_SECURE);
+    if (!xml && virGetLastErrorCode() == VIR_ERR_OPERATION_DENIED) {
+        g_atomic_int_set(&fetch->secure, FALSE);
+        xml = virDomainSnapshotGetXMLDesc(snapshot, 0);
+    }
+    return xml;
+}
+
+static gpointer fetch_thread(gpointer data)
+{
+    SnapshotFetch *fetch = data;
+    int i;
+
+    while ((i = g_atomic_int_add(&fetch->next, 1)) < fetch->n) {
+        fetch->xml[i] = fetch_one(fetch, fetch->list[i]);
+        if (!fetch->xml[i])
+            backend_error(&fetch->errors[i]);
+    }
+    return NULL;
+}
+
+static void fetch_all(SnapshotFetch *fetch)
+{
+    GThread *threads[FETCH_THREADS - 1];
+    int n = MIN(fetch->n / FETCH_PER_THREAD, FETCH_THREADS - 1);
+    int i;
+
+    for (i = 0; i < n; i++)
+        threads[i] = g_thread_new("snapshots", fetch_thread, fetch);
+    fetch_thread(fetch);
+    for (i = 0; i < n; i++)
+        g_thread_join(threads[i]);
+}
+
 static gboolean read_snapshots(Reading *r, ChainDomain *d, virDomainPtr dom, GError **error)
 {
-    virDomainSnapshotPtr *list = NULL;
+    SnapshotFetch fetch = { .secure = r->secure };
     g_autofree char *current = NULL;
     gboolean ok = TRUE;
-    int n, i;
+    int i;
 
-    n = virDomainListAllSnapshots(dom, &list, 0);
-    if (n < 0)
+    fetch.n = virDomainListAllSnapshots(dom, &fetch.list, 0);
+    if (fetch.n < 0)
         return virGetLastErrorCode() == VIR_ERR_NO_SUPPORT ? TRUE : backend_error(error);
-    if (n > 0) {
+    if (fetch.n > 0) {
         g_autoptr(virDomainSnapshot) snapshot = virDomainSnapshotCurrent(dom, 0);
 
         if (snapshot)
             current = g_strdup(virDomainSnapshotGetName(snapshot));
     }
-    for (i = 0; i < n && ok; i++) {
-        g_autofree char *xml = snapshot_xml(r, list[i]);
-        ChainSnapshot *s;
+    fetch.xml = g_new0(char *, fetch.n + 1);
+    fetch.errors = g_new0(GError *, fetch.n + 1);
+    fetch_all(&fetch);
+    for (i = 0; i < fetch.n; i++) {
+        ChainSnapshot *s = NULL;
 
-        if (!xml) {
-            /* deleted since it was listed */
-            if (virGetLastErrorCode() != VIR_ERR_NO_DOMAIN_SNAPSHOT)
-                ok = backend_error(error);
-            continue;
+        if (ok && fetch.xml[i])
+            s = xml_read_snapshot(&r->reader, d, fetch.xml[i], error);
+        /* deleted since it was listed */
+        if (ok && !s && !backend_error_is(fetch.errors[i], VIR_ERR_NO_DOMAIN_SNAPSHOT)) {
+            if (fetch.errors[i])
+                g_propagate_error(error, g_steal_pointer(&fetch.errors[i]));
+            ok = FALSE;
         }
-        s = xml_read_snapshot(&r->reader, d, xml, error);
-        ok = s != NULL;
         if (s) {
             s->current = g_strcmp0(s->name, current) == 0;
             look_for_memory(r, s);
         }
+        g_clear_error(&fetch.errors[i]);
+        g_free(fetch.xml[i]);
+        virDomainSnapshotFree(fetch.list[i]);
     }
-    for (i = 0; i < n; i++)
-        virDomainSnapshotFree(list[i]);
-    free(list);
+    g_free(fetch.errors);
+    g_free(fetch.xml);
+    free(fetch.list);
     return ok;
 }
 

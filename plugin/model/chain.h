@@ -117,7 +117,8 @@ struct ChainImage {
     /* set by chain_graph_link() */
     GPtrArray *overlays;   /**< ChainImage *: images whose backing this is */
     GPtrArray *users;      /**< ChainDisk *: disks in whose active chain it is, or in the chain of
-                                what the persistent XML names where that differs (all domains) */
+                                what the persistent XML names where that differs, or of what a
+                                job copies to (all domains) */
     GPtrArray *frozen_by;  /**< ChainSnapshot *: snapshots (all domains) whose state it is or, for
                                 internal snapshots, in which their state is */
     GPtrArray *overlay_of; /**< ChainSnapshot *: snapshots that name it in <disks> or
@@ -132,6 +133,7 @@ typedef struct {
     guint64 cur, end;
     gboolean ready;  /**< READY was seen or <mirror ready='yes'>; never computed from cur and end */
     char *mirror;    /**< what <mirror> names, or NULL */
+    ChainImage *target; /**< its image: in use, though in no chain yet; or NULL */
 } ChainJob;
 
 /** A disk of a domain. */

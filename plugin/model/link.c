@@ -41,6 +41,8 @@ static void resolve_merged(ChainGraph *graph)
 
             disk->active = real(disk->active);
             disk->configured = real(disk->configured);
+            if (disk->job)
+                disk->job->target = real(disk->job->target);
             resolve_array(disk->live_chain);
             resolve_array(disk->config_chain);
         }
@@ -120,10 +122,16 @@ static void break_loops(ChainGraph *graph)
         break_loop(g_ptr_array_index(graph->images, i), walk, ++number);
 }
 
-static void add_user(ChainImage *top, ChainDisk *disk)
+static void add_user(ChainImage *image, ChainDisk *disk)
+{
+    if (!g_ptr_array_find(image->users, disk, NULL))
+        g_ptr_array_add(image->users, disk);
+}
+
+static void add_user_of_chain(ChainImage *top, ChainDisk *disk)
 {
     for (; top; top = top->backing)
-        add_once(top->users, disk);
+        add_user(top, disk);
 }
 
 static void link_disks(ChainDomain *d)
@@ -133,22 +141,13 @@ static void link_disks(ChainDomain *d)
     for (i = 0; i < d->disks->len; i++) {
         ChainDisk *disk = g_ptr_array_index(d->disks, i);
 
-        add_user(disk->active, disk);
-        if (disk->configured != disk->active) {
-            ChainImage *image;
-
-            for (image = disk->configured; image; image = image->backing) {
-                if (!g_ptr_array_find(image->users, disk, NULL))
-                    g_ptr_array_add(image->users, disk);
-            }
-        }
+        add_user_of_chain(disk->active, disk);
+        add_user_of_chain(disk->configured, disk);
+        if (disk->job)
+            add_user_of_chain(disk->job->target, disk);
         /* what QEMU says that it has open is used, whatever the headers say */
-        for (j = 0; disk->live_chain && j < disk->live_chain->len; j++) {
-            ChainImage *image = g_ptr_array_index(disk->live_chain, j);
-
-            if (!g_ptr_array_find(image->users, disk, NULL))
-                g_ptr_array_add(image->users, disk);
-        }
+        for (j = 0; disk->live_chain && j < disk->live_chain->len; j++)
+            add_user(g_ptr_array_index(disk->live_chain, j), disk);
     }
 }
 

@@ -74,22 +74,22 @@ static GPtrArray *read_chain(XmlReader *reader, xmlNode *disk, ChainImage *top, 
     return chain;
 }
 
-static ChainJob *read_job(xmlNode *disk)
+static ChainJob *read_job(XmlReader *reader, xmlNode *disk)
 {
     xmlNode *mirror = xml_child(disk, "mirror");
-    g_autoptr(ChainSource) source = NULL;
     ChainJob *job;
 
     if (!mirror)
         return NULL;
-    source = xml_read_source(mirror);
     job = g_new0(ChainJob, 1);
     job->type = xml_attr(mirror, "job");
     if (!job->type)
         job->type = g_strdup("copy");
     job->ready = xml_attr_is(mirror, "ready", "yes");
-    if (source->type != CHAIN_SOURCE_NONE)
-        job->mirror = chain_source_describe(source);
+    job->target = node_for(reader, mirror);
+    record_format(job->target, mirror, "format");
+    if (job->target)
+        job->mirror = g_strdup(job->target->path);
     return job;
 }
 
@@ -113,7 +113,7 @@ static void read_disk(XmlReader *reader, ChainDomain *d, xmlNode *node, gboolean
                          g_str_equal(disk->device, "cdrom");
         disk->shareable = xml_child(node, "shareable") != NULL;
         if (live || !d->active)
-            disk->job = read_job(node);
+            disk->job = read_job(reader, node);
     } else if (live ? disk->active != NULL : disk->configured != NULL) {
         return; /* two disks with one target: libvirt lets none in */
     }

@@ -484,6 +484,33 @@ def orphans_are_found_only_when_asked_for(t):
     t.ok("orphan-file" not in codes(show(g, "--orphans")), "used by vm2 now")
 
 
+@test
+@requires("program")
+def what_a_job_copies_to_is_no_orphan(t):
+    g = t.guest(start=True)
+    g.snapshot("s1")
+    copy = os.path.join(g.dir, "copy")
+    g.virsh("blockcopy", g.name, "vda", "--dest", copy, "--format", "qcow2", "--shallow",
+            "--transient-job", "--wait")
+    t.eq(codes(show(g, "--orphans")), [])
+    g.virsh("blockjob", g.name, "vda", "--abort")
+    t.eq(codes(show(g, "--orphans")), ["orphan-file"])
+
+
+@test
+@requires("program")
+def words_are_completed(t):
+    g = t.guest(disks=2)
+
+    def complete(*words):
+        r = t.rc(g.daemon.vext("complete", "--", *words), 0)
+        return r.out.split()
+
+    t.eq(complete("chain-show", "v"), ["vm1"])
+    t.eq(complete("chain-show", "vm1", "--disk", ""), ["vda", "vdb"])
+    t.has(complete("chain-show", "vm1", "--columns", "path,fo"), "path,format")
+
+
 # --- connections ----------------------------------------------------------------------------------
 
 @test
