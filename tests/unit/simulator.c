@@ -113,7 +113,7 @@ void sim_commit_by_hand(SimWorld *w, int domain, int disk)
 {
     int top = w->domains[domain].active[disk];
     int base = w->images[top].backing;
-    int i;
+    int i, j;
 
     if (base == SIM_NONE || w->images[base].read_only || w->images[top].internal)
         return;
@@ -121,6 +121,13 @@ void sim_commit_by_hand(SimWorld *w, int domain, int disk)
         if (w->images[i].exists && i != top && (w->images[i].backing == base ||
                                                 w->images[i].backing == top))
             return;
+    }
+    for (i = 0; i < w->n_domains; i++) {
+        for (j = 0; j < w->domains[i].n_disks; j++) {
+            if ((i != domain || j != disk) && (w->domains[i].active[j] == top ||
+                                               w->domains[i].active[j] == base))
+                return;
+        }
     }
     for (i = 0; i < SIM_CLUSTERS; i++) {
         if (w->images[top].data[i])

@@ -148,28 +148,32 @@ static gboolean is_between(const Case *c, int image)
            (is_deleted_image(c, down) || is_unnamed_branch_point(c, down));
 }
 
-/*
- * An unnamed layer above a snapshot's image on which only images stand that go: nothing leads to
- * it afterwards. (One that something stays on, or nothing ever stood on, is somebody's.)
- */
-static gboolean is_unreachable(const Case *c, int image)
+/* Whether all that stands on @image goes, and is not just unnamed at its ends. */
+static gboolean all_above_goes(const Case *c, int image)
 {
     const SimWorld *w = c->before;
-    gboolean below = FALSE, above = FALSE;
+    gboolean leaf = TRUE;
     int i;
 
-    if (!is_unnamed(c, image))
-        return FALSE;
-    for (i = w->images[image].backing; i != SIM_NONE && !below; i = w->images[i].backing)
-        below = is_frozen(c, i, FALSE) || is_frozen(c, i, TRUE);
     for (i = 0; i < w->n_images; i++) {
-        if (i == image || !w->images[i].exists || !sim_stands_on(w, i, image))
+        if (!w->images[i].exists || w->images[i].backing != image)
             continue;
-        if (is_active(w, i) || is_frozen(c, i, FALSE) || w->images[i].orphan)
+        leaf = FALSE;
+        if ((!is_deleted_image(c, i) && !is_unnamed(c, i)) || !all_above_goes(c, i))
             return FALSE;
-        above = above || is_deleted_image(c, i);
     }
-    return below && above;
+    return !leaf || is_deleted_image(c, image);
+}
+
+/* An unnamed layer of a branch of which nothing else is left, above a point in time. */
+static gboolean is_of_lost_branch(const Case *c, int image)
+{
+    int down = image;
+
+    do
+        down = c->before->images[down].backing;
+    while (down != SIM_NONE && is_unnamed(c, down));
+    return down != SIM_NONE && all_above_goes(c, image);
 }
 
 static void promise(Case *c)
@@ -187,7 +191,8 @@ static void promise(Case *c)
             c->may_change[i] = FALSE;
         else
             c->may_change[i] = is_deleted_image(c, i) || is_unnamed_branch_point(c, i) ||
-                               (is_unnamed(c, i) && is_between(c, i)) || is_unreachable(c, i);
+                               (is_unnamed(c, i) &&
+                                (is_between(c, i) || is_of_lost_branch(c, i)));
     }
 }
 
