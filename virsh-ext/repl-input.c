@@ -208,6 +208,34 @@ static void ask_virsh(VextRepl *r, const char *command, VextStrv *out)
     }
 }
 
+/*
+ * virsh's readline shows the last parts of file names: puts back what @text has in front, and
+ * marks folders.
+ */
+static void adapt_paths(VextStrv *list, const char *text)
+{
+    const char *slash = strrchr(text, '/');
+    size_t folder_len = slash ? (size_t)(slash - text) + 1 : 0;
+
+    for (size_t i = 0; slash && i < list->n; i++) {
+        char *item = list->items[i];
+        struct stat st;
+        char *path;
+
+        if (vext_starts_with(item, text) || !vext_starts_with(item, slash + 1))
+            continue;
+        path = vext_strdup_printf("%.*s%s", (int)folder_len, text, item);
+        if (path[strlen(path) - 1] != '/' && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+            char *marked = vext_strdup_printf("%s/", path);
+
+            free(path);
+            path = marked;
+        }
+        free(item);
+        list->items[i] = path;
+    }
+}
+
 static char *generate(const char *text, int state)
 {
     if (!state)
@@ -232,6 +260,7 @@ static char **complete(const char *text, int start, int end)
     adapt_own(&own, word, text);
     if (!only_own)
         ask_virsh(repl, command, &candidates);
+    adapt_paths(&candidates, text);
     for (size_t i = 0; i < own.n; i++) {
         if (!vext_strv_has(&candidates, own.items[i]))
             vext_strv_add(&candidates, own.items[i]);

@@ -242,6 +242,22 @@ def tab_completes_stock_and_own_commands(t):
 
 
 @test
+def tab_completes_file_names(t):
+    os.makedirs(t.path("folder/below/deeper"))
+    os.mkdir(t.path("folder/beside"))
+    with open(t.path("folder/below/file"), "w", encoding="utf-8"):
+        pass
+    for start in (stock, shell):
+        term = start(t).prompt()
+        term.line("cd " + t.path("fol") + "\tbel\tdee\t")
+        t.eq(term.line("pwd").strip(), t.path("folder/below/deeper"), str(start))
+        term.line("cd ..")
+        t.has(term.line("define fi\t"), "Document is empty")
+        term.line("cd " + t.path("folder/be") + "\tside")
+        t.eq(term.line("pwd").strip(), t.path("folder/beside"), str(start))
+
+
+@test
 def an_editor_gets_the_terminal(t):
     editor = t.path("editor")
     with open(editor, "w") as f:
