@@ -322,8 +322,10 @@ int vext_repl_run(VextSession *s)
 
     vext_repl_input_begin(&r);
     status = begin(&r);
-    if (status >= 0)
+    if (status >= 0) {
+        free(r.history);
         return status;
+    }
 
     while (!s->quit) {
         char *line = vext_repl_input_line(&r);

@@ -14,7 +14,7 @@ import time
 
 from . import util
 
-PROMPT = re.compile(r"virsh(-ext)? [#>] $")
+PROMPT = re.compile(r"virsh(-ext)? [#>] \Z")
 # polkit's agent, started by virsh on a terminal, says this at a moment of its own
 NOISE = re.compile(r"Authorization not available\. Check if polkit service is running[^\n]*\n")
 
