@@ -139,7 +139,6 @@ static gboolean set_helper_disks(ExecStep *s, gboolean frozen, GError **error)
     const char *snapshot = revert_snapshot_xml(s->journal);
     g_autofree XmlDisk *disks = g_new0(XmlDisk, s->plan->overlays->len);
     g_autofree char *base = NULL, *xml = NULL;
-    g_autoptr(virDomain) helper = NULL;
 
     base = snapshot ? xml_snapshot_extract_domain(snapshot, FALSE, error) : NULL;
     if (!base)
