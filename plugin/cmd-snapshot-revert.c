@@ -73,10 +73,8 @@ static int fail(VextHost *host, const char *name, GPtrArray *reasons, VextStatus
 static void print_line(VextHost *host, char *text_take)
 {
     g_autofree char *text = text_take;
-    g_autofree char *safe = text_safe(text, text_terminal_options(STDOUT_FILENO).utf8);
-    g_autofree char *line = g_strconcat(safe, "\n", NULL);
 
-    host->print_extra(host, line);
+    operation_print_line(host, text);
 }
 
 /** What is thrown away: said before and after, with its size. */

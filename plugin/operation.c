@@ -31,6 +31,14 @@ void operation_print_warning(VextHost *host, const char *line)
     host->warn(host, safe);
 }
 
+void operation_print_line(VextHost *host, const char *line)
+{
+    g_autofree char *safe = text_safe(line, text_terminal_options(STDOUT_FILENO).utf8);
+    g_autofree char *text = g_strconcat(safe, "\n", NULL);
+
+    host->print_extra(host, text);
+}
+
 void operation_print_errors(VextHost *host, GPtrArray *lines)
 {
     for (guint i = 0; i < lines->len; i++)
@@ -224,6 +232,7 @@ VextStatus operation_run(Operation *op, const OperationRun *how, Journal *journa
     }
     exec_context_init(&ctx, op->host, op->conn);
     ctx.verbose = how->verbose;
+    ctx.say = operation_print_line;
     ctx.bandwidth = how->bandwidth;
     if (how->timeout)
         ctx.deadline = g_get_monotonic_time() + (gint64)how->timeout * G_USEC_PER_SEC;

@@ -57,6 +57,8 @@ bool operation_claims(VextHost *host, const VextCmd *cmd, const char *name);
 /** Prints each as an error line, made safe for the terminal. */
 void operation_print_errors(VextHost *host, GPtrArray *lines);
 void operation_print_error(VextHost *host, const char *line);
+/** Prints a line on standard output, made safe for the terminal, but not under --quiet. */
+void operation_print_line(VextHost *host, const char *line);
 void operation_print_warning(VextHost *host, const char *line);
 /** Prints why @plan is refused. */
 void operation_print_refusals(VextHost *host, const Plan *plan);

@@ -73,6 +73,13 @@ gboolean backend_take_snapshot(virDomainPtr dom, const char *name, const Backend
     return snapshot ? TRUE : backend_error(error);
 }
 
+gboolean backend_keeps_revert_disks(virConnectPtr conn)
+{
+    unsigned long version = 0;
+
+    return virConnectGetLibVersion(conn, &version) == 0 && version >= 9009000;
+}
+
 gboolean backend_define(virConnectPtr conn, const char *xml, GError **error)
 {
     g_autoptr(virDomain) dom = virDomainDefineXML(conn, xml);

@@ -33,6 +33,9 @@ gboolean backend_create_overlays(virDomainPtr helper, const BackendOverlay *over
 gboolean backend_take_snapshot(virDomainPtr dom, const char *name, const BackendOverlay *overlays,
                                gsize n, const char *const *other_targets, GError **error);
 
+/** Whether this libvirt keeps <revertDisks> in a snapshot's XML (9.9 and newer). */
+gboolean backend_keeps_revert_disks(virConnectPtr conn);
+
 /** Defines @xml. */
 gboolean backend_define(virConnectPtr conn, const char *xml, GError **error);
 

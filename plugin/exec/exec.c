@@ -5,7 +5,6 @@
 #include "config.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "include/vext-i18n.h"
 #include "plugin/backend/domain.h"
@@ -13,7 +12,6 @@
 #include "plugin/exec/exec.h"
 #include "plugin/exec/merge.h"
 #include "plugin/exec/revert.h"
-#include "plugin/text/safe.h"
 
 static const ExecStepOps *const tables[] = {
     exec_lock_ops,
@@ -150,14 +148,12 @@ static char *describe(const ExecStep *s, const ExecStepOps *ops)
 /* A delete has its progress lines; the steps of the others take no time to speak of. */
 static void say_step(const ExecStep *s, const ExecStepOps *ops)
 {
-    g_autofree char *what = NULL, *safe = NULL, *line = NULL;
+    g_autofree char *what = NULL;
 
-    if (!s->ctx->verbose || s->plan->operation == PLAN_DELETE)
+    if (!s->ctx->verbose || !s->ctx->say || s->plan->operation == PLAN_DELETE)
         return;
     what = describe(s, ops);
-    safe = text_safe(what, text_terminal_options(STDOUT_FILENO).utf8);
-    line = g_strdup_printf("%s\n", safe);
-    s->ctx->host->print_extra(s->ctx->host, line);
+    s->ctx->say(s->ctx->host, what);
 }
 
 static gboolean run_step(ExecStep *s, const ExecStepOps *ops, GError **error)

@@ -50,6 +50,7 @@ typedef struct {
     VextHost *host;         /**< signals and messages */
     virConnectPtr conn;     /**< borrowed */
     gboolean verbose;       /**< progress on standard error */
+    void (*say)(VextHost *host, const char *line); /**< prints a step under verbose, or NULL */
     guint64 bandwidth;      /**< of block jobs, bytes per second, 0 unlimited */
     gint64 deadline;        /**< monotonic microseconds, 0 none */
     gboolean resuming;      /**< steps may have been done by somebody who died */

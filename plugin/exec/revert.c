@@ -25,9 +25,6 @@
 #include "plugin/exec/world.h"
 #include "plugin/xml/edit.h"
 
-/* <revertDisks> is kept from this libvirt on. */
-#define REVERT_DISKS_VERSION 9009000
-
 static gboolean is_transient(const Journal *journal)
 {
     return journal->domain_xml == NULL;
@@ -285,13 +282,6 @@ static gboolean run_stop(ExecStep *s, GError **error)
 
 /* --- update-snapshots ----------------------------------------------------------------------- */
 
-static gboolean keeps_revert_disks(virConnectPtr conn)
-{
-    unsigned long version = 0;
-
-    return virConnectGetLibVersion(conn, &version) == 0 && version >= REVERT_DISKS_VERSION;
-}
-
 /** Whether any other snapshot names @name as its parent now. */
 static gboolean has_children(ExecContext *ctx, const char *name)
 {
@@ -305,7 +295,7 @@ static gboolean has_children(ExecContext *ctx, const char *name)
 static gboolean redefine_target(ExecStep *s, const char *xml, gboolean children, GError **error)
 {
     g_autofree char *changed =
-        revert_target_xml(s->journal, xml, children && keeps_revert_disks(s->ctx->conn), error);
+        revert_target_xml(s->journal, xml, children && backend_keeps_revert_disks(s->ctx->conn), error);
 
     return changed && backend_snapshot_redefine(s->ctx->dom, changed, TRUE, error);
 }

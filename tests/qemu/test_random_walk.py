@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Long random walks: snapshot, write, revert, delete, branch, restart; everything checked as it goes.
+"""Long random walks: snapshot, write, revert, delete, branch, restart; all checked as it goes.
 
 VEXT_WALK_STEPS=N   steps of each walk (default 60; four walks)
 VEXT_WALK_SEED=N    the seed of the first walk (default: by the clock; printed); the others follow
