@@ -93,6 +93,8 @@ gboolean operation_read(Operation *op, GError **error)
         .complete = TRUE,
         .scan_orphans = TRUE,
         .state = TRUE,
+        .domain_of_helper = journal_domain_of_helper,
+        .operation_from_xml = journal_operation_from_xml,
     };
     ChainGraph *graph = backend_read_graph(op->conn, &options, error);
 

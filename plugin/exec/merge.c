@@ -495,6 +495,8 @@ static gboolean run_merge(ExecStep *s, GError **error)
             return FALSE;
         }
     }
+    if (state == BACKEND_JOB_INTERRUPTED)
+        ctx->host->interrupted(ctx->host); /* the shell wants to know that it was seen */
     if (state == BACKEND_JOB_INTERRUPTED || state == BACKEND_JOB_TIMEOUT)
         backend_jobs_abort(ctx->jobs, merge->disk, NULL);
     return job_failed(ctx, merge, state, space, problem, error);

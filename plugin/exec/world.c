@@ -9,7 +9,11 @@
 
 ChainGraph *exec_read_domain(ExecContext *ctx, GError **error)
 {
-    BackendReadOptions options = { .domain = ctx->dom };
+    BackendReadOptions options = {
+        .domain = ctx->dom,
+        .domain_of_helper = journal_domain_of_helper,
+        .operation_from_xml = journal_operation_from_xml,
+    };
 
     return backend_read_graph(ctx->conn, &options, error);
 }
@@ -20,6 +24,8 @@ ChainGraph *exec_read_world(ExecContext *ctx, GError **error)
         .domain = ctx->dom,
         .complete = TRUE,
         .scan_orphans = TRUE,
+        .domain_of_helper = journal_domain_of_helper,
+        .operation_from_xml = journal_operation_from_xml,
     };
 
     return backend_read_graph(ctx->conn, &options, error);

@@ -547,15 +547,18 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
     if (d->operation && !facts->ignore_operation) {
         if (d->operation->alive)
             plan_refuse(plan, "operation-running",
-                        g_strdup_printf(_("Another operation (%s) is running on domain '%s'"),
+                        g_strdup_printf(_("Another operation (%s of '%s') is running on domain "
+                                          "'%s'"),
                                         d->operation->command ? d->operation->command : "?",
+                                        d->operation->snapshots ? d->operation->snapshots : "?",
                                         d->name),
                         g_strdup(_("Wait until it has finished")));
         else
             plan_refuse(plan, "interrupted-operation",
-                        g_strdup_printf(_("An interrupted operation (%s) on domain '%s' has to "
-                                          "be finished first"),
+                        g_strdup_printf(_("An interrupted operation (%s of '%s') on domain "
+                                          "'%s' has to be finished first"),
                                         d->operation->command ? d->operation->command : "?",
+                                        d->operation->snapshots ? d->operation->snapshots : "?",
                                         d->name),
                         g_strdup_printf("virsh-ext chain-repair %s", d->name));
     }
