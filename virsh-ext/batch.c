@@ -172,14 +172,12 @@ static void add_stock(VextBatch *b, const VextStrv *words, const char *text, siz
     VextSegment *seg = b->n ? &b->segs[b->n - 1] : NULL;
 
     if (seg && seg->kind == VEXT_SEG_STOCK && !seg->quits) {
-        char *both = vext_strdup_printf("%s; %.*s", seg->text, (int)len, text);
-
-        free(seg->text);
-        seg->text = both;
+        vext_buf_adds(&seg->buf, "; ");
     } else {
         seg = add_segment(b, VEXT_SEG_STOCK);
-        seg->text = vext_strndup(text, len);
     }
+    vext_buf_add(&seg->buf, text, len);
+    seg->text = seg->buf.data;
     if (words->n)
         note_stock(seg, words);
 }

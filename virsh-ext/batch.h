@@ -29,6 +29,7 @@ typedef enum {
 typedef struct {
     VextSegmentKind kind;
     char *text;       /* as it stands in the line; rebuilt with quotes for an argument vector */
+    VextBuf buf;      /* STOCK: what text is in */
     VextCmd *cmd;     /* OWN, TAKEOVER */
     VextStrv words;   /* HELP, COMPLETE, SELFTEST: what follows the name */
     bool quits;       /* STOCK: ends in quit or exit */

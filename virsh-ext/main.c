@@ -4,6 +4,7 @@
  */
 #include <config.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -97,7 +98,10 @@ int main(int argc, char **argv)
     vext_i18n_init();
     vext_session_init(&session, argc, argv);
     status = run(&session);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        vext_error(&session, _("Cannot write the output: %s"), strerror(errno));
+        status = status ? status : 1;
+    }
     vext_session_end(&session);
-    fflush(stdout);
     return status;
 }

@@ -234,6 +234,12 @@ check("the same beside a stock command",
       ext(["-q", "example-status 0; echo a"], env={"VIRSH_DEBUG": "x"}),
       out=None, err="error: VIRSH_DEBUG not set with a valid numeric value\n" * 2, has="a")
 
+with open("/dev/full", "wb") as full:
+    p = subprocess.run([shell.EXT, "example-show", "d"], stdout=full, stderr=subprocess.PIPE,
+                       env=dict(shell.ENV, VIRSH_EXT_PLUGIN_PATH=shell.plugins))
+tap.ok(p.returncode == 1 and b"error: Cannot write the output: No space" in p.stderr,
+       "output that cannot be written", p)
+
 # --- an embedded driver: only one process at a time can have it
 root = os.path.join(shell.tmp, "embed")
 if os.path.exists("/usr/bin/qemu-system-x86_64") and not os.environ.get("ASAN_OPTIONS"):
@@ -453,6 +459,21 @@ refused("two plugins with one command", with_plugins(plain + ":" + two, ["help",
         "has the command 'example-show' already", True)
 check("a folder that does not exist", with_plugins("/nonexistent", T + ["domid", "test"]),
       out="1\n\n")
+if os.geteuid() == 0:
+    # for another user a set-uid program: the environment is not to be trusted
+    suid = os.path.join(shell.tmp, "suid")
+    shutil.copy(shell.EXT, suid)
+    os.chmod(suid, 0o4755)
+    os.chmod(shell.tmp, 0o755)
+    if not os.statvfs(shell.tmp).f_flag & os.ST_NOSUID:
+        p = subprocess.run([suid, "example-status", "0"], stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, user=65534, group=65534,
+                           env=dict(shell.ENV, VIRSH_EXT_PLUGIN_PATH=shell.plugins,
+                                    VIRSH_EXT_VIRSH="/bin/true"))
+        # virsh itself does not work that way either, but it is asked, and not /bin/true
+        tap.ok(p.returncode == 1 and (b"setuid" in p.stderr or b"unknown command" in p.stderr),
+               "set-uid: plugins and virsh of the environment are ignored", p)
+    os.chmod(shell.tmp, 0o700)
 lying = folder("lying")
 with open(os.path.join(lying, "example.commands"), "w") as f:
     f.write("group example Examples\nexample-show\nexample-absent\n")
