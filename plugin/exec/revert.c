@@ -294,8 +294,8 @@ static gboolean has_children(ExecContext *ctx, const char *name)
 
 static gboolean redefine_target(ExecStep *s, const char *xml, gboolean children, GError **error)
 {
-    g_autofree char *changed =
-        revert_target_xml(s->journal, xml, children && backend_keeps_revert_disks(s->ctx->conn), error);
+    gboolean revert_disks = children && backend_keeps_revert_disks(s->ctx->conn);
+    g_autofree char *changed = revert_target_xml(s->journal, xml, revert_disks, error);
 
     return changed && backend_snapshot_redefine(s->ctx->dom, changed, TRUE, error);
 }
