@@ -266,10 +266,33 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
     }
 }
 
-/** Whether anybody but @disk as it stands now, and but @above, needs @image. */
+/** Whether a snapshot of any domain has @image as a disk's source, left out of it or not. */
+static gboolean is_named(const ChainGraph *graph, const ChainImage *image)
+{
+    for (guint i = 0; i < graph->domains->len; i++) {
+        const ChainDomain *d = g_ptr_array_index(graph->domains, i);
+
+        for (guint j = 0; j < d->snapshots->len; j++) {
+            const ChainSnapshot *s = g_ptr_array_index(d->snapshots, j);
+
+            for (guint k = 0; k < s->disks->len; k++) {
+                const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, k);
+
+                if (sd->frozen == image || sd->frozen_inactive == image)
+                    return TRUE;
+            }
+        }
+    }
+    return FALSE;
+}
+
+/**
+ * Whether anybody but @disk as it stands now, and but @above, needs @image. libvirt's own revert
+ * takes also disks that a snapshot left out from its configuration: these count.
+ */
 static gboolean only_for(const ChainImage *image, const ChainDisk *disk, const ChainImage *above)
 {
-    if (image->frozen_by->len > 0)
+    if (image->frozen_by->len > 0 || is_named(disk->domain->graph, image))
         return FALSE;
     for (guint i = 0; i < image->users->len; i++)
         if (g_ptr_array_index(image->users, i) != disk)
@@ -281,11 +304,36 @@ static gboolean only_for(const ChainImage *image, const ChainDisk *disk, const C
 }
 
 /**
- * What was written to @disk since the newest snapshot: from the active image down to the first
- * one that somebody else needs. Only when that one is a snapshot's or carries another branch: a
- * chain that no snapshot knows is not ours to throw away.
+ * Whether what stands on image @n of @chain was written since a snapshot of this domain: one of
+ * its snapshots lies in the chain below, or it is a branch point of this disk alone (whose name
+ * was deleted) on which @target stands too. On a template that others share it was not.
  */
-static void add_discarded(Plan *plan, ChainDisk *disk)
+static gboolean is_since_snapshot(const GPtrArray *chain, guint n, const ChainDisk *disk,
+                                  const ChainImage *target)
+{
+    const ChainImage *stop = g_ptr_array_index(chain, n);
+
+    for (guint i = n; i < chain->len; i++) {
+        const ChainImage *image = g_ptr_array_index(chain, i);
+
+        for (guint j = 0; j < image->frozen_by->len; j++) {
+            const ChainSnapshot *s = g_ptr_array_index(image->frozen_by, j);
+
+            if (s->domain == disk->domain)
+                return TRUE;
+        }
+    }
+    for (guint i = 0; i < stop->users->len; i++)
+        if (g_ptr_array_index(stop->users, i) != disk)
+            return FALSE;
+    return chain_image_stands_on(target, stop);
+}
+
+/**
+ * What was written to @disk since the newest snapshot: from the active image down to the first
+ * one that something else needs. A chain that no snapshot knows is not ours to throw away.
+ */
+static void add_discarded(Plan *plan, ChainDisk *disk, const ChainImage *target)
 {
     g_autoptr(GPtrArray) chain = chain_image_chain(disk->active);
     guint n = 0;
@@ -296,13 +344,17 @@ static void add_discarded(Plan *plan, ChainDisk *disk)
             break;
         n++;
     }
-    if (n == chain->len) {
+    if (n == chain->len || !is_since_snapshot(chain, n, disk, target)) {
         g_ptr_array_add(plan->notes,
-                        g_strdup_printf(_("The present image '%s' of disk '%s' stands on no "
-                                          "snapshot and is kept"), disk->active->path,
+                        g_strdup_printf(_("The present image '%s' of disk '%s' stays: it "
+                                          "stands on no snapshot"), disk->active->path,
                                         disk->target));
         return;
     }
+    if (n == 0 && disk->active->frozen_by->len == 0)
+        g_ptr_array_add(plan->notes,
+                        g_strdup_printf(_("The present image '%s' of disk '%s' stays: something "
+                                          "else needs it"), disk->active->path, disk->target));
     for (guint i = 0; i < n; i++) {
         const ChainImage *image = g_ptr_array_index(chain, i);
         PlanFile *file = g_new0(PlanFile, 1);
@@ -407,7 +459,7 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
     if (plan->save_current)
         plan_saved_disk(plan, graph, disk, facts);
     else
-        add_discarded(plan, disk);
+        add_discarded(plan, disk, sd->frozen);
 }
 
 /** A disk that the snapshot leaves out: its content is kept, whatever image holds it now. */

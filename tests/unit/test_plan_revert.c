@@ -239,6 +239,35 @@ static void test_chain_without_snapshot_is_kept(World *w, const void *data)
     g_assert_cmpuint(plan->notes->len, >=, 1);
 }
 
+static void test_image_on_a_shared_template_is_kept(World *w, const void *data)
+{
+    ChainDisk *vda = chain_domain_disk(w->d, "vda");
+    ChainImage *shared = image(w->graph, "/img/template.qcow2", NULL, 5);
+    ChainDomain *other = chain_graph_add_domain(w->graph, "clone", NULL);
+    ChainDisk *disk = chain_domain_add_disk(other, "vda");
+    g_autoptr(Plan) plan = NULL;
+
+    disk->device = g_strdup("disk");
+    disk->active = disk->configured = image(w->graph, "/img/clone.qcow2", shared, 5);
+    vda->active = vda->configured = image(w->graph, "/img/fresh.qcow2", shared, 5);
+    plan = plan_to(w, "s1");
+    assert_possible(plan);
+    g_assert_cmpuint(plan->files->len, ==, 0);
+}
+
+static void test_what_a_snapshot_left_out_is_kept(World *w, const void *data)
+{
+    ChainSnapshot *s3 = snapshot(w->d, "s3", "s2", NULL, NULL);
+    ChainSnapshotDisk *sd = chain_snapshot_disk(s3, "vda");
+    g_autoptr(Plan) plan = NULL;
+
+    sd->kind = CHAIN_SNAP_NO;
+    sd->frozen = w->two;
+    plan = plan_to(w, "s1");
+    assert_possible(plan);
+    g_assert_cmpuint(plan->files->len, ==, 0);
+}
+
 static void test_left_out_disk_keeps_its_image(World *w, const void *data)
 {
     ChainDisk *vdb = chain_domain_add_disk(w->d, "vdb");
@@ -343,6 +372,8 @@ int main(int argc, char **argv)
     ADD("save-current-taken", test_save_current_name_taken);
     ADD("shared-active", test_shared_active_is_not_discarded);
     ADD("no-snapshot-below", test_chain_without_snapshot_is_kept);
+    ADD("shared-template", test_image_on_a_shared_template_is_kept);
+    ADD("left-out-keeps", test_what_a_snapshot_left_out_is_kept);
     ADD("left-out-disk", test_left_out_disk_keeps_its_image);
     ADD("active-on-frozen", test_active_on_frozen_is_refused);
     ADD("missing", test_missing_image);
