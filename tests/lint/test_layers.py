@@ -84,8 +84,11 @@ def objects(folder):
             continue
         stem = os.path.basename(path)[:-2]
         for name in names:
-            if re.fullmatch(r"(?:\w+_la-)?%s\.o" % re.escape(stem), name):
-                yield path, os.path.join(built, name)
+            made = os.path.join(built, name)
+            # What is older than its source is of another build.
+            if re.fullmatch(r"(?:\w+_la-)?%s\.o" % re.escape(stem), name) and \
+                    os.path.getmtime(made) >= os.path.getmtime(os.path.join(lint.SRC, path)):
+                yield path, made
 
 
 def libvirt_symbols(path):
