@@ -265,8 +265,7 @@ static WorkNode *shorten(DeleteState *st, WorkNode *lo, WorkNode *top)
     guint limit = st->work->graph->layer_limit;
     g_auto(Reason) reason = { NULL, NULL };
 
-    while (limit > 0 && !merge_is_live(st, top) &&
-           work_depth(top) + (top->overlays->len > 0) > limit) {
+    while (choose(st, lo, top, &reason) == PLAN_AUTO && g_str_equal(reason.code, "deep-chain")) {
         guint skip = work_depth(top) + 1 > limit ? work_depth(top) + 1 - limit : 0;
         WorkNode *part = top;
         PlanDirection direction;
@@ -315,6 +314,9 @@ static void join(DeleteState *st, WorkNode *lo, WorkNode *top)
     WorkNode *node;
     guint hi, s;
 
+    for (node = top; node && node != lo; node = node->backing)
+        ;
+    g_return_if_fail(node && lo != top);
     if (!range_sound(st, lo, top))
         return;
     lo = shorten(st, lo, top);

@@ -352,7 +352,7 @@ static gboolean has_known_overlay(const SimWorld *now, int image)
 
         for (j = 0; s->exists && s->domain == 0 && j < SIM_DISKS; j++) {
             if (s->kind[j] == CHAIN_SNAP_EXTERNAL && s->frozen[j] != image &&
-                sim_stands_on(now, s->frozen[j], image))
+                now->images[s->frozen[j]].exists && sim_stands_on(now, s->frozen[j], image))
                 return TRUE;
         }
     }
@@ -402,6 +402,13 @@ static void check_end(const Case *c, const SimWorld *now)
             if (!c->plan->keep_files)
                 fail(c, now, "all", "an image stands on one that is gone");
     }
+}
+
+static guint number_from(const char *variable, guint otherwise)
+{
+    const char *text = g_getenv(variable);
+
+    return text ? (guint) g_ascii_strtoull(text, NULL, 10) : otherwise;
 }
 
 /* --- running ------------------------------------------------------------------------------ */
@@ -508,14 +515,23 @@ static char *describe(const PlanRequest *r, const SimWorld *w)
     return g_string_free(out, FALSE);
 }
 
+/* Plans; says what before, where one tree is looked at. */
+static Plan *begin(const char *what, ChainGraph *graph, ChainDomain *d,
+                   const PlanRequest *request, const PlanFacts *facts)
+{
+    if (number_from("VEXT_TREES", TREES) == 1)
+        g_test_message("%s", what);
+    return plan_make(graph, d, request, facts);
+}
+
 static void delete_one(const SimWorld *w, ChainGraph *graph, const PlanRequest *request,
                        GRand *rand, guint seed)
 {
     ChainDomain *d = chain_graph_domain(graph, "d0");
     PlanFacts facts = { .helper_possible = TRUE };
-    g_autoptr(Plan) plan = plan_make(graph, d, request, &facts);
-    g_autoptr(GHashTable) measures = NULL;
     g_autofree char *what = describe(request, w);
+    g_autoptr(Plan) plan = begin(what, graph, d, request, &facts);
+    g_autoptr(GHashTable) measures = NULL;
     Case c = { .before = w, .request = request, .seed = seed, .what = what };
     gboolean measured = g_rand_boolean(rand);
     guint i;
@@ -588,13 +604,6 @@ static void delete_all_ways(const SimWorld *w, GRand *rand, guint seed)
     }
 }
 
-static guint number_from(const char *variable, guint otherwise)
-{
-    const char *text = g_getenv(variable);
-
-    return text ? (guint) g_ascii_strtoull(text, NULL, 10) : otherwise;
-}
-
 static void test_random_trees(void)
 {
     guint seed = number_from("VEXT_SEED", 1);
@@ -607,6 +616,12 @@ static void test_random_trees(void)
         SimWorld w;
 
         sim_random(&w, rand);
+        if (trees == 1) {
+            g_autoptr(GString) dump = g_string_new(NULL);
+
+            sim_dump(&w, dump);
+            g_test_message("%s", dump->str);
+        }
         w.domains[0].running = FALSE;
         delete_all_ways(&w, rand, seed + i);
         w.domains[0].running = TRUE;
