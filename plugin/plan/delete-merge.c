@@ -667,13 +667,16 @@ static void rename_overlays(DeleteState *st)
 /* Nothing is removed that is not proved unneeded. */
 static void prove_files(DeleteState *st, guint first)
 {
+    g_autoptr(GHashTable) needed = NULL;
     guint i;
 
+    if (first < st->plan->files->len)
+        needed = work_needed(st->work, st->plan);
     for (i = first; i < st->plan->files->len; i++) {
         PlanFile *file = g_ptr_array_index(st->plan->files, i);
         ChainImage *image = g_hash_table_lookup(st->work->graph->by_key, file->image->key);
 
-        if (image && !work_needed(st->work, st->plan, work_node(st->work, image)))
+        if (image && !g_hash_table_contains(needed, image->key))
             continue;
         plan_refuse(st->plan, "image-in-use",
                     g_strdup_printf(_("Image '%s' of disk '%s' would not be needed any more, but "

@@ -400,89 +400,83 @@ void work_pull(Work *work, WorkNode *lo, WorkNode *top,
 
 /* --- may a file go ------------------------------------------------------------------------ */
 
-static gboolean names_after(const Plan *plan, const ChainSnapshotDisk *sd, const ChainImage *named,
-                            const char *key, gboolean overlay)
+/* @image, or what the plan makes of it for the disk @target of our domain (NULL: of another). */
+static void need(GHashTable *needed, const Plan *plan, const char *target, const ChainImage *image)
 {
-    const PlanImage *now;
+    const PlanImage *now = NULL;
 
-    if (!named)
-        return FALSE;
-    now = overlay ? plan_overlay_replacement(plan, sd->target, named->key)
-                  : plan_replacement(plan, sd->target, named->key);
-    return strcmp(now ? now->key : named->key, key) == 0;
+    if (!image)
+        return;
+    if (target)
+        now = plan_replacement(plan, target, image->key);
+    g_hash_table_add(needed, now ? now->key : image->key);
 }
 
-static gboolean snapshot_needs(const Work *work, const Plan *plan, const ChainSnapshot *s,
-                               const WorkNode *node)
+static void need_all(GHashTable *needed, const GPtrArray *chain)
+{
+    guint i;
+
+    for (i = 0; chain && i < chain->len; i++)
+        g_hash_table_add(needed, ((const ChainImage *) chain->pdata[i])->key);
+}
+
+static void disk_needs(const Work *work, const Plan *plan, const ChainDisk *disk,
+                       GHashTable *needed)
+{
+    const char *target = disk->domain == work->d ? disk->target : NULL;
+
+    need(needed, plan, target, disk->active);
+    need(needed, plan, target, disk->configured);
+    /* our own chains are those of the merges */
+    if (disk == work->disk)
+        return;
+    need_all(needed, disk->live_chain);
+    need_all(needed, disk->config_chain);
+}
+
+static void snapshot_needs(const Work *work, const Plan *plan, const ChainSnapshot *s,
+                           GHashTable *needed)
 {
     guint i;
 
     for (i = 0; i < s->disks->len; i++) {
         const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, i);
-        const char *key = node->image->key;
+        const char *target = s->domain == work->d ? sd->target : NULL;
 
-        if (s->domain != work->d) {
-            if (sd->frozen == node->image || sd->frozen_inactive == node->image ||
-                sd->overlay == node->image || sd->revert_overlay == node->image)
-                return TRUE;
-            continue;
+        need(needed, plan, target, sd->frozen);
+        need(needed, plan, target, sd->frozen_inactive);
+        if (!target) {
+            need(needed, plan, NULL, sd->overlay);
+            need(needed, plan, NULL, sd->revert_overlay);
         }
-        if (names_after(plan, sd, sd->frozen, key, FALSE) ||
-            names_after(plan, sd, sd->frozen_inactive, key, FALSE))
-            return TRUE;
     }
-    return FALSE;
 }
 
-static gboolean disk_needs(const Work *work, const Plan *plan, const ChainDisk *disk,
-                           const WorkNode *node)
+GHashTable *work_needed(const Work *work, const Plan *plan)
 {
-    const ChainImage *images[] = { disk->active, disk->configured };
-    guint i;
-
-    for (i = 0; i < G_N_ELEMENTS(images); i++) {
-        const PlanImage *now = NULL;
-
-        if (!images[i])
-            continue;
-        if (disk->domain == work->d)
-            now = plan_replacement(plan, disk->target, images[i]->key);
-        if (strcmp(now ? now->key : images[i]->key, node->image->key) == 0)
-            return TRUE;
-    }
-    /* our own chains are those of the merges */
-    if (disk == work->disk)
-        return FALSE;
-    if (disk->live_chain && g_ptr_array_find(disk->live_chain, node->image, NULL))
-        return TRUE;
-    return disk->config_chain && g_ptr_array_find(disk->config_chain, node->image, NULL);
-}
-
-gboolean work_needed(const Work *work, const Plan *plan, const WorkNode *node)
-{
+    GHashTable *needed = g_hash_table_new(g_str_hash, g_str_equal);
     guint i, j;
 
-    if (!node->removed)
-        return TRUE;
     for (i = 0; i < work->n; i++) {
-        const WorkNode *other = &work->nodes[i];
+        const WorkNode *node = &work->nodes[i];
 
-        if (!other->removed && other->backing == node)
-            return TRUE;
+        if (node->removed)
+            continue;
+        g_hash_table_add(needed, node->image->key);
+        if (node->backing)
+            g_hash_table_add(needed, node->backing->image->key);
     }
     for (i = 0; i < work->graph->domains->len; i++) {
-        const ChainDomain *other = g_ptr_array_index(work->graph->domains, i);
+        const ChainDomain *d = g_ptr_array_index(work->graph->domains, i);
 
-        for (j = 0; j < other->disks->len; j++) {
-            if (disk_needs(work, plan, g_ptr_array_index(other->disks, j), node))
-                return TRUE;
-        }
-        for (j = 0; j < other->snapshots->len; j++) {
-            ChainSnapshot *s = g_ptr_array_index(other->snapshots, j);
+        for (j = 0; j < d->disks->len; j++)
+            disk_needs(work, plan, g_ptr_array_index(d->disks, j), needed);
+        for (j = 0; j < d->snapshots->len; j++) {
+            ChainSnapshot *s = g_ptr_array_index(d->snapshots, j);
 
-            if (!g_hash_table_contains(work->deleted, s) && snapshot_needs(work, plan, s, node))
-                return TRUE;
+            if (!g_hash_table_contains(work->deleted, s))
+                snapshot_needs(work, plan, s, needed);
         }
     }
-    return FALSE;
+    return needed;
 }

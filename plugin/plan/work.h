@@ -9,7 +9,7 @@
  *      work = work_new(graph, d, deleted)
  *      for every disk:   work_focus(work, target, disk)   whose images are whose
  *                        … work_remove_leaf(), work_commit(), work_pull() …
- *      work_needed(work, node)                            may its file go?
+ *      work_needed(work, plan)                            whose files may not go?
  *      work_free(work)
  */
 #pragma once
@@ -87,9 +87,10 @@ void work_commit(Work *work, WorkNode *lo, WorkNode *top);
  *  @may_go says so. */
 void work_pull(Work *work, WorkNode *lo, WorkNode *top,
                gboolean (*may_go)(const Work *work, WorkNode *node));
-/** Whether anything in the graph needs the file of the removed @node: an image that stands on
- *  it, another disk or domain, a snapshot that stays (through @plan's replacements). */
-gboolean work_needed(const Work *work, const Plan *plan, const WorkNode *node);
+/** Keys of all images whose files something in the graph needs: those that are not removed and
+ *  what they stand on, disks of all domains, snapshots that stay (through @plan's replacements).
+ *  New set of strings borrowed from the graph and @plan. */
+GHashTable *work_needed(const Work *work, const Plan *plan);
 
 /* --- delete-merge.c ----------------------------------------------------------------------- */
 
