@@ -77,7 +77,7 @@ bool vext_needs_terminal(const VextStrv *words)
     if (has_option(words, "--help"))
         return false;
     if (vext_streq(name, "console") || vext_streq(name, "edit") ||
-        vext_streq(name, "lxc-enter-namespace") || vext_streq(name, "qemu-attach"))
+        vext_streq(name, "lxc-enter-namespace"))
         return true;
     if (len > 5 && vext_streq(name + len - 5, "-edit"))
         return true;
