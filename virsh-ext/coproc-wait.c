@@ -177,15 +177,18 @@ static Reads what_it_reads(const VextCoproc *co)
 
     if (!co->pid || tcgetattr(co->master, &t) < 0)
         return READS_NOTHING;
-    if (!(t.c_lflag & ICANON))
-        return t.c_lflag & IEXTEN ? READS_INTERRUPT : READS_KEYS;
-    return reads_pty(co) ? READS_LINE : READS_NOTHING;
+    if (t.c_lflag & ICANON)
+        return reads_pty(co) ? READS_LINE : READS_NOTHING;
+    if (!(t.c_lflag & IEXTEN))
+        return READS_KEYS;
+    /* A job has taken Ctrl-C alone away. Its readline has not, and when it is to read a line it
+     * has none of the three: what is typed now is not for it. */
+    if (t.c_cc[VINTR] == _POSIX_VDISABLE && t.c_cc[VQUIT] != _POSIX_VDISABLE)
+        return READS_INTERRUPT;
+    return READS_NOTHING;
 }
 
-/*
- * Begins and ends passing on what is typed. It must want the same twice, so that the moment
- * between its readline's change of mode and the prompt does not count.
- */
+/* Begins and ends passing on what is typed. It must want the same twice, not just in passing. */
 static void look(Wait *w)
 {
     VextCoproc *co = w->co;

@@ -408,6 +408,7 @@ static void allow_signal_characters(VextCoproc *co)
 {
     struct termios t;
 
+    /* all three, see what_it_reads() */
     if (tcgetattr(co->master, &t) == 0 && !(t.c_lflag & ICANON)) {
         t.c_cc[VINTR] = t.c_cc[VQUIT] = t.c_cc[VSUSP] = _POSIX_VDISABLE;
         tcsetattr(co->master, TCSANOW, &t);

@@ -108,6 +108,25 @@ def the_end_of_input_ends_it(t):
 
 
 @test
+def standard_error_goes_where_it_was_sent(t):
+    seen = []
+    for argv in ([terminal.virsh()], util.program()):
+        path = t.path("err")
+        term = Terminal(t, ["sh", "-c", 'exec "$@" 2>' + path, "sh", *argv, "-c", URI],
+                        env={"VIRSH_EXT_PLUGIN_PATH": example_plugin(t)}).prompt()
+        term.line("list; list")
+        term.line("bogus")
+        term.line("dominfo nope; echo a; dominfo nope")
+        term.line("connect test:///nope")
+        term.send("\x04")
+        term.exited()
+        with open(path, encoding="utf-8") as f:
+            seen.append((plain(term.text), NOISE.sub("", f.read())))
+    t.eq(seen[1], seen[0])
+    t.has(seen[1][1], "unknown command: 'bogus'")
+
+
+@test
 def interrupt_at_the_prompt_ends_it(t):
     seen = []
     for start in (stock, shell):
