@@ -288,6 +288,51 @@ def other_formats_are_asked_of_qemu_img(t):
     t.eq(shown["findings"], [])
 
 
+@test
+@requires("program")
+def sources_that_only_have_a_name(t):
+    g = t.guest(xml="<disk type='network'><driver name='qemu' type='raw'/>"
+                "<source protocol='rbd' name='pool/disk'><host name='mon' port='6789'/></source>"
+                "<target dev='vdb'/></disk>"
+                "<disk type='network'><driver name='qemu' type='qcow2'/>"
+                "<source protocol='nbd' name='x'><host name='::1'/></source>"
+                "<target dev='vdc'/></disk>")
+    shown = show(g)
+    t.eq(disk(shown, "vdb")["active"], "rbd://mon:6789/pool/disk")
+    t.eq(disk(shown, "vdc")["active"], "nbd://[::1]:10809/x")
+    t.eq(disk(shown, "vdc")["images"][0]["virtual_size"], None)
+    t.eq(shown["findings"], [])
+
+
+@test
+@requires("program")
+def internal_snapshots_beside_external_ones(t):
+    g = t.guest()
+    g.virsh("snapshot-create-as", g.name, "inside")
+    t.eq(disk(show(g), "vda")["images"][0]["snapshots"], ["inside"])
+    t.eq(codes(show(g)), [])
+    g.snapshot("outside")
+    shown = show(g)
+    t.eq([i["snapshots"] for i in disk(shown, "vda")["images"]], [["inside", "outside"], []])
+    t.eq(codes(shown), ["internal-and-external"])
+
+
+@test
+@requires("program")
+def reading_waits_for_no_lock_and_takes_none(t):
+    """A shut-off guest's image that another process holds open for writing is read; and while
+    chain-show runs again and again the guest starts."""
+    g = t.guest(start=True)
+    g.snapshot("s1")
+    t.eq(codes(show(g)), [])
+    g.destroy()
+    for _ in range(3):
+        reader = g.daemon.spawn_vext("chain-show", g.name)
+        g.start()
+        t.eq(reader.wait(), 0)
+        g.destroy()
+
+
 # --- what is broken -------------------------------------------------------------------------------
 
 @test
