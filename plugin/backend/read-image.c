@@ -141,6 +141,8 @@ static void apply_file(Reading *r, ChainImage *image, const LocalFile *file)
     image->fs_id = file->dev;
     if (file->allocation != CHAIN_UNKNOWN)
         image->allocation = file->allocation;
+    if (g_strcmp0(image->format, "raw") == 0 && !(image->flags & CHAIN_IMAGE_ENCRYPTED))
+        image->virtual_size = file->size;
     if (!file->block)
         image->fs_free = free_bytes(r, file->dev, image->source->path);
     if (file->not_writable)
@@ -253,8 +255,10 @@ static gboolean read_image(Reading *r, ChainImage *image)
         apply_file(r, image, file);
     if (!image->format)
         return FALSE;
-    if ((file->state != LOCAL_FOUND || !read_local_header(r, image)) &&
-        !read_volume(r, image))
+    if (file->state == LOCAL_FOUND && read_local_header(r, image))
+        return TRUE;
+    /* not for us to read: libvirt may tell, as it has where the live XML names the chain */
+    if (!read_volume(r, image) && !image->backing_known)
         image->flags |= CHAIN_IMAGE_UNREADABLE;
     return TRUE;
 }

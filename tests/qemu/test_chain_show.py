@@ -630,6 +630,42 @@ def a_remote_guest_that_is_shut_off_says_what_is_unknown(t):
 
 
 @test
+@requires("program", "setpriv")
+def a_user_who_may_not_read_the_images(t):
+    """Nothing is made up: what libvirt tells is shown, for the rest there is a finding."""
+    g = t.guest(disks=[{}, {"format": "raw"}], start=True)
+    g.snapshot("s1")
+    for image_disk in g.disks.values():
+        os.chmod(image_disk.path, 0o600)
+    for path in (t.path(), g.daemon.dir, os.path.dirname(g.daemon.dir), g.dir):
+        os.chmod(path, 0o755)
+
+    def unprivileged():
+        r = run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                 *util.program(), "-r", "-c", g.daemon.ro_uri, "chain-show", g.name, "--json"],
+                check=False)
+        if "socket" in r.err:
+            skip("nobody cannot connect here: " + r.err.strip())
+        t.rc(r, 0)
+        return json.loads(r.out)
+
+    shown = unprivileged()
+    t.eq(chain(shown, "vda"), ["vda.qcow2", "vda.s1"])
+    t.eq(shown["findings"], [])
+    g.destroy()
+    for target in g.disks:
+        os.chmod(g.active(target).path, 0o600)
+    shown = unprivileged()
+    t.eq(chain(shown, "vda"), ["vda.s1"])
+    t.eq(codes(shown), ["unreadable-image"] * 3)    # two overlays and the frozen vda.qcow2
+    g.daemon.pool("images", g.dir)
+    shown = unprivileged()
+    t.eq(chain(shown, "vda"), ["vda.qcow2", "vda.s1"])
+    t.eq(chain(shown, "vdb"), ["vdb.img", "vdb.s1"])
+    t.eq(shown["findings"], [])
+
+
+@test
 @requires("program")
 def the_json_is_what_the_schema_says(t):
     schema = os.path.join(util.srcdir(), "docs", "chain-show.schema.json")
