@@ -67,6 +67,8 @@ SCRIPTS = {
     "connect": ["uri", "connect bogus:///", "uri", f"connect {URI} --readonly", "uri",
                 "destroy test", f"connect --name {URI}", "destroy test",
                 "connect; list --all", f"connect {URI}; uri; connect nope:///; uri"],
+    "terminal": ["console test", "edit nope", "edit", "echo a; edit nope; echo b", "edit 'x",
+                 "console", "edit --help", "net-edit nope; bogus", "desc test --edit --bogus"],
     "quit": ["echo a; quit; echo b"],
     "exit": ["exit"],
     "quit-help": ["quit --help", "quit"],

@@ -4,6 +4,7 @@
 
 import os
 import sys
+import termios
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import main, requires, test, util  # noqa: E402
@@ -63,6 +64,26 @@ def interrupt_aborts_a_job(t, start):
     term.until("Copy aborted").prompt()
     t.has(term.line(f"domstate {g.name}"), "running")
     t.eq(g.virsh("blockjob", g.name, "vda").lines, [])
+
+
+@test(cases=[stock, shell])
+@requires("program")
+def a_console_gets_the_terminal(t, start):
+    g = t.guest()
+    g.define(g.domain_xml().replace("</devices>", "<serial type='pty'/></devices>"))
+    term = start(t, "-e", "^X", uri=g.daemon.uri).prompt()
+    term.send(f"start {g.name} --console\n")
+    term.until("Escape character is ^X")
+    util.wait_for(lambda: not termios.tcgetattr(term.master)[3] & termios.ISIG, "raw mode")
+    term.send("\x18")
+    term.prompt()
+    t.has(term.line(f"domstate {g.name}"), "running")
+    term.send(f"console {g.name}\n")
+    term.wait(lambda text: text.count("Escape character is ^X") == 2, "the console again")
+    util.wait_for(lambda: not termios.tcgetattr(term.master)[3] & termios.ISIG, "raw mode")
+    term.send("\x18")
+    term.prompt()
+    t.has(term.line("echo a"), "a\n")
 
 
 @test
