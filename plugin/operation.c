@@ -92,6 +92,7 @@ gboolean operation_read(Operation *op, GError **error)
         .readonly = op->host->is_readonly(op->host),
         .complete = TRUE,
         .scan_orphans = TRUE,
+        .pools = !op->host->is_readonly(op->host),
         .state = TRUE,
         .domain_of_helper = journal_domain_of_helper,
         .operation_from_xml = journal_operation_from_xml,
@@ -126,7 +127,7 @@ static GHashTable *measure(const ChainGraph *graph, const Plan *plan)
         ChainImage *top = image_by_key(graph, range->top);
         PlanMeasure m;
 
-        if (lo && hi && top &&
+        if (graph->local && lo && hi && top &&
             backend_measure_range(lo, hi, top, &m.commit_bytes, &m.pull_bytes)) {
             PlanMeasure *copy = g_new(PlanMeasure, 1);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "plugin/backend/files.h"
+#include "plugin/backend/pools.h"
 #include "include/vext-i18n.h"
 
 char *backend_file_identity(const char *path)
@@ -47,20 +48,6 @@ char *backend_volume_path(virConnectPtr conn, const char *pool, const char *volu
     return path;
 }
 
-/* A pool over the file's directory for the time of one removal. Returns NULL with @error. */
-static virStoragePoolPtr pool_over(virConnectPtr conn, const char *dir, GError **error)
-{
-    g_autofree char *uuid = g_uuid_string_random();
-    g_autofree char *xml = g_markup_printf_escaped(
-        "<pool type='dir'><name>virsh-ext-%s</name><target><path>%s</path></target></pool>", uuid,
-        dir);
-    virStoragePoolPtr pool = virStoragePoolCreateXML(conn, xml, 0);
-
-    if (!pool)
-        backend_error(error);
-    return pool;
-}
-
 /* The volume at @path whose name in its pool is the file's. Returns NULL with @error. */
 static virStorageVolPtr volume_at(virConnectPtr conn, const char *path, GError **error)
 {
@@ -84,50 +71,24 @@ static BackendFileResult remove_by_daemon(virConnectPtr conn, const char *path, 
 {
     g_autofree char *dir = g_path_get_dirname(path);
     g_autofree char *base = g_path_get_basename(path);
-    g_autoptr(virStoragePool) pool = NULL;
-    g_autoptr(virStorageVol) vol = NULL;
-    BackendFileResult result;
+    g_autoptr(virStorageVol) vol = volume_at(conn, path, NULL);
+    g_autoptr(BackendPool) pool = NULL;
+    g_autoptr(GError) problem = NULL;
 
-    vol = volume_at(conn, path, NULL);
-    if (!vol) {
-        /* A pool that is there does not know files that were made since its last refresh. */
-        pool = virStoragePoolLookupByTargetPath(conn, dir);
-        if (pool) {
-            if (virStoragePoolRefresh(pool, 0) == 0)
-                vol = virStorageVolLookupByName(pool, base);
-            if (!vol) {
-                g_autoptr(GError) problem = NULL;
-
-                backend_error(&problem);
-                if (backend_error_is(problem, VIR_ERR_NO_STORAGE_VOL))
-                    return BACKEND_FILE_ABSENT;
-                g_propagate_error(error, g_steal_pointer(&problem));
-                return BACKEND_FILE_FAILED;
-            }
-        }
-    }
     if (vol)
         return delete_volume(vol, error);
-
-    pool = pool_over(conn, dir, error);
-    if (!pool)
+    /* A pool that is there does not know files that were made since its last refresh. */
+    pool = backend_pool_open(conn, dir, error);
+    if (!pool->pool)
         return BACKEND_FILE_FAILED;
-    vol = virStorageVolLookupByName(pool, base);
-    if (vol) {
-        result = delete_volume(vol, error);
-    } else {
-        g_autoptr(GError) problem = NULL;
-
-        backend_error(&problem);
-        if (backend_error_is(problem, VIR_ERR_NO_STORAGE_VOL)) {
-            result = BACKEND_FILE_ABSENT;
-        } else {
-            g_propagate_error(error, g_steal_pointer(&problem));
-            result = BACKEND_FILE_FAILED;
-        }
-    }
-    virStoragePoolDestroy(pool);
-    return result;
+    vol = virStorageVolLookupByName(pool->pool, base);
+    if (vol)
+        return delete_volume(vol, error);
+    backend_error(&problem);
+    if (backend_error_is(problem, VIR_ERR_NO_STORAGE_VOL))
+        return BACKEND_FILE_ABSENT;
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return BACKEND_FILE_FAILED;
 }
 
 static BackendFileResult remove_here(const char *path, GError **error)

@@ -55,14 +55,40 @@ static const char *volume_path(Reading *r, const ChainSource *source)
     return path;
 }
 
-static XmlVolume *volume_at(Reading *r, const char *path)
+/* The pool over the image's directory as it is now, borrowed, or NULL. */
+static virStoragePoolPtr fresh_pool(Reading *r, const char *path)
 {
+    g_autofree char *dir = g_path_get_dirname(path);
+    BackendPool *pool;
+
+    if (!r->opt->pools || g_str_has_prefix(dir, "/dev"))
+        return NULL;
+    pool = g_hash_table_lookup(r->pools, dir);
+    if (!pool) {
+        pool = backend_pool_open(r->conn, dir, NULL);
+        g_hash_table_insert(r->pools, g_steal_pointer(&dir), pool);
+    }
+    return pool->pool;
+}
+
+/* @missing: set when the volume is certainly not there */
+static XmlVolume *volume_at(Reading *r, const char *path, gboolean *missing)
+{
+    virStoragePoolPtr pool = r->storage ? fresh_pool(r, path) : NULL;
     g_autoptr(virStorageVol) volume = NULL;
     g_autofree char *xml = NULL;
 
+    *missing = FALSE;
     if (!r->storage)
         return NULL;
-    volume = virStorageVolLookupByPath(r->conn, path);
+    if (pool) {
+        g_autofree char *name = g_path_get_basename(path);
+
+        volume = virStorageVolLookupByName(pool, name);
+        *missing = !volume && virGetLastErrorCode() == VIR_ERR_NO_STORAGE_VOL;
+    } else {
+        volume = virStorageVolLookupByPath(r->conn, path);
+    }
     if (volume)
         xml = virStorageVolGetXMLDesc(volume, 0);
     if (!xml)
@@ -206,9 +232,11 @@ static gboolean read_local_header(Reading *r, ChainImage *image)
  */
 static gboolean read_volume(Reading *r, ChainImage *image)
 {
-    g_autoptr(XmlVolume) volume = volume_at(r, image->source->path);
     gboolean raw = g_strcmp0(image->format, "raw") == 0;
+    gboolean missing = FALSE;
+    g_autoptr(XmlVolume) volume = volume_at(r, image->source->path, &missing);
 
+    set_flag(image, CHAIN_IMAGE_MISSING, missing);
     if (!volume)
         return FALSE;
     image->allocation = volume->physical != CHAIN_UNKNOWN ? volume->physical

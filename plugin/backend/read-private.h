@@ -5,6 +5,7 @@
 #pragma once
 
 #include "plugin/backend/local.h"
+#include "plugin/backend/pools.h"
 #include "plugin/backend/read.h"
 #include "plugin/xml/read.h"
 
@@ -22,6 +23,7 @@ typedef struct {
     GHashTable *files;     /**< path -> LocalFile * */
     GHashTable *free_bytes;/**< st_dev as text -> guint64 * */
     GHashTable *volumes;   /**< "pool/volume" -> path or "" */
+    GHashTable *pools;     /**< directory -> BackendPool *, with opt->pools */
     GHashTable *done;      /**< ChainImage * that were read */
 } Reading;
 

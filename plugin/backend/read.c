@@ -411,7 +411,7 @@ static void read_connection(Reading *r)
     r->graph->layer_limit = version >= 11000000 && version < 12000000 ? LAYER_LIMIT_11
                                                                        : LAYER_LIMIT;
     r->local = r->graph->local = backend_is_local(r->conn);
-    r->storage = virConnectNumOfStoragePools(r->conn) > 0;
+    r->storage = virConnectNumOfStoragePools(r->conn) >= (r->opt->pools ? 0 : 1);
 }
 
 ChainGraph *backend_read_graph(virConnectPtr conn, const BackendReadOptions *opt,
@@ -424,11 +424,14 @@ ChainGraph *backend_read_graph(virConnectPtr conn, const BackendReadOptions *opt
                                                              g_free);
     g_autoptr(GHashTable) volumes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
                                                           g_free);
+    g_autoptr(GHashTable) pools = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                                        (GDestroyNotify) backend_pool_close);
     g_autoptr(GHashTable) done = g_hash_table_new(NULL, NULL);
     Reading r = {
         .reader = { graph, reading_image, NULL },
         .conn = conn, .opt = opt, .graph = graph, .secure = !opt->readonly,
-        .files = files, .free_bytes = free_bytes, .volumes = volumes, .done = done,
+        .files = files, .free_bytes = free_bytes, .volumes = volumes, .pools = pools,
+        .done = done,
     };
 
     read_connection(&r);

@@ -14,7 +14,8 @@
  *      operations           the helper domain's metadata
  * What cannot be had is CHAIN_UNKNOWN, NULL or without backing_known.
  *
- * Reading changes nothing, takes no lock, works on a read-only connection and beside jobs.
+ * Reading changes nothing (but see pools), takes no lock, works on a read-only connection and
+ * beside jobs.
  */
 #pragma once
 
@@ -30,6 +31,9 @@ typedef struct {
     gboolean complete;     /**< the snapshots of the other domains too: needed before anything is
                                 changed, sets graph->complete */
     gboolean scan_orphans; /**< look through directories and pools; implies complete */
+    gboolean pools;        /**< before anything is changed: where images cannot be seen from here,
+                                pools are read anew, and made over their directories for the
+                                time of the reading */
     gboolean state;        /**< managed save, checkpoints, backup jobs: needed for plans */
 
     /** The journal's: whose helper a domain of this name would be, and what a helper's XML says

@@ -113,6 +113,7 @@ static gboolean run_remove(ExecStep *s, GError **error)
     const char *key = NULL;
     g_autofree char *who = NULL;
     g_autoptr(GError) problem = NULL;
+    const ChainImage *unknown;
     gboolean own = FALSE;
 
     if (!ctx->world) {
@@ -135,6 +136,11 @@ static gboolean run_remove(ExecStep *s, GError **error)
             who = needed_by(s, image, &own);
     } else {
         who = memory_needed_by(s, path);
+    }
+    if (file->image && !who && (unknown = chain_graph_unknown(ctx->world))) {
+        exec_note(ctx, g_strdup_printf(_("'%s' stays: what image '%s' stands on is not known"),
+                                       file->image->path, unknown->path));
+        return TRUE;
     }
     if (who && own) {
         g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,

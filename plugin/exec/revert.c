@@ -55,7 +55,7 @@ static int overlays_pristine(ExecContext *ctx)
     g_autoptr(ChainGraph) graph = exec_read_domain(ctx, NULL);
     const Plan *plan = ctx->journal->plan;
 
-    if (!graph)
+    if (!graph || !graph->local)
         return -1;
     for (guint i = 0; i < plan->overlays->len; i++) {
         const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);

@@ -297,6 +297,10 @@ void chain_graph_link(ChainGraph *graph);
 GPtrArray *chain_image_chain(ChainImage *top);
 /** Whether @image is @below or stands on it. */
 gboolean chain_image_stands_on(const ChainImage *image, const ChainImage *below);
+/** An image that may stand on any other for all that could be found out; NULL: there is none.
+ *  Images that are not there, of formats that nobody recorded (which libvirt does not start) or
+ *  on the network do not count. */
+const ChainImage *chain_graph_unknown(const ChainGraph *graph);
 /** All images that belong to @disk: the active chain, root first, then other branches (all
  *  images that snapshots of the domain name for this target, what stands on them). New array. */
 GPtrArray *chain_disk_images(ChainDisk *disk);

@@ -538,6 +538,7 @@ char *plan_step_describe(const Plan *plan, const PlanStep *step)
 
 void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanFacts *facts)
 {
+    const ChainImage *unknown = chain_graph_unknown(graph);
     guint i;
 
     if (facts->readonly)
@@ -569,6 +570,13 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
                     g_strdup(_("Not all domains and snapshots of the connection could be read: "
                                "nobody knows who else needs the images")),
                     g_strdup_printf("virsh-ext chain-show --all --check"));
+    if (unknown)
+        plan_refuse(plan, "incomplete-view",
+                    g_strdup_printf(_("What image '%s' stands on is not known: it may need what "
+                                      "would be changed or removed"),
+                                    unknown->path),
+                    g_strdup(_("Start a storage pool over its directory, or run this where the "
+                               "image can be read")));
     for (i = 0; i < d->disks->len; i++) {
         const ChainDisk *disk = g_ptr_array_index(d->disks, i);
 

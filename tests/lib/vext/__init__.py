@@ -30,7 +30,8 @@ A test program (Python's standard library only, tests/qemu/test_*.py and the lik
 
 util     run(argv) -> Result(rc, out, err, lines), wait_for(condition, what), spawn
 daemon   Daemon: start stop kill9 restart freeze thaw destroy, uri ro_uri admin_uri env() virsh()
-         vext() spawn_vext() virt_admin() pool() versions() qemu_pids() log_tail(); EmbedRoot
+         vext() remote_vext() spawn_vext() virt_admin() pool() versions() qemu_pids() log_tail();
+         EmbedRoot
 guest    Guest: virsh vext hmp, state start destroy pause resume undefine define, xml active
          chain sources, snapshot snapshots snapshot_xml current parent tree; image(), qemu_img()
 oracle   Oracle: write fill flush snapshot taken forget revert resize, check_active

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 
@@ -65,14 +66,22 @@ def _keep_caps(cache):
             pass
 
 
+def _free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
 class Daemon:
     """A private libvirtd. Daemon().start(), or use it as a context manager.
 
     qemu_conf, libvirtd_conf: lines to add to the configuration files. debug: log everything.
+    tcp: it also listens on a port of the loopback device, tcp_uri, without authentication.
     Attributes: dir, uri, ro_uri, admin_uri, socket, admin_socket, pidfile, logfile, etc (its
     /etc/libvirt seen from outside; likewise lib, run, cache, log), pid (None unless running)."""
 
-    def __init__(self, dir=None, qemu_conf="", libvirtd_conf="", debug=False):
+    def __init__(self, dir=None, qemu_conf="", libvirtd_conf="", debug=False,
+                 tcp=False):
         global _counter
         sandbox.enter()
         util.require_programs("libvirtd", "virsh", "qemu-img", "qemu-io")
@@ -92,6 +101,12 @@ class Daemon:
         self.uri = f"qemu:///system?socket={self.socket}"
         self.ro_uri = f"qemu:///system?socket={self.ro_socket}"
         self.admin_uri = f"libvirtd:///system?socket={self.admin_socket}"
+        self.tcp_uri = None
+        if tcp:
+            port = _free_port()
+            self.tcp_uri = f"qemu+tcp://127.0.0.1:{port}/system"
+            libvirtd_conf += ('\nlisten_tls = 0\nlisten_tcp = 1\nauth_tcp = "none"\n'
+                              f'listen_addr = "127.0.0.1"\ntcp_port = "{port}"\n')
         self._process = None
         self._namespaces = set()
         self._versions = None
@@ -139,7 +154,8 @@ class Daemon:
         env["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         with open(os.path.join(self.dir, "libvirtd.out"), "ab") as out:
             self._process = subprocess.Popen(
-                ["libvirtd", "-p", self.pidfile, "-f", "/etc/libvirt/libvirtd.conf"],
+                ["libvirtd", "-p", self.pidfile, "-f", "/etc/libvirt/libvirtd.conf",
+                 *(["--listen"] if self.tcp_uri else [])],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env,
                 preexec_fn=self._enter)
         self._namespaces.add(os.readlink(f"/proc/{self._process.pid}/ns/mnt"))
@@ -277,6 +293,13 @@ class Daemon:
         uri = self.ro_uri if readonly else self.uri
         return util.run([*util.program(), "-c", uri, *args], check=check, timeout=timeout,
                         **kwargs)
+
+    def remote_vext(self, *args, hidden, check=False, timeout=120, **kwargs):
+        """vext() over TCP (tcp=True) in a mount namespace where the directory hidden is empty,
+        as it is on another machine than the daemon's."""
+        script = 'mount -t tmpfs none "$1" && shift && exec "$@"'
+        return util.run(["unshare", "-m", "sh", "-c", script, "sh", hidden, *util.program(),
+                         "-c", self.tcp_uri, *args], check=check, timeout=timeout, **kwargs)
 
     def spawn_vext(self, *args, **kwargs):
         """Start the program under test in the background; the Popen (text pipes)."""
