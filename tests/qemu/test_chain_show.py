@@ -514,6 +514,34 @@ def a_job_is_shown(t):
 
 @test
 @requires("program")
+def an_interrupted_operation_is_shown_and_its_helper_is_not(t):
+    plugins = os.path.join(util.builddir(), "plugin", "faults", ".libs")
+    if not os.path.exists(os.path.join(plugins, "snapshots.so")):
+        skip("the plugin with fault points is not built")
+    g = t.guest()
+    g.snapshot("s1")
+    g.snapshot("s2")
+    env = dict(os.environ, VIRSH_EXT_PLUGIN_PATH=plugins, VEXT_FAULT="step-1-before:kill")
+    r = run([os.path.join(util.builddir(), "virsh-ext", "virsh-ext"), "-c", g.daemon.uri,
+             "snapshot-delete-external", g.name, "s1"], env=env, check=False)
+    t.ok(r.rc != 0, "the operation was killed")
+    shown = show(g)
+    operation = shown["operation"]
+    t.eq((operation["command"], operation["snapshots"]), ("snapshot-delete-external", ["s1"]))
+    t.ok(operation["id"] and operation["started"], "id and time")
+    finding = next(f for f in shown["findings"] if f["code"] == "interrupted-operation")
+    t.has(finding["remedy"], "chain-repair vm1")
+    t.eq(show(g, readonly=True)["operation"], operation)
+    r = t.rc(g.daemon.vext("chain-show", "--all", "--json"), 0)
+    t.eq([d["domain"]["name"] for d in json.loads(r.out)], ["vm1"])
+    t.ok(not any(i["used_by"] for i in disk(shown, "vda")["images"]), "the helper is no user")
+    t.rc(g.vext("chain-repair", g.name), 0)
+    t.eq(show(g)["operation"], None)
+    t.eq(codes(show(g)), [])
+
+
+@test
+@requires("program")
 def orphans_are_found_only_when_asked_for(t):
     g = t.guest()
     g.snapshot("s1")
