@@ -77,9 +77,18 @@ gboolean operation_open(Operation *op, VextHost *host, const VextCmd *cmd)
     return TRUE;
 }
 
+static void drop_request(Operation *op)
+{
+    if (op->planned)
+        g_ptr_array_unref(op->request.names);
+    op->planned = FALSE;
+}
+
 void operation_close(Operation *op)
 {
     chain_graph_free(op->graph);
+    g_clear_pointer(&op->measures, g_hash_table_unref);
+    drop_request(op);
     g_free(op->name);
     backend_free_virDomain(op->dom);
     memset(op, 0, sizeof(*op));
@@ -154,29 +163,72 @@ static char *memory_problem(Operation *op, const PlanRequest *request)
     return xml ? NULL : g_strdup(problem->message);
 }
 
-Plan *operation_plan(Operation *op, const PlanRequest *request, gboolean ignore_operation)
+static Plan *plan_now(Operation *op, gboolean ignore_operation)
 {
     g_autofree char *memory =
-        request->operation == PLAN_REVERT ? memory_problem(op, request) : NULL;
+        op->request.operation == PLAN_REVERT ? memory_problem(op, &op->request) : NULL;
     PlanFacts facts = {
         .readonly = op->host->is_readonly(op->host),
         .helper_possible = TRUE,
         .ignore_operation = ignore_operation,
-        .now = g_get_real_time() / G_USEC_PER_SEC,
+        .measures = op->measures,
+        .now = op->now,
         .memory_problem = memory,
         .uefi_variables = op->domain->xml && strstr(op->domain->xml, "<nvram"),
     };
-    g_autoptr(GHashTable) measures = NULL;
-    Plan *plan = plan_make(op->graph, op->domain, request, &facts);
 
+    return plan_make(op->graph, op->domain, &op->request, &facts);
+}
+
+Plan *operation_plan(Operation *op, const PlanRequest *request, gboolean ignore_operation)
+{
+    Plan *plan;
+
+    drop_request(op);
+    op->request = *request;
+    g_ptr_array_ref(op->request.names);
+    op->planned = TRUE;
+    op->now = g_get_real_time() / G_USEC_PER_SEC;
+    g_clear_pointer(&op->measures, g_hash_table_unref);
+    plan = plan_now(op, ignore_operation);
     if (plan->refusals->len || !plan->wanted->len)
         return plan;
-    measures = measure(op->graph, plan);
-    if (!g_hash_table_size(measures))
+    op->measures = measure(op->graph, plan);
+    if (!g_hash_table_size(op->measures))
         return plan;
-    facts.measures = measures;
     plan_free(plan);
-    return plan_make(op->graph, op->domain, request, &facts);
+    return plan_now(op, ignore_operation);
+}
+
+/** What was planned and what would be planned now. */
+typedef struct {
+    Operation *op;
+    const Journal *journal;
+} Recheck;
+
+/** ExecContext.recheck: the world is read again under the lock and planned on again. */
+static gboolean recheck(gpointer data, GError **error)
+{
+    const Recheck *r = data;
+    g_autoptr(Plan) again = NULL;
+
+    if (!operation_read(r->op, error))
+        return FALSE;
+    again = plan_now(r->op, TRUE);
+    if (again->refusals->len) {
+        const PlanRefusal *refusal = g_ptr_array_index(again->refusals, 0);
+
+        g_set_error_literal(error, EXEC_ERROR, EXEC_ERROR_CHANGED, refusal->message);
+        return FALSE;
+    }
+    if (!plan_same_work(r->journal->plan, again) ||
+        r->journal->snapshot_names->len != r->op->domain->snapshots->len) {
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                    _("Somebody changed domain '%s', its snapshots or images meanwhile: try "
+                      "again"), r->op->name);
+        return FALSE;
+    }
+    return TRUE;
 }
 
 Journal *operation_journal(Operation *op, Plan *plan_take, GError **error)
@@ -223,6 +275,7 @@ VextStatus operation_run(Operation *op, const OperationRun *how, Journal *journa
 {
     BackendDaemonLog *log = NULL;
     g_autoptr(GError) problem = NULL;
+    Recheck again = { op, journal };
     ExecContext ctx;
     VextStatus status;
 
@@ -240,6 +293,10 @@ VextStatus operation_run(Operation *op, const OperationRun *how, Journal *journa
     if (how->timeout)
         ctx.deadline = g_get_monotonic_time() + (gint64)how->timeout * G_USEC_PER_SEC;
     ctx.resuming = how->resuming;
+    if (op->planned) {
+        ctx.recheck = recheck;
+        ctx.recheck_data = &again;
+    }
     status = exec_run(&ctx, journal, reasons);
     for (guint i = 0; i < ctx.notes->len; i++)
         operation_print_warning(op->host, g_ptr_array_index(ctx.notes, i));

@@ -23,6 +23,10 @@ typedef struct {
     char *name;           /**< the domain's */
     ChainGraph *graph;    /**< after operation_read() */
     ChainDomain *domain;  /**< in it */
+    gboolean planned;     /**< the rest is of the last operation_plan() */
+    PlanRequest request;  /**< a copy; its strings are borrowed */
+    GHashTable *measures; /**< what was measured for it, or NULL */
+    gint64 now;           /**< seconds since the epoch: names of a plan are made of it */
 } Operation;
 
 /** Connects and finds the domain that --domain names. FALSE after the error was printed. */

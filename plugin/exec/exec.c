@@ -186,6 +186,9 @@ static gboolean run_step(ExecStep *s, const ExecStepOps *ops, GError **error)
     say_step(s, ops);
     if (!ops->run(s, error))
         return FALSE;
+    if (s->step->action == PLAN_STEP_LOCK && ctx->recheck &&
+        !ctx->recheck(ctx->recheck_data, error))
+        return FALSE;
     fault_step(s, "after");
     return TRUE;
 }

@@ -51,6 +51,11 @@ typedef struct {
     virConnectPtr conn;     /**< borrowed */
     gboolean verbose;       /**< progress on standard error */
     void (*say)(VextHost *host, const char *line); /**< prints a step under verbose, or NULL */
+    /** Called once the lock is held, before anything changes: is the plan still right? Between
+     *  reading and locking somebody may have been faster. FALSE with @error: it is not. NULL: no
+     *  such question. */
+    gboolean (*recheck)(gpointer data, GError **error);
+    gpointer recheck_data;
     guint64 bandwidth;      /**< of block jobs, bytes per second, 0 unlimited */
     gint64 deadline;        /**< monotonic microseconds, 0 none */
     gboolean resuming;      /**< steps may have been done by somebody who died */

@@ -251,6 +251,10 @@ const char *plan_action_name(const Plan *plan, const PlanStep *step);
 char *plan_step_describe(const Plan *plan, const PlanStep *step);
 char *plan_measure_key(const char *lo, const char *top);
 
+/** Whether two plans do the same with the same images, whatever it costs: their snapshots,
+ *  merges, overlays, files and order of steps agree. */
+gboolean plan_same_work(const Plan *a, const Plan *b);
+
 /** What an image is after the merges: the one that stands for it now (itself, if none does; NULL
  *  if the plan does not speak of it, it is then itself too).
  *  Rule for snapshot XML: commit: gone -> base; pull: gone -> top. */
