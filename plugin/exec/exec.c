@@ -226,7 +226,10 @@ static VextStatus stopped(ExecStep *s, const ExecStepOps *ops, GError *problem,
     g_autofree char *what = describe(s, ops);
 
     g_ptr_array_add(reasons, g_strdup(problem->message));
-    exec_merges_abort(ctx);
+    /* Whoever took it over works with these jobs now; and before we began any they are not
+     * ours either. */
+    if (!fenced && ctx->jobs)
+        exec_merges_abort(ctx);
     if (!s->journal->helper_uuid)
         return VEXT_FAILED;
     if (!ctx->no_return && !fenced && !ctx->resuming) {
@@ -289,9 +292,13 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
         }
         /* What is left after the last merge takes no time, and the result is better than a
          * state to be explained. */
-        if ((!ctx->merged_all && !exec_go_on(ctx, &problem)) || !run_step(&s, ops, &problem))
+        if (!exec_go_on(ctx, &problem) && ctx->merged_all)
+            g_clear_error(&problem);
+        if (problem || !run_step(&s, ops, &problem))
             return stopped(&s, ops, problem, reasons);
     }
+    /* One that came too late was seen, too: the command's status is what counts. */
+    ctx->host->interrupted(ctx->host);
     ctx->journal = NULL;
     return VEXT_OK;
 }

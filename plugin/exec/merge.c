@@ -475,7 +475,7 @@ static gboolean run_merge(ExecStep *s, GError **error)
         /* Left running by a client that died; what it did is judged by the chain. */
         pivot = info.type == VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT;
         backend_jobs_attach(ctx->jobs, merge->disk);
-    } else if (!start_job(ctx, merge, &pivot, error)) {
+    } else if (!exec_go_on(ctx, error) || !start_job(ctx, merge, &pivot, error)) {
         return FALSE;
     }
     if (commit)

@@ -144,6 +144,9 @@ static void make_helper_disk(xmlNode *disk)
     unset_all(disk, disk_attrs, G_N_ELEMENTS(disk_attrs));
     unset_all(driver, driver_attrs, G_N_ELEMENTS(driver_attrs));
     if (driver) {
+        /* what is merged must be on the disk before anything names it */
+        if (xml_attr_is(driver, "cache", "unsafe"))
+            xmlUnsetProp(driver, BAD_CAST "cache");
         xml_remove_children(driver, "iothreads");
         xml_remove_children(driver, "statistics");
     }
