@@ -35,13 +35,15 @@ static void map_image(XmlSourceMap *map, const ChainGraph *graph, const PlanImag
         xml_source_map_add(map, g_ptr_array_index(image->aliases, i), to->source, to->format);
 }
 
-/* New; empty when nothing was merged. NULL with @error. */
-static XmlSourceMap *source_map(ExecContext *ctx, const Plan *plan, GError **error)
+/* New; empty when nothing was merged. @overlays: for what <disks> name, which also changes when
+ * an overlay goes and another one stands on the same image. NULL with @error. */
+static XmlSourceMap *source_map(ExecContext *ctx, const Plan *plan, gboolean overlays,
+                                GError **error)
 {
     g_autoptr(XmlSourceMap) map = xml_source_map_new();
     g_autoptr(ChainGraph) graph = NULL;
 
-    if (!plan->merges->len)
+    if (!plan->merges->len && !plan->renames->len)
         return g_steal_pointer(&map);
     graph = exec_read_domain(ctx, error);
     if (!graph)
@@ -56,6 +58,12 @@ static XmlSourceMap *source_map(ExecContext *ctx, const Plan *plan, GError **err
             if (to && !g_str_equal(to->key, gone->key))
                 map_image(map, graph, gone, to);
         }
+    }
+    for (guint i = 0; overlays && i < plan->renames->len; i++) {
+        const PlanRename *rename = g_ptr_array_index(plan->renames, i);
+
+        map_image(map, graph, rename->from,
+                  plan_overlay_replacement(plan, rename->disk, rename->from->key));
     }
     return g_steal_pointer(&map);
 }
@@ -98,7 +106,7 @@ static gboolean run_define(ExecStep *s, GError **error)
         return FALSE;
     if (!persistent)
         return TRUE;
-    map = source_map(ctx, s->plan, error);
+    map = source_map(ctx, s->plan, FALSE, error);
     now = map ? exec_domain_xml(ctx, FALSE, error) : NULL;
     mapped = now ? xml_map_sources(now, map, NULL, error) : NULL;
     xml = mapped ? xml_strip_backing_store(mapped, error) : NULL;
@@ -210,12 +218,12 @@ static const char *staying_parent(const Snapshots *all, const char *name)
 
 /* The XML that a snapshot that stays is to have. New string, NULL with @error. */
 static char *new_xml(const Snapshots *all, const char *name, const XmlSourceMap *map,
-                     GError **error)
+                     const XmlSourceMap *overlays, GError **error)
 {
     const char *xml = g_hash_table_lookup(all->xml, name);
     g_autofree char *mapped = NULL, *parented = NULL, *cleared = NULL;
 
-    mapped = xml_map_snapshot_sources(xml, map, map, NULL, error);
+    mapped = xml_map_snapshot_sources(xml, map, overlays, NULL, error);
     if (!mapped)
         return NULL;
     parented = xml_snapshot_set_parent(mapped, staying_parent(all, name), error);
@@ -230,15 +238,16 @@ static char *new_xml(const Snapshots *all, const char *name, const XmlSourceMap 
 static gboolean run_update(ExecStep *s, GError **error)
 {
     ExecContext *ctx = s->ctx;
-    g_autoptr(XmlSourceMap) map = NULL;
+    g_autoptr(XmlSourceMap) map = NULL, overlays = NULL;
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     g_auto(Snapshots) all = { 0 };
     g_autoptr(GError) problem = NULL;
 
     if (!exec_find_domain(ctx, error) || !collect(s, &all, error))
         return FALSE;
-    map = source_map(ctx, s->plan, error);
-    if (!map)
+    map = source_map(ctx, s->plan, FALSE, error);
+    overlays = map ? source_map(ctx, s->plan, TRUE, error) : NULL;
+    if (!overlays)
         return FALSE;
     /* All new texts first: what cannot be written is found before anything is forgotten. */
     for (guint i = 0; i < all.names->len; i++) {
@@ -246,7 +255,7 @@ static gboolean run_update(ExecStep *s, GError **error)
         char *xml = NULL;
 
         if (!g_hash_table_contains(all.going, name)) {
-            xml = new_xml(&all, name, map, error);
+            xml = new_xml(&all, name, map, overlays, error);
             if (!xml)
                 return FALSE;
         }

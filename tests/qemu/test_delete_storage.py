@@ -129,6 +129,20 @@ def of_the_branch_that_a_running_guest_does_not_use(t, name):
     g.oracle.deleted(name)
 
 
+@test
+@requires("program")
+def the_overlay_of_a_branch_that_goes_is_named_no_more(t):
+    g = t.guest()
+    take(g, "s1", "s2")
+    branch(g, "s1")
+    delete(g, "s2")
+    g.oracle.deleted("s2")
+    # it named s2's image, which was its overlay; libvirt would commit and unlink by that name
+    for disk in g.snapshot_xml("s1").iterfind("disks/disk"):
+        t.ok(os.path.exists(disk.find("source").get("file")), "s1's overlay is there")
+    g.oracle.check_chain_clean(start=True)
+
+
 @test(cases=[("s1", "commit"), ("s2", "pull"), ("s3", "commit")])
 @requires("program")
 def on_the_embedded_driver(t, name, direction):
