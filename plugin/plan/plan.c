@@ -196,6 +196,25 @@ void plan_refuse(Plan *plan, const char *code, char *message_take, char *remedy_
     g_ptr_array_add(plan->refusals, refusal);
 }
 
+char *plan_command(const char *word, ...)
+{
+    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                               "_.:+@%/=-";
+    GString *out = g_string_new(NULL);
+    va_list words;
+
+    va_start(words, word);
+    for (; word; word = va_arg(words, const char *)) {
+        g_autofree char *quoted = NULL;
+
+        if (!*word || word[strspn(word, safe)] != '\0')
+            quoted = g_shell_quote(word);
+        g_string_append_printf(out, "%s%s", out->len > 0 ? " " : "", quoted ? quoted : word);
+    }
+    va_end(words);
+    return g_string_free(out, FALSE);
+}
+
 void plan_note(Plan *plan, char *note_take)
 {
     guint i;
@@ -539,6 +558,8 @@ char *plan_step_describe(const Plan *plan, const PlanStep *step)
 void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanFacts *facts)
 {
     const ChainImage *unknown = chain_graph_unknown(graph);
+    g_autofree char *repair = NULL;
+    g_autofree char *discard = NULL;
     guint i;
 
     if (facts->readonly)
@@ -561,7 +582,7 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
                                         d->operation->command ? d->operation->command : "?",
                                         d->operation->snapshots ? d->operation->snapshots : "?",
                                         d->name),
-                        g_strdup_printf("virsh-ext chain-repair %s", d->name));
+                        plan_command("virsh-ext", "chain-repair", d->name, NULL));
     }
     if (plan->metadata_only)
         return;
@@ -569,7 +590,7 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
         plan_refuse(plan, "incomplete-view",
                     g_strdup(_("Not all domains and snapshots of the connection could be read: "
                                "nobody knows who else needs the images")),
-                    g_strdup_printf("virsh-ext chain-show --all --check"));
+                    plan_command("virsh-ext", "chain-show", "--all", "--check", NULL));
     if (unknown)
         plan_refuse(plan, "incomplete-view",
                     g_strdup_printf(_("What image '%s' stands on is not known: it may need what "
@@ -577,6 +598,8 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
                                     unknown->path),
                     g_strdup(_("Start a storage pool over its directory, or run this where the "
                                "image can be read")));
+    repair = plan_command("virsh-ext", "chain-repair", d->name, NULL);
+    discard = plan_command("virsh", "managedsave-remove", d->name, NULL);
     for (i = 0; i < d->disks->len; i++) {
         const ChainDisk *disk = g_ptr_array_index(d->disks, i);
 
@@ -586,25 +609,24 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
                                         disk->target,
                                         disk->job->type ? disk->job->type : "?"),
                         g_strdup_printf(_("Wait until it has finished, abort it with virsh "
-                                          "blockjob, or run virsh-ext chain-repair %s"),
-                                        d->name));
+                                          "blockjob, or run: %s"),
+                                        repair));
     }
     if (d->backup_job)
         plan_refuse(plan, "backup-job",
                     g_strdup_printf(_("A backup of domain '%s' is running"), d->name),
-                    g_strdup_printf("virsh domjobabort %s", d->name));
+                    plan_command("virsh", "domjobabort", d->name, NULL));
     /* A revert has its own rule: --force drops it. */
     if (d->managed_save && plan->operation != PLAN_REVERT)
         plan_refuse(plan, "managed-save",
                     g_strdup_printf(_("Domain '%s' has a managed save image, which needs its "
                                       "disks as they are"),
                                     d->name),
-                    g_strdup_printf(_("Start the domain, or discard the saved state with virsh "
-                                      "managedsave-remove %s"),
-                                    d->name));
+                    g_strdup_printf(_("Start the domain, or discard the saved state with: %s"),
+                                    discard));
     if (d->checkpoints > 0)
         plan_refuse(plan, "checkpoints",
                     g_strdup_printf(_("Domain '%s' has checkpoints, whose bitmaps would break"),
                                     d->name),
-                    g_strdup_printf("virsh checkpoint-delete %s --children", d->name));
+                    plan_command("virsh", "checkpoint-delete", d->name, "--children", NULL));
 }

@@ -837,6 +837,15 @@ static void test_every_step_has_words(Fixture *f, const void *data)
     }
 }
 
+static void test_commands_can_be_copied(Fixture *f, const void *data)
+{
+    g_autofree char *plain = plan_command("virsh", "edit", "vm-1.a", NULL);
+    g_autofree char *hostile = plan_command("virsh", "edit", "a; rm -rf /", "", NULL);
+
+    g_assert_cmpstr(plain, ==, "virsh edit vm-1.a");
+    g_assert_cmpstr(hostile, ==, "virsh edit 'a; rm -rf /' ''");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -886,5 +895,6 @@ int main(int argc, char **argv)
     ADD("text/not-utf8", test_text_that_is_not_utf8);
     ADD("text/bad", test_bad_text);
     ADD("text/every-step-has-words", test_every_step_has_words);
+    ADD("text/commands-can-be-copied", test_commands_can_be_copied);
     return g_test_run();
 }
