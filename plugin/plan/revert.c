@@ -266,8 +266,8 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
     }
 }
 
-/** Whether a snapshot of any domain has @image as a disk's source, left out of it or not. */
-static gboolean is_named(const ChainGraph *graph, const ChainImage *image)
+/** A snapshot of any domain that has @image as a disk's source, left out of it or not; or NULL. */
+static const ChainSnapshot *named_by(const ChainGraph *graph, const ChainImage *image)
 {
     for (guint i = 0; i < graph->domains->len; i++) {
         const ChainDomain *d = g_ptr_array_index(graph->domains, i);
@@ -279,11 +279,11 @@ static gboolean is_named(const ChainGraph *graph, const ChainImage *image)
                 const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, k);
 
                 if (sd->frozen == image || sd->frozen_inactive == image)
-                    return TRUE;
+                    return s;
             }
         }
     }
-    return FALSE;
+    return NULL;
 }
 
 /**
@@ -292,7 +292,7 @@ static gboolean is_named(const ChainGraph *graph, const ChainImage *image)
  */
 static gboolean only_for(const ChainImage *image, const ChainDisk *disk, const ChainImage *above)
 {
-    if (image->frozen_by->len > 0 || is_named(disk->domain->graph, image))
+    if (image->frozen_by->len > 0 || named_by(disk->domain->graph, image))
         return FALSE;
     for (guint i = 0; i < image->users->len; i++)
         if (g_ptr_array_index(image->users, i) != disk)
@@ -329,6 +329,23 @@ static gboolean is_since_snapshot(const GPtrArray *chain, guint n, const ChainDi
     return chain_image_stands_on(target, stop);
 }
 
+/** Says why what was written since the newest snapshot is not thrown away below @stop, where
+ *  that is not because a snapshot's state is there. */
+static void note_stop(Plan *plan, const ChainDisk *disk, const ChainImage *stop)
+{
+    const ChainSnapshot *s = named_by(disk->domain->graph, stop);
+
+    if (s && stop->frozen_by->len == 0)
+        g_ptr_array_add(plan->notes,
+                        g_strdup_printf(_("Image '%s' of disk '%s' stays: snapshot '%s' names it, "
+                                          "though it leaves the disk out"), stop->path,
+                                        disk->target, s->name));
+    else if (stop == disk->active && stop->frozen_by->len == 0)
+        g_ptr_array_add(plan->notes,
+                        g_strdup_printf(_("The present image '%s' of disk '%s' stays: something "
+                                          "else needs it"), stop->path, disk->target));
+}
+
 /**
  * What was written to @disk since the newest snapshot: from the active image down to the first
  * one that something else needs. A chain that no snapshot knows is not ours to throw away.
@@ -351,10 +368,7 @@ static void add_discarded(Plan *plan, ChainDisk *disk, const ChainImage *target)
                                         disk->target));
         return;
     }
-    if (n == 0 && disk->active->frozen_by->len == 0)
-        g_ptr_array_add(plan->notes,
-                        g_strdup_printf(_("The present image '%s' of disk '%s' stays: something "
-                                          "else needs it"), disk->active->path, disk->target));
+    note_stop(plan, disk, g_ptr_array_index(chain, n));
     for (guint i = 0; i < n; i++) {
         const ChainImage *image = g_ptr_array_index(chain, i);
         PlanFile *file = g_new0(PlanFile, 1);
