@@ -91,6 +91,21 @@ def a_read_only_connection_shows_the_same(t, state):
 
 @test
 @requires("program")
+def a_transient_guest_by_name_id_and_uuid(t):
+    g = t.guest(transient=True)
+    g.snapshot("s1")
+    shown = show(g)
+    t.eq(chain(shown, "vda"), ["vda.qcow2", "vda.s1"])
+    t.eq(shown["findings"], [])
+    for word in (g.virsh("domid", g.name).out.strip(), g.virsh("domuuid", g.name).out.strip()):
+        r = t.rc(g.daemon.vext("chain-show", word, "--json"), 0)
+        t.eq(json.loads(r.out), shown)
+    r = t.rc(g.daemon.vext("chain-show", "nosuch"), 1)
+    t.has(r.err, "error: failed to get domain 'nosuch'")
+
+
+@test
+@requires("program")
 def an_empty_drive_and_several_disks(t):
     g = t.guest(disks=[{}, {"format": "raw"}, {"target": "hda", "device": "cdrom",
                                                "format": "raw"}])
