@@ -75,6 +75,15 @@ static void print_plan(const Operation *op, const RepairOptions *o, const Plan *
     op->host->print(op->host, text);
 }
 
+static VextStatus refused(const Operation *op, const RepairOptions *o, const Plan *plan)
+{
+    if (o->json)
+        print_plan(op, o, plan);
+    print_failed(op);
+    operation_print_refusals(op->host, plan);
+    return VEXT_FAILED;
+}
+
 /* --- running ------------------------------------------------------------------------------- */
 
 typedef enum { RUN, RESUME, UNDO } How;
@@ -192,19 +201,108 @@ static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *jo
     return VEXT_OK;
 }
 
+/* --- jobs and metadata --------------------------------------------------------------------- */
+
+/* Which jobs @plan sees to their end: target -> "commit" or "pull", added to @merged. */
+static void add_merged(GHashTable *merged, const Plan *plan)
+{
+    for (guint i = 0; i < plan->steps->len; i++) {
+        const PlanStep *step = g_ptr_array_index(plan->steps, i);
+
+        if (step->action == PLAN_STEP_FINISH_JOB)
+            g_hash_table_replace(merged, g_strdup(step->disk),
+                                 g_strdup(g_str_equal(step->job, "pull") ? "pull" : "commit"));
+    }
+}
+
+static void print_notes(const Operation *op, const Plan *plan)
+{
+    for (guint i = 0; i < plan->notes->len; i++)
+        operation_print_warning(op->host, g_ptr_array_index(plan->notes, i));
+}
+
+/* Plans and runs one round; *@again when it was about jobs, so that the metadata comes next. */
+static VextStatus round_of(Operation *op, const RepairOptions *o, GHashTable *merged,
+                           gboolean *again)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    PlanRequest request = { .operation = PLAN_REPAIR, .names = names, .abort = o->abort };
+    PlanFacts facts = {
+        .readonly = op->host->is_readonly(op->host),
+        .helper_possible = TRUE,
+        .now = g_get_real_time() / G_USEC_PER_SEC,
+        .merged = merged,
+    };
+    g_autoptr(Plan) plan = NULL;
+    g_autoptr(Journal) journal = NULL;
+    g_autoptr(GError) problem = NULL;
+    guint before = g_hash_table_size(merged);
+    VextStatus status;
+
+    *again = FALSE;
+    if (!operation_read(op, &problem))
+        return failed(op, problem);
+    plan = plan_make(op->graph, op->domain, &request, &facts);
+    if (plan->refusals->len)
+        return refused(op, o, plan);
+    if (o->dry_run) {
+        print_plan(op, o, plan);
+        return VEXT_OK;
+    }
+    print_notes(op, plan);
+    if (!plan->steps->len) {
+        if (o->json)
+            print_plan(op, o, plan);
+        else if (!before)
+            print_line(op, g_strdup_printf(_("Nothing to repair on domain '%s'"), op->name));
+        return VEXT_OK;
+    }
+    add_merged(merged, plan);
+    *again = g_hash_table_size(merged) > before;
+    journal = operation_journal(op, g_steal_pointer(&plan), &problem);
+    if (!journal)
+        return failed(op, problem);
+    status = execute(op, o, journal, RUN);
+    if (status != VEXT_OK) {
+        *again = FALSE;
+        return status;
+    }
+    if (o->json && !*again)
+        print_plan(op, o, journal->plan);
+    else if (!o->json)
+        print_line(op, *again ? g_strdup_printf(_("The block jobs of domain '%s' are finished"),
+                                                op->name)
+                              : g_strdup_printf(_("Domain '%s' is repaired"), op->name));
+    return VEXT_OK;
+}
+
+static VextStatus correct(Operation *op, const RepairOptions *o, GHashTable *merged)
+{
+    gboolean again = FALSE;
+    VextStatus status = round_of(op, o, merged, &again);
+
+    return status == VEXT_OK && again ? round_of(op, o, merged, &again) : status;
+}
+
 /* --- the command --------------------------------------------------------------------------- */
 
 static VextStatus repair(Operation *op, const RepairOptions *o)
 {
+    g_autoptr(GHashTable) merged = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_autoptr(GError) problem = NULL;
     g_autoptr(Journal) journal = journal_load(op->conn, op->name, &problem);
+    VextStatus status;
 
     if (problem)
         return failed(op, problem);
-    if (journal)
-        return go_on(op, o, journal);
-    print_line(op, g_strdup_printf(_("Nothing to repair on domain '%s'"), op->name));
-    return VEXT_OK;
+    if (!journal)
+        return correct(op, o, merged);
+    status = go_on(op, o, journal);
+    /* What was interrupted was a repair's wait for jobs: the metadata was to come next. */
+    add_merged(merged, journal->plan);
+    if (status == VEXT_OK && !o->abort && !o->dry_run && g_hash_table_size(merged))
+        return correct(op, o, merged);
+    return status;
 }
 
 /* The record of an operation whose domain is gone can still be dropped, or the operation makes

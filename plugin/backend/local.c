@@ -41,6 +41,7 @@ LocalFile *local_file_new(const char *path)
         file->identity = g_strdup_printf("inode:%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT,
                                          (guint64) st.st_dev, (guint64) st.st_ino);
         file->size = st.st_size;
+        file->modified = st.st_mtime;
         file->allocation = (guint64) st.st_blocks * 512;
         file->not_writable = (st.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0;
     } else {

@@ -165,6 +165,7 @@ static guint64 free_bytes(Reading *r, guint64 dev, const char *path)
 static void apply_file(Reading *r, ChainImage *image, const LocalFile *file)
 {
     image->fs_id = file->dev;
+    image->modified = file->modified;
     if (file->allocation != CHAIN_UNKNOWN)
         image->allocation = file->allocation;
     if (g_strcmp0(image->format, "raw") == 0 && !(image->flags & CHAIN_IMAGE_ENCRYPTED))

@@ -18,6 +18,7 @@ static const ExecStepOps *const tables[] = {
     exec_merge_ops,
     exec_metadata_ops,
     exec_files_ops,
+    exec_takeover_ops,
     exec_revert_ops,
 };
 
@@ -320,7 +321,7 @@ VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
         }
         return VEXT_OK;
     }
-    if ((journal->plan->operation == PLAN_DELETE &&
+    if ((journal->plan->operation != PLAN_REVERT &&
          !exec_delete_can_abort(ctx, journal, &problem)) ||
         (journal->plan->operation == PLAN_REVERT &&
          !exec_revert_can_abort(ctx, journal, &problem))) {

@@ -110,6 +110,7 @@ typedef struct {
 extern const ExecStepOps exec_lock_ops[];     /* lock.c: lock, unlock */
 extern const ExecStepOps exec_merge_ops[];    /* merge.c: the helper and block jobs */
 extern const ExecStepOps exec_metadata_ops[]; /* metadata.c: define-domain, update-snapshots */
+extern const ExecStepOps exec_takeover_ops[]; /* takeover.c: jobs that somebody left running */
 extern const ExecStepOps exec_files_ops[];    /* files.c: remove-file */
 extern const ExecStepOps exec_revert_ops[];   /* revert.c: what only a revert does */
 

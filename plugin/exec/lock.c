@@ -8,13 +8,20 @@
 #include "plugin/backend/snapshots.h"
 #include "plugin/exec/exec.h"
 
-static gboolean has_helper_start(const Plan *plan)
+static gboolean has_step(const Plan *plan, PlanAction action)
 {
     for (guint i = 0; i < plan->steps->len; i++) {
-        if (((PlanStep *)g_ptr_array_index(plan->steps, i))->action == PLAN_STEP_START_HELPER)
+        if (((PlanStep *)g_ptr_array_index(plan->steps, i))->action == action)
             return TRUE;
     }
     return FALSE;
+}
+
+/* Whether others must see for long that somebody is at work, before a helper does work. */
+static gboolean wants_sign_of_life(const Plan *plan)
+{
+    return has_step(plan, PLAN_STEP_FINISH_JOB) ||
+           (has_step(plan, PLAN_STEP_MERGE) && !has_step(plan, PLAN_STEP_START_HELPER));
 }
 
 /* What was read before the lock was ours must still be so: another operation may have ended, or
@@ -49,7 +56,7 @@ static gboolean run_lock(ExecStep *s, GError **error)
     if (!base_xml || !journal_begin(ctx->conn, s->journal, base_xml, error) ||
         !unchanged(s, error))
         return FALSE;
-    if (s->plan->operation != PLAN_DELETE || !s->plan->merges->len || has_helper_start(s->plan))
+    if (!wants_sign_of_life(s->plan))
         return TRUE;
     if (!journal_claim(ctx->conn, s->journal, base_xml, &problem) &&
         g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_BUSY)) {

@@ -113,6 +113,7 @@ struct ChainImage {
     guint64 allocation;    /**< bytes on the disk, or CHAIN_UNKNOWN */
     guint64 fs_free;       /**< bytes free where the file lies, or CHAIN_UNKNOWN */
     guint64 fs_id;         /**< which file system that is (st_dev), 0 unknown */
+    gint64 modified;       /**< when a file was written last: seconds since the epoch, 0 unknown */
 
     /* set by chain_graph_link() */
     GPtrArray *overlays;   /**< ChainImage *: images whose backing this is */

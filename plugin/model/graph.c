@@ -210,6 +210,7 @@ static void merge(ChainGraph *graph, ChainImage *image, ChainImage *gone)
     if (image->fs_free == CHAIN_UNKNOWN) {
         image->fs_free = gone->fs_free;
         image->fs_id = gone->fs_id;
+        image->modified = gone->modified;
     }
 
     gone->merged_into = image;

@@ -101,6 +101,8 @@ static void step_free(PlanStep *step)
 {
     if (step->merges)
         g_array_unref(step->merges);
+    g_free(step->disk);
+    g_free(step->job);
     g_free(step);
 }
 
@@ -316,8 +318,7 @@ Plan *plan_make(ChainGraph *graph, ChainDomain *d, const PlanRequest *request,
         break;
     case PLAN_REPAIR:
         plan->command = g_strdup("chain-repair");
-        plan_refuse(plan, "not-implemented",
-                    g_strdup(_("Repairs are not planned from a request")), NULL);
+        plan_repair(plan, graph, d, request, facts);
         break;
     }
     return plan;
@@ -419,6 +420,10 @@ const char *plan_action_name(const Plan *plan, const PlanStep *step)
         return "start-guest";
     case PLAN_STEP_REMOVE_FILE:
         return "remove-file";
+    case PLAN_STEP_FINISH_JOB:
+        return "finish-job";
+    case PLAN_STEP_ABORT_JOB:
+        return "abort-job";
     case PLAN_STEP_UNLOCK:
         return "unlock";
     }
@@ -494,7 +499,7 @@ static char *describe_snapshots(const Plan *plan)
 {
     g_autofree char *list = quoted_list(plan->snapshots);
 
-    if (plan->operation == PLAN_DELETE && plan->snapshots->len > 0)
+    if (plan->operation != PLAN_REVERT && plan->snapshots->len > 0)
         return g_strdup_printf(P_("Delete the metadata of snapshot %s, correct the others'",
                                   "Delete the metadata of snapshots %s, correct the others'",
                                   plan->snapshots->len),
@@ -547,6 +552,15 @@ char *plan_step_describe(const Plan *plan, const PlanStep *step)
         if (!file->image)
             return g_strdup_printf(_("Remove the memory file '%s'"), file->memory_file);
         return g_strdup_printf(_("Remove '%s'"), file->image->path);
+    case PLAN_STEP_FINISH_JOB:
+        if (g_strcmp0(step->job, "active-commit") == 0)
+            return g_strdup_printf(_("Disk '%s': wait for the block commit that runs and switch "
+                                     "to its base"), step->disk);
+        return g_strdup_printf(_("Disk '%s': wait for the block job that runs (%s)"), step->disk,
+                               step->job);
+    case PLAN_STEP_ABORT_JOB:
+        return g_strdup_printf(_("Disk '%s': end the block job that runs (%s)"), step->disk,
+                               step->job);
     case PLAN_STEP_UNLOCK:
         return g_strdup_printf(_("Unlock domain '%s'"), plan->domain);
     }

@@ -56,6 +56,9 @@ typedef struct {
     /* revert */
     gboolean running, paused, force, reset_nvram;
     const char *save_current;  /**< name of the snapshot to take first, or NULL */
+
+    /* repair */
+    gboolean abort;            /**< end block jobs instead of finishing them */
 } PlanRequest;
 
 /** Bytes that a merge of a range would copy, measured. */
@@ -72,6 +75,8 @@ typedef struct {
     gboolean ignore_operation; /**< the unfinished operation in the graph is our own (resume) */
     gint64 now;                /**< seconds since the epoch, for names */
     const char *memory_problem;/**< revert: why the memory file cannot be restored, or NULL */
+    GHashTable *merged;        /**< repair: target -> "commit" or "pull": jobs that were seen to
+                                    finish since the snapshots were true; or NULL */
     gboolean uefi_variables;   /**< revert: the domain keeps UEFI variables in a file */
 } PlanFacts;
 
@@ -143,6 +148,8 @@ typedef enum {
     PLAN_STEP_RESTORE_MEMORY,  /**< "restore-memory" */
     PLAN_STEP_START_GUEST,     /**< "start-guest" */
     PLAN_STEP_REMOVE_FILE,     /**< "remove-file": step->file */
+    PLAN_STEP_FINISH_JOB,      /**< "finish-job": step->disk's, left running by somebody */
+    PLAN_STEP_ABORT_JOB,       /**< "abort-job" */
     PLAN_STEP_UNLOCK,          /**< "unlock": the helper and the journal go */
 } PlanAction;
 
@@ -151,6 +158,8 @@ typedef struct {
     guint merge;               /**< index in plan->merges (MERGE, PIVOT) */
     GArray *merges;            /**< guint: START_HELPER: one merge per disk of this round */
     guint file;                /**< index in plan->files (REMOVE_FILE) */
+    char *disk;                /**< target (FINISH_JOB, ABORT_JOB), else NULL */
+    char *job;                 /**< as ChainJob.type (the same), else NULL */
     guint64 bytes;             /**< moved (MERGE), freed (REMOVE_FILE), CHAIN_UNKNOWN; else 0 */
 } PlanStep;
 
@@ -188,7 +197,7 @@ typedef struct {
     gboolean bytes_exact;      /**< no figure was unknown */
     gboolean metadata_only, keep_files;
 
-    /* delete: what to do with the metadata */
+    /* delete, repair: what to do with the metadata; snapshots: those that are forgotten */
     char *new_current;         /**< snapshot that becomes current, NULL: leave as it is / none */
     gboolean current_changes;
     GPtrArray *renames;        /**< PlanRename * */
@@ -220,6 +229,8 @@ Plan *plan_make(ChainGraph *graph, ChainDomain *d, const PlanRequest *request,
 void plan_delete(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanRequest *request,
                  const PlanFacts *facts);
 void plan_revert(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanRequest *request,
+                 const PlanFacts *facts);
+void plan_repair(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanRequest *request,
                  const PlanFacts *facts);
 /** Refusals that all operations share: jobs, managed save, checkpoints, another operation. */
 void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanFacts *facts);

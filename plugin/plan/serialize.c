@@ -197,6 +197,10 @@ static void put_step(JsonBuilder *b, gconstpointer item)
     put_number(b, "merge", step->merge);
     put_number(b, "file", step->file);
     put_number(b, "bytes", step->bytes);
+    if (step->disk) {
+        put_text(b, "disk", step->disk);
+        put_text(b, "job", step->job);
+    }
     if (!step->merges)
         return;
     json_builder_set_member_name(b, "merges");

@@ -206,6 +206,11 @@ static void add_step(JsonBuilder *b, const Plan *plan, const PlanStep *step)
     case PLAN_STEP_RESTORE_MEMORY:
         text_json_path(b, "path", plan->memory_file);
         break;
+    case PLAN_STEP_FINISH_JOB:
+    case PLAN_STEP_ABORT_JOB:
+        text_json_string(b, "disk", step->disk);
+        text_json_string(b, "job", step->job);
+        break;
     case PLAN_STEP_LOCK:
     case PLAN_STEP_STOP_HELPER:
     case PLAN_STEP_STOP_GUEST:

@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * repair.c: plans the end of block jobs left running, and corrections of stale metadata
+ *
+ * What the snapshots say (s1 frozen at F1, s2 at F2, s3 at F3, then A) against what the images
+ * say. A manual merge shows as a run of images that is not below the image that followed it:
+ *
+ *      snapshots     F1 <-- F2 <-- F3 <-- A
+ *      images        F1 <----------------- A        run: F2, F3; base: F1
+ *
+ *      commit        F1 has the state of s3 now; s1 and s2 have lost theirs
+ *      pull          F1 is what it was; s2 and s3 have lost theirs if their images are gone
+ *
+ * Both leave the same picture. Which one it was is known when we have taken over the job
+ * ourselves, when there is no base (nothing to commit into), and else by when the base was
+ * written last: a frozen image is written by nothing but a commit. Written after s3 was taken:
+ * a commit; before: a pull; not known, or within the same second: nothing is changed, and that
+ * is said.
+ *
+ * A snapshot without a state is forgotten, never its images: the user is told each time.
+ */
+#include "plugin/plan/plan.h"
+
+#include <string.h>
+
+#include "include/vext-i18n.h"
+
+typedef enum { UNDECIDED, BY_COMMIT, BY_PULL } How;
+
+typedef struct {
+    Plan *plan;
+    ChainDomain *d;
+    const PlanFacts *facts;
+    GHashTable *lost;       /* ChainSnapshot * */
+    GHashTable *undecided;  /* ChainImage *: images that a merge may have written */
+    gboolean define;        /* the configuration is to be defined again */
+    gboolean update;        /* snapshots are */
+} Repair;
+
+/* --- block jobs ------------------------------------------------------------------------------ */
+
+static gboolean job_is(const ChainJob *job, const char *type)
+{
+    return g_strcmp0(job->type, type) == 0;
+}
+
+static void add_job(Plan *plan, PlanAction action, const ChainDisk *disk)
+{
+    PlanStep *step = plan_add_step(plan, action);
+
+    step->disk = g_strdup(disk->target);
+    step->job = g_strdup(disk->job->type);
+}
+
+static void forget(Repair *r, ChainSnapshot *s, const char *target, const ChainImage *image,
+                   const char *why)
+{
+    g_hash_table_add(r->lost, s);
+    r->update = TRUE;
+    plan_note(r->plan, g_strdup_printf(_("Snapshot '%s' is forgotten: disk '%s': %s: '%s'"),
+                                       s->name, target, why, image->path));
+}
+
+/* The snapshots whose state an active commit writes to: those on its base and up to the active
+ * image. */
+static void commit_loses(Repair *r, const ChainDisk *disk, gboolean now)
+{
+    for (ChainImage *image = disk->active ? disk->active->backing : NULL; image;
+         image = image->backing) {
+        for (guint i = 0; i < image->frozen_by->len; i++) {
+            ChainSnapshot *s = g_ptr_array_index(image->frozen_by, i);
+
+            if (s->domain != r->d)
+                continue;
+            if (now)
+                forget(r, s, disk->target, image, _("a commit has written to its image"));
+            else
+                plan_note(r->plan,
+                          g_strdup_printf(_("Disk '%s': the commit that runs takes away the state "
+                                            "of snapshot '%s'; it is forgotten afterwards"),
+                                          disk->target, s->name));
+        }
+        if (g_strcmp0(image->path, disk->job->mirror) == 0)
+            return;
+    }
+}
+
+static void refuse_job(Repair *r, const ChainDisk *disk)
+{
+    const char *name = r->d->name;
+
+    if (job_is(disk->job, "copy"))
+        plan_refuse(r->plan, "copy-job",
+                    g_strdup_printf(_("Disk '%s' is being copied to '%s': whether the domain is "
+                                      "to go on there is yours to say"), disk->target,
+                                    disk->job->mirror ? disk->job->mirror : "?"),
+                    g_strdup_printf(_("Go on there with virsh blockjob %s %s --pivot, or end the "
+                                      "copy with virsh-ext chain-repair %s --abort"),
+                                    name, disk->target, name));
+    else if (job_is(disk->job, "commit"))
+        plan_refuse(r->plan, "commit-job",
+                    g_strdup_printf(_("Disk '%s': which image the commit that runs has written to "
+                                      "cannot be told, so what ending it would leave of the "
+                                      "snapshots cannot either"), disk->target),
+                    g_strdup_printf(_("Let it finish with virsh-ext chain-repair %s, or end it "
+                                      "yourself with virsh blockjob %s %s --abort"),
+                                    name, name, disk->target));
+    else
+        plan_refuse(r->plan, "backup-job",
+                    g_strdup_printf(_("A backup of domain '%s' is running"), name),
+                    g_strdup_printf("virsh domjobabort %s", name));
+}
+
+/* TRUE when there are jobs: then the plan is about them. */
+static gboolean plan_jobs(Repair *r, gboolean abort)
+{
+    gboolean any = FALSE;
+
+    for (guint i = 0; i < r->d->disks->len; i++) {
+        const ChainDisk *disk = g_ptr_array_index(r->d->disks, i);
+        const ChainJob *job = disk->job;
+
+        if (!job)
+            continue;
+        any = TRUE;
+        if (abort) {
+            if (!job_is(job, "active-commit") && !job_is(job, "pull") && !job_is(job, "copy")) {
+                refuse_job(r, disk);
+                continue;
+            }
+            add_job(r->plan, PLAN_STEP_ABORT_JOB, disk);
+            if (job_is(job, "active-commit"))
+                commit_loses(r, disk, TRUE);
+            continue;
+        }
+        if (!job_is(job, "commit") && !job_is(job, "active-commit") && !job_is(job, "pull")) {
+            refuse_job(r, disk);
+            continue;
+        }
+        add_job(r->plan, PLAN_STEP_FINISH_JOB, disk);
+        if (job_is(job, "active-commit"))
+            commit_loses(r, disk, FALSE);
+    }
+    return any;
+}
+
+/* --- merges by hand -------------------------------------------------------------------------- */
+
+static gboolean missing(const ChainImage *image)
+{
+    return image->flags & CHAIN_IMAGE_MISSING;
+}
+
+/* What the snapshot says of the disk, if its state there is an image. */
+static ChainSnapshotDisk *external(const ChainSnapshot *s, const char *target)
+{
+    ChainSnapshotDisk *sd = chain_snapshot_disk(s, target);
+
+    return sd && sd->kind == CHAIN_SNAP_EXTERNAL && sd->frozen ? sd : NULL;
+}
+
+static gboolean in_use(const Repair *r, const ChainImage *image)
+{
+    if (image->users->len)
+        return TRUE;
+    for (guint i = 0; i < image->frozen_by->len; i++) {
+        if (!g_hash_table_contains(r->lost, g_ptr_array_index(image->frozen_by, i)))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* A merge: what lay between base and above by the snapshots and does not by the images. */
+typedef struct {
+    const char *target;
+    ChainImage *base;       /* or NULL */
+    ChainImage *above;
+    GPtrArray *run;         /* ChainImage *, upwards; borrowed */
+    ChainSnapshot *newest;  /* frozen at the last of run */
+} Merge;
+
+/* The snapshot that says that @image followed its own. */
+static ChainSnapshot *before(const Repair *r, const char *target, const ChainImage *image)
+{
+    for (guint i = 0; i < r->d->snapshots->len; i++) {
+        ChainSnapshot *s = g_ptr_array_index(r->d->snapshots, i);
+        const ChainSnapshotDisk *sd = external(s, target);
+
+        if (sd && sd->overlay == image && sd->frozen != image)
+            return s;
+    }
+    return NULL;
+}
+
+/* Fills @m when the image that followed @s does not stand on the state of @s; run is new then. */
+static gboolean find_merge(const Repair *r, ChainSnapshot *s, const ChainSnapshotDisk *sd,
+                           Merge *m)
+{
+    ChainImage *above = sd->overlay;
+    ChainSnapshot *t = NULL;
+
+    if (!above || missing(above) || !above->backing_known || above == sd->frozen ||
+        above->flags & (CHAIN_IMAGE_LOOP | CHAIN_IMAGE_UNREADABLE) || !in_use(r, above) ||
+        chain_image_stands_on(above, sd->frozen))
+        return FALSE;
+    m->target = sd->target;
+    m->above = above;
+    m->newest = s;
+    m->run = g_ptr_array_new();
+    m->base = above->backing;
+    g_ptr_array_add(m->run, sd->frozen);
+    /* down to what it stands on; longer than the snapshots are many it cannot be */
+    for (guint i = 0; i < r->d->snapshots->len; i++) {
+        ChainImage *below;
+
+        t = before(r, sd->target, g_ptr_array_index(m->run, 0));
+        if (!t)
+            break;
+        below = external(t, sd->target)->frozen;
+        if (below == m->base)
+            return TRUE;
+        if (chain_image_stands_on(above, below) || g_ptr_array_find(m->run, below, NULL))
+            break;
+        g_ptr_array_insert(m->run, 0, below);
+    }
+    if (t && m->base) {
+        /* Something else lies in between: not understood, left alone. */
+        g_clear_pointer(&m->run, g_ptr_array_unref);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static How how_merged(const Repair *r, const Merge *m)
+{
+    const char *known = r->facts->merged ? g_hash_table_lookup(r->facts->merged, m->target)
+                                         : NULL;
+
+    if (!m->base || g_strcmp0(known, "pull") == 0)
+        return BY_PULL;
+    if (known)
+        return BY_COMMIT;
+    if (!m->base->modified || !m->newest->creation_time ||
+        m->base->modified == m->newest->creation_time)
+        return UNDECIDED;
+    return m->base->modified > m->newest->creation_time ? BY_COMMIT : BY_PULL;
+}
+
+static void lose_frozen(Repair *r, const char *target, const ChainImage *image, const char *why)
+{
+    for (guint i = 0; i < r->d->snapshots->len; i++) {
+        ChainSnapshot *s = g_ptr_array_index(r->d->snapshots, i);
+        const ChainSnapshotDisk *sd = external(s, target);
+
+        if (sd && sd->frozen == image)
+            forget(r, s, target, image, why);
+    }
+}
+
+static void say_undecided(Repair *r, const Merge *m)
+{
+    plan_note(r->plan,
+              g_strdup_printf(_("Disk '%s': images between '%s' and '%s' were merged by hand, and "
+                                "whether downwards or upwards cannot be told: nothing is changed. "
+                                "If snapshot '%s' or those below it are not right any more, run "
+                                "virsh snapshot-delete %s SNAPSHOT --metadata"),
+                              m->target, m->base->path, m->above->path, m->newest->name,
+                              r->d->name));
+}
+
+/* The state of the newest snapshot is in the base now: recorded as the merge that it was. */
+static void moved(Repair *r, const Merge *m)
+{
+    PlanMerge *merge = plan_merge_new(m->target, PLAN_COMMIT);
+    const ChainImage *top = g_ptr_array_index(m->run, m->run->len - 1);
+
+    merge->base = plan_image_new(m->base);
+    merge->top = plan_image_new(top);
+    merge->below = plan_image_new(m->base->backing);
+    merge->above = plan_image_new(m->above);
+    merge->bytes = 0;
+    g_ptr_array_add(merge->range, plan_image_new(m->base));
+    for (guint i = 0; i < m->run->len; i++) {
+        g_ptr_array_add(merge->range, plan_image_new(g_ptr_array_index(m->run, i)));
+        g_ptr_array_add(merge->gone, plan_image_new(g_ptr_array_index(m->run, i)));
+    }
+    g_ptr_array_add(r->plan->merges, merge);
+    r->update = r->define = TRUE;
+    plan_note(r->plan, g_strdup_printf(_("Snapshot '%s': disk '%s': '%s' was committed into '%s', "
+                                         "which has its state now"),
+                                       m->newest->name, m->target, top->path, m->base->path));
+}
+
+static void correct_merge(Repair *r, const Merge *m)
+{
+    How how = how_merged(r, m);
+
+    if (how == UNDECIDED) {
+        g_hash_table_add(r->undecided, m->base);
+        say_undecided(r, m);
+        return;
+    }
+    for (guint i = 0; i < m->run->len; i++) {
+        const ChainImage *image = g_ptr_array_index(m->run, i);
+        gboolean top = i + 1 == m->run->len;
+
+        if (how == BY_PULL ? missing(image) : !top)
+            lose_frozen(r, m->target, image,
+                        how == BY_PULL ? _("its image was merged upwards and is gone")
+                                       : _("its image was merged downwards, with what came later"));
+    }
+    if (how == BY_COMMIT) {
+        lose_frozen(r, m->target, m->base, _("a later image was committed into its own"));
+        if (missing(g_ptr_array_index(m->run, m->run->len - 1)))
+            moved(r, m);
+    }
+}
+
+/* --- images that are written ------------------------------------------------------------------ */
+
+/* Whether @image is @below or stands on it, by the snapshots where it is not there any more. */
+static gboolean stood_on(const Repair *r, const char *target, const ChainImage *image,
+                         const ChainImage *below)
+{
+    for (guint i = 0; i <= r->d->snapshots->len; i++) {
+        const ChainSnapshot *t;
+
+        if (chain_image_stands_on(image, below))
+            return TRUE;
+        t = missing(image) ? before(r, target, image) : NULL;
+        if (!t)
+            return FALSE;
+        image = external(t, target)->frozen;
+    }
+    return FALSE;
+}
+
+/* Snapshots whose state is, or stands on, the image that the domain writes. */
+static void check_written(Repair *r, const ChainDisk *disk)
+{
+    ChainImage *written = disk->active ? disk->active : disk->configured;
+
+    if (!written || disk->readonly)
+        return;
+    for (guint i = 0; i < r->d->snapshots->len; i++) {
+        ChainSnapshot *s = g_ptr_array_index(r->d->snapshots, i);
+        const ChainSnapshotDisk *sd = external(s, disk->target);
+
+        if (!sd || !stood_on(r, disk->target, sd->frozen, written))
+            continue;
+        if (r->d->active || (written->modified && written->modified > s->creation_time + 1)) {
+            forget(r, s, disk->target, written, _("the domain writes to its image"));
+        } else {
+            g_hash_table_add(r->undecided, written);
+            plan_note(r->plan,
+                      g_strdup_printf(_("Disk '%s': the domain is configured to write to '%s', the "
+                                        "state of snapshot '%s'; give it an overlay before it is "
+                                        "started: virsh-ext snapshot-revert-external %s %s"),
+                                      disk->target, written->path, s->name, r->d->name,
+                                      s->name));
+        }
+    }
+}
+
+/* --- overlays --------------------------------------------------------------------------------- */
+
+/* The one image in use that stands on the snapshot's, where its recorded overlay is nobody's. */
+static void check_overlay(Repair *r, const ChainSnapshot *s, const ChainSnapshotDisk *sd)
+{
+    ChainImage *found = NULL;
+    PlanRename *rename;
+
+    if (!sd->overlay || missing(sd->frozen) || sd->revert_overlay ||
+        g_hash_table_contains(r->undecided, sd->frozen) ||
+        (!missing(sd->overlay) && in_use(r, sd->overlay)))
+        return;
+    for (guint i = 0; i < sd->frozen->overlays->len; i++) {
+        ChainImage *image = g_ptr_array_index(sd->frozen->overlays, i);
+
+        if (image == sd->overlay || !in_use(r, image))
+            continue;
+        if (found)
+            return;
+        found = image;
+    }
+    if (!found)
+        return;
+    for (guint i = 0; i < found->overlay_of->len; i++) {
+        if (!g_hash_table_contains(r->lost, g_ptr_array_index(found->overlay_of, i)))
+            return;
+    }
+    rename = g_new0(PlanRename, 1);
+    rename->disk = g_strdup(sd->target);
+    rename->from = plan_image_new(sd->overlay);
+    rename->to = plan_image_new(found);
+    g_ptr_array_add(r->plan->renames, rename);
+    r->update = TRUE;
+    plan_note(r->plan, g_strdup_printf(_("Snapshot '%s': disk '%s' goes on in '%s', not in '%s'"),
+                                       s->name, sd->target, found->path, sd->overlay->path));
+}
+
+/* --- the rest --------------------------------------------------------------------------------- */
+
+/* Whether the persistent XML's explicit chain contradicts the images. */
+static void check_config(Repair *r, const ChainDisk *disk)
+{
+    g_autoptr(GPtrArray) images = NULL;
+
+    if (!disk->configured || !disk->config_chain)
+        return;
+    images = chain_image_chain(disk->configured);
+    for (guint i = 0; i < disk->config_chain->len; i++) {
+        const ChainImage *said = g_ptr_array_index(disk->config_chain, i);
+
+        if (i < images->len ? said == g_ptr_array_index(images, i)
+                            : !((ChainImage *) g_ptr_array_index(images, images->len - 1))
+                                   ->backing_known)
+            continue;
+        r->define = TRUE;
+        plan_note(r->plan, g_strdup_printf(_("Disk '%s': the configuration lists '%s' below '%s', "
+                                             "the images do not"),
+                                           disk->target, said->path, disk->configured->path));
+        return;
+    }
+}
+
+static ChainSnapshot *staying(const Repair *r, ChainSnapshot *s)
+{
+    while (s && g_hash_table_contains(r->lost, s))
+        s = s->parent;
+    return s;
+}
+
+/* The only snapshot on the nearest image below the active one that has any. */
+static ChainSnapshot *derive_current(const Repair *r)
+{
+    for (guint i = 0; i < r->d->disks->len; i++) {
+        const ChainDisk *disk = g_ptr_array_index(r->d->disks, i);
+
+        for (ChainImage *image = disk->active ? disk->active->backing : NULL; image;
+             image = image->backing) {
+            ChainSnapshot *found = NULL;
+            guint n = 0;
+
+            for (guint k = 0; k < image->frozen_by->len; k++) {
+                ChainSnapshot *s = g_ptr_array_index(image->frozen_by, k);
+
+                if (s->domain == r->d && !g_hash_table_contains(r->lost, s)) {
+                    found = s;
+                    n++;
+                }
+            }
+            if (n)
+                return n == 1 ? found : NULL;
+        }
+    }
+    return NULL;
+}
+
+static void set_current(Repair *r)
+{
+    ChainSnapshot *now = staying(r, r->d->current);
+
+    if (r->d->current && now == r->d->current)
+        return;
+    if (!r->d->current) {
+        now = derive_current(r);
+        if (!now)
+            return;
+        plan_note(r->plan, g_strdup_printf(_("No snapshot is the current one; '%s' becomes it"),
+                                           now->name));
+        r->update = TRUE;
+    }
+    r->plan->new_current = g_strdup(now ? now->name : NULL);
+    r->plan->current_changes = TRUE;
+}
+
+static void correct_metadata(Repair *r)
+{
+    for (guint i = 0; i < r->d->disks->len; i++) {
+        const ChainDisk *disk = g_ptr_array_index(r->d->disks, i);
+
+        check_written(r, disk);
+        check_config(r, disk);
+    }
+    for (guint i = 0; i < r->d->snapshots->len; i++) {
+        ChainSnapshot *s = g_ptr_array_index(r->d->snapshots, i);
+
+        for (guint k = 0; k < s->disks->len; k++) {
+            ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, k);
+            Merge m = { 0 };
+
+            if (!external(s, sd->target) || !find_merge(r, s, sd, &m))
+                continue;
+            correct_merge(r, &m);
+            g_ptr_array_unref(m.run);
+        }
+    }
+    for (guint i = 0; i < r->d->snapshots->len; i++) {
+        ChainSnapshot *s = g_ptr_array_index(r->d->snapshots, i);
+
+        for (guint k = 0; k < s->disks->len && !g_hash_table_contains(r->lost, s); k++) {
+            const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, k);
+
+            if (external(s, sd->target))
+                check_overlay(r, s, sd);
+        }
+    }
+}
+
+/* Parents first, as the domain has them. */
+static void list_lost(Repair *r)
+{
+    for (guint i = 0; i < r->d->snapshots->len; i++) {
+        ChainSnapshot *s = g_ptr_array_index(r->d->snapshots, i);
+
+        if (!g_hash_table_contains(r->lost, s))
+            continue;
+        g_ptr_array_add(r->plan->snapshots, g_strdup(s->name));
+        if (s->memory_file)
+            plan_note(r->plan, g_strdup_printf(_("The memory of snapshot '%s' stays in '%s'"),
+                                               s->name, s->memory_file));
+    }
+}
+
+void plan_repair(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanRequest *request,
+                 const PlanFacts *facts)
+{
+    g_autoptr(GHashTable) lost = g_hash_table_new(NULL, NULL);
+    g_autoptr(GHashTable) undecided = g_hash_table_new(NULL, NULL);
+    PlanStep *lock;
+    Repair r = { .plan = plan, .d = d, .facts = facts, .lost = lost, .undecided = undecided };
+
+    if (!plan_jobs(&r, request->abort) && !request->abort)
+        correct_metadata(&r);
+    if (d->managed_save && (r.define || r.update))
+        plan_note(plan, g_strdup_printf(_("Domain '%s' has a managed save image, whose own list "
+                                          "of images is not corrected"), d->name));
+    list_lost(&r);
+    if (!request->abort || g_hash_table_size(lost))
+        set_current(&r);
+    if (plan->refusals->len || (!plan->steps->len && !r.define && !r.update))
+        return;
+    if (facts->readonly) {
+        plan_refuse(plan, "read-only", g_strdup(_("The connection is read-only")),
+                    g_strdup(_("Connect without --readonly")));
+        return;
+    }
+    plan_add_step(plan, PLAN_STEP_LOCK);
+    lock = g_ptr_array_steal_index(plan->steps, plan->steps->len - 1);
+    g_ptr_array_insert(plan->steps, 0, lock);
+    if (r.define)
+        plan_add_step(plan, PLAN_STEP_DEFINE_DOMAIN);
+    if (r.update)
+        plan_add_step(plan, PLAN_STEP_UPDATE_SNAPSHOTS);
+    plan_add_step(plan, PLAN_STEP_UNLOCK);
+    plan_sum(plan);
+}

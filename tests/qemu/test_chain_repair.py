@@ -1,0 +1,324 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""chain-repair: block jobs that virsh left running, metadata that its merges left stale, and what
+it must leave alone. Interrupted operations of our own: test_faults_quick.py, tests/faults."""
+import json
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from vext import *  # noqa: E402,F403
+
+
+def three(t, disks=1, **kwargs):
+    """Snapshots s1, s2, s3, each disk written to before, between and after them."""
+    g = t.guest(disks=disks, **kwargs)
+    o = g.oracle
+    for i, name in enumerate(("s1", "s2", "s3")):
+        for d in o.model:
+            o.write(d, f"{i}M", "1M", 0x10 + i, verify=False)
+        o.snapshot(name)
+    for d in o.model:
+        o.write(d, "3M", "512k", 0x77)
+    return g
+
+
+def repair(g, *args, rc=0):
+    r = g.vext("chain-repair", g.name, *args)
+    if r.rc != rc:
+        raise AssertionError(f"{r}")
+    return r
+
+
+def nothing(t, g):
+    """Another run finds nothing, and the findings are gone."""
+    t.has(repair(g).out, f"Nothing to repair on domain '{g.name}'")
+
+
+def next_second():
+    """Images tell by the second when they were written."""
+    now = int(time.time())
+    util.wait_for(lambda: int(time.time()) > now + 1, "the next second")
+
+
+def checked(g, lost):
+    """The snapshots that stay are right, and the chain is clean but for files left to the user."""
+    before = set(g.oracle._files())
+    g.oracle.deleted(*lost)
+    g.oracle.check_chain_clean(start=True, allow=before)
+
+
+@test(cases=[True, False])
+@requires("program")
+def there_is_nothing_to_do(t, running):
+    g = three(t, start=running)
+    nothing(t, g)
+    plan = json.loads(repair(g, "--dry-run", "--json").out)
+    t.eq(plan["operation"], "repair")
+    t.eq(plan["steps"], [])
+    g.oracle.check_all()
+
+
+@test
+@requires("program")
+def a_ready_commit_is_finished(t):
+    g = three(t, disks=2, start=True)
+    for disk in ("vda", "vdb"):
+        g.virsh("blockcommit", g.name, disk, "--active", "--shallow", "--wait")
+    r = repair(g, "--dry-run")
+    t.has(r.out, "Disk 'vdb': wait for the block commit that runs and switch to its base")
+    t.has(r.out, "takes away the state of snapshot 's3'")
+    t.eq(g.snapshots(), ["s1", "s2", "s3"])
+    t.ok(g.active("vda").mirror is not None, "--dry-run changed something")
+    r = repair(g)
+    t.has(r.err, "Snapshot 's3' is forgotten")
+    checked(g, ["s3"])
+    t.eq(g.current(), "s2")
+    nothing(t, g)
+
+
+@test
+@requires("program")
+def a_commit_that_runs_is_waited_for(t):
+    g = three(t, start=True, size="64M")
+    g.oracle.write("vda", "8M", "40M", 0x99)
+    g.virsh("blockcommit", g.name, "vda", "--active", "--shallow", "--bandwidth", "20")
+    r = repair(g, "--verbose")
+    t.has(r.err, "Snapshot 's3' is forgotten")
+    checked(g, ["s3"])
+
+
+@test
+@requires("program")
+def a_pull_that_runs_is_waited_for(t):
+    g = three(t, start=True)
+    g.virsh("blockpull", g.name, "vda", "--bandwidth", "1", "--base",
+            g.disks["vda"].path)
+    repair(g)
+    checked(g, [])
+    t.eq(len(g.chain("vda")), 2)
+    nothing(t, g)
+
+
+@test
+@requires("program")
+def a_copy_is_for_the_user_to_decide(t):
+    g = three(t, start=True)
+    target = os.path.join(g.dir, "copy")
+    g.virsh("blockcopy", g.name, "vda", target, "--wait", "--transient-job")
+    r = repair(g, rc=1)
+    t.has(r.err, "virsh blockjob vm1 vda --pivot")
+    t.has(r.err, "chain-repair vm1 --abort")
+    plan = json.loads(repair(g, "--json", "--dry-run", rc=1).out)
+    t.eq(plan["refusals"][0]["code"], "copy-job")
+    repair(g, "--abort")
+    checked(g, [])
+    t.ok(g.active("vda").mirror is None, "the copy still runs")
+
+
+@test
+@requires("program")
+def an_aborted_commit_costs_the_snapshot_below(t):
+    g = three(t, start=True)
+    g.virsh("blockcommit", g.name, "vda", "--active", "--shallow", "--wait")
+    r = repair(g, "--abort")
+    t.has(r.err, "Snapshot 's3' is forgotten")
+    checked(g, ["s3"])
+    t.has(g.active("vda").path, "vda.s3")
+
+
+@test(cases=[True, False])
+@requires("program")
+def a_manual_commit_of_the_active_image(t, delete):
+    g = three(t, start=True)
+    g.virsh("blockcommit", g.name, "vda", "--active", "--shallow", "--wait", "--pivot",
+            *(["--delete"] if delete else []))
+    t.has(repair(g, "--dry-run").out, "Snapshot 's3' is forgotten")
+    t.eq(g.snapshots(), ["s1", "s2", "s3"])
+    repair(g)
+    checked(g, ["s3"])
+    t.eq(g.current(), "s2")
+    nothing(t, g)
+    t.rc(g.vext("snapshot-delete-external", g.name, "s1"))
+    checked(g, ["s1"])
+
+
+@test(cases=[(True, True), (True, False), (False, True)])
+@requires("program")
+def a_manual_commit_in_the_middle(t, delete, running):
+    g = three(t, disks=2, start=True)
+    next_second()
+    for disk in ("vda", "vdb"):
+        g.virsh("blockcommit", g.name, disk, "--top", g.overlay_path("s2", disk),
+                "--base", g.overlay_path("s1", disk), "--wait",
+                *(["--delete"] if delete else []))
+    if not running:
+        g.destroy()
+    plan = json.loads(repair(g, "--dry-run", "--json").out)
+    t.eq(plan["snapshots"], ["s2"])
+    t.eq(plan["bytes_moved"], 0)
+    r = repair(g)
+    t.has(r.err, "Snapshot 's2' is forgotten")
+    checked(g, ["s2"])
+    t.eq(g.tree(), {"s1": None, "s3": "s1"})
+    nothing(t, g)
+    if delete:
+        t.rc(g.vext("snapshot-delete-external", g.name, "s1"))
+        checked(g, ["s1"])
+
+
+@test
+@requires("program")
+def a_manual_commit_over_a_range(t):
+    g = three(t, start=True)
+    next_second()
+    g.virsh("blockcommit", g.name, "vda", "--top", g.overlay_path("s2", "vda"),
+            "--base", g.disks["vda"].path, "--wait", "--delete")
+    repair(g)
+    checked(g, ["s1", "s2"])
+    t.eq(g.tree(), {"s3": None})
+    nothing(t, g)
+
+
+@test
+@requires("program")
+def a_commit_of_which_the_time_says_nothing_is_left_alone(t):
+    g = three(t, start=True)
+    next_second()
+    g.virsh("blockcommit", g.name, "vda", "--top", g.overlay_path("s2", "vda"),
+            "--base", g.overlay_path("s1", "vda"), "--wait", "--delete")
+    taken = int(g.snapshot_xml("s3").findtext("creationTime"))
+    os.utime(g.overlay_path("s1", "vda"), (taken, taken))
+    r = repair(g)
+    t.has(r.err, "whether downwards or upwards cannot be told")
+    t.eq(g.snapshots(), ["s1", "s2", "s3"])
+
+
+@test(cases=[True, False])
+@requires("program")
+def a_manual_pull(t, remove):
+    g = three(t, start=True)
+    next_second()
+    g.virsh("blockpull", g.name, "vda", "--base", g.overlay_path("s1", "vda"), "--wait")
+    gone = g.overlay_path("s2", "vda")
+    if not remove:
+        # Everything is still there: s3 is a branch of its own now.
+        nothing(t, g)
+        checked(g, [])
+        return
+    os.unlink(gone)
+    r = repair(g)
+    t.has(r.err, "Snapshot 's3' is forgotten")
+    checked(g, ["s3"])
+    overlay = g.snapshot_xml("s2").find("disks/disk[@name='vda']/source").get("file")
+    t.eq(overlay, g.overlay_path("s3", "vda"))
+    nothing(t, g)
+    t.rc(g.vext("snapshot-delete-external", g.name, "s2"))
+    checked(g, ["s2"])
+
+
+@test
+@requires("program")
+def a_manual_pull_of_everything(t):
+    g = three(t, start=True)
+    g.virsh("blockpull", g.name, "vda", "--wait")
+    nothing(t, g)
+    checked(g, [])
+
+
+@test
+@requires("program")
+def a_missing_image_alone_is_no_reason_to_forget(t):
+    g = three(t)
+    path = g.overlay_path("s1", "vda")
+    os.rename(path, path + ".away")
+    repair(g)
+    t.eq(g.snapshots(), ["s1", "s2", "s3"])
+    os.rename(path + ".away", path)
+    checked(g, [])
+
+
+@test
+@requires("program")
+def a_commit_down_to_the_root_costs_all(t):
+    g = three(t, start=True)
+    g.virsh("blockcommit", g.name, "vda", "--active", "--wait", "--pivot", "--delete")
+    t.eq(json.loads(repair(g, "--dry-run", "--json").out)["snapshots"], ["s1", "s2", "s3"])
+    repair(g)
+    checked(g, ["s1", "s2", "s3"])
+    nothing(t, g)
+
+
+@test
+@requires("program")
+def a_shallow_copy_is_followed(t):
+    g = three(t, start=True)
+    old, target = g.active("vda").path, os.path.join(g.dir, "copy")
+    g.virsh("blockcopy", g.name, "vda", target, "--wait", "--pivot", "--shallow",
+            "--transient-job")
+    repair(g)
+    overlay = g.snapshot_xml("s3").find("disks/disk[@name='vda']/source").get("file")
+    t.eq(overlay, target)
+    checked(g, [])
+    nothing(t, g)
+    os.unlink(old)
+    t.rc(g.vext("snapshot-delete-external", g.name, "s3"))
+    checked(g, ["s3"])
+
+
+@test
+@requires("program")
+def a_stale_backing_store_in_the_configuration(t):
+    g = three(t, start=True)
+    g.destroy()
+    config = g.virsh("dumpxml", g.name, "--inactive").out
+    t.has(config, "<backingStore")
+    wrong = config.replace(g.overlay_path("s1", "vda"), g.dir + "/gone")
+    g.define(wrong)
+    t.has(repair(g, "--dry-run").out, "the configuration lists")
+    repair(g)
+    checked(g, [])
+    nothing(t, g)
+
+
+@test
+@requires("program")
+def a_current_snapshot_is_found(t):
+    g = three(t)
+    g.virsh("snapshot-delete", g.name, "s3", "--metadata")
+    g.oracle.forget("s3")
+    xml = g.virsh("snapshot-dumpxml", g.name, "s2").out
+    g.virsh("snapshot-delete", g.name, "s2", "--metadata")
+    g.virsh("snapshot-delete", g.name, "s1", "--metadata")
+    path = os.path.join(g.workdir, "s2.xml")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(xml.replace("<parent>", "<!--").replace("</parent>", "-->"))
+    g.virsh("snapshot-create", g.name, path, "--redefine")
+    g.oracle.forget("s1")
+    t.eq(g.current(), None)
+    repair(g)
+    t.eq(g.current(), "s2")
+    g.oracle.check_all()
+
+
+@test
+@requires("program")
+def a_readonly_connection_is_refused(t):
+    g = three(t, start=True)
+    g.virsh("blockcommit", g.name, "vda", "--active", "--shallow", "--wait")
+    r = g.vext("chain-repair", g.name, readonly=True)
+    t.eq(r.rc, 1)
+    t.ok(g.active("vda").mirror is not None, "a read-only connection changed something")
+
+
+@test
+@requires("program")
+def an_unknown_domain_fails(t):
+    r = t.daemon().vext("chain-repair", "nobody")
+    t.eq(r.rc, 1)
+    t.has(r.err, "failed to get domain 'nobody'")
+
+
+if __name__ == "__main__":
+    main()
