@@ -133,24 +133,12 @@ const char *xml_source_disk_type(const ChainSource *source)
     return "file";
 }
 
-/* XML 1.0 has no way to write other control characters or anything but Unicode. */
 static gboolean set_attr(xmlNode *node, const char *name, const char *value, GError **error)
 {
-    const char *p;
-
     if (!value)
         return TRUE;
-    for (p = value; *p; p++) {
-        if ((unsigned char) *p < 0x20 && *p != '\n' && *p != '\t' && *p != '\r')
-            break;
-    }
-    if (*p || !g_utf8_validate(value, -1, NULL)) {
-        g_autofree char *shown = g_strescape(value, NULL);
-
-        g_set_error(error, VEXT_XML_ERROR, VEXT_XML_ERROR_CONTENT,
-                    _("'%s' cannot be written in libvirt's XML"), shown);
+    if (!xml_check_text(value, error))
         return FALSE;
-    }
     xmlSetProp(node, BAD_CAST name, BAD_CAST value);
     return TRUE;
 }

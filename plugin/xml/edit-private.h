@@ -18,8 +18,6 @@ void xml_insert_after(xmlNode *ref, xmlNode *node);
 void xml_append(xmlNode *parent, xmlNode *node);
 /** Replaces or adds <name>text</name>; a new one comes after the child @after if there is one. */
 void xml_set_child_text(xmlNode *parent, const char *name, const char *after, const char *text);
-/** Whether XML can carry @text. */
-gboolean xml_check_text(const char *text, GError **error);
 
 /**
  * Gives a <disk> (of a domain or of a snapshot's list) another image.

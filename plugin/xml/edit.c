@@ -69,24 +69,6 @@ void xml_set_child_text(xmlNode *parent, const char *name, const char *after, co
     }
 }
 
-gboolean xml_check_text(const char *text, GError **error)
-{
-    const char *p;
-
-    for (p = text; *p; p++) {
-        if ((unsigned char) *p < 0x20 && *p != '\n' && *p != '\t' && *p != '\r')
-            break;
-    }
-    if (*p || !g_utf8_validate(text, -1, NULL)) {
-        g_autofree char *shown = g_strescape(text, NULL);
-
-        g_set_error(error, VEXT_XML_ERROR, VEXT_XML_ERROR_CONTENT,
-                    _("'%s' cannot be written in libvirt's XML"), shown);
-        return FALSE;
-    }
-    return TRUE;
-}
-
 gboolean xml_set_disk(xmlNode *disk, const ChainSource *source, const char *format,
                       GError **error)
 {

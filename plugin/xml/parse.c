@@ -229,3 +229,22 @@ char *xml_doc_to_text(xmlDoc *doc)
     }
     return g_string_free(out, FALSE);
 }
+
+/* XML 1.0 has no way to write other control characters or anything but Unicode. */
+gboolean xml_check_text(const char *text, GError **error)
+{
+    const char *p;
+
+    for (p = text; *p; p++) {
+        if ((unsigned char) *p < 0x20 && *p != '\n' && *p != '\t' && *p != '\r')
+            break;
+    }
+    if (*p || !g_utf8_validate(text, -1, NULL)) {
+        g_autofree char *shown = g_strescape(text, NULL);
+
+        g_set_error(error, VEXT_XML_ERROR, VEXT_XML_ERROR_CONTENT,
+                    _("'%s' cannot be written in libvirt's XML"), shown);
+        return FALSE;
+    }
+    return TRUE;
+}

@@ -50,6 +50,8 @@ char *xml_attr(xmlNode *node, const char *name);
 char *xml_text(xmlNode *node);
 /** Whether an attribute is there and has this value. */
 gboolean xml_attr_is(xmlNode *node, const char *name, const char *value);
+/** Whether XML can carry @text. */
+gboolean xml_check_text(const char *text, GError **error);
 /** @node as text without a declaration, new string. */
 char *xml_node_to_text(xmlNode *node);
 /** The root element as text without a declaration, with a newline at its end. New string. */
