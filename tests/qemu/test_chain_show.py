@@ -126,6 +126,8 @@ def an_empty_drive_and_several_disks(t):
 @requires("program")
 def block_devices_and_volumes(t, kind, state):
     g = t.guest(disks=[{"kind": kind}], start=state == "running")
+    if kind == "volume" and state == "running" and g.daemon.versions()[0] < (9, 0, 0):
+        raise Skip("this libvirt leaves the configuration of a volume on the frozen image")
     g.snapshot("s1", files={"vda": os.path.join(g.dir, "vda.s1")})
     shown = show(g)
     t.eq(len(disk(shown, "vda")["images"]), 2)

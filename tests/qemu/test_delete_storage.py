@@ -63,6 +63,8 @@ def branch(g, name):
 @requires("program")
 def volume_disks(t, state, direction):
     g = t.guest(kind="volume", disks=2, start=state == "running")
+    if state == "running" and g.daemon.versions()[0] < (9, 0, 0):
+        raise Skip("this libvirt leaves the configuration of a volume on the frozen image")
     take(g, "s1", "s2", "s3")
     for name in ("s2", "s1", "s3"):
         delete(g, name, *(() if state == "running" and name == "s2" else
