@@ -114,7 +114,9 @@ def by_hand(g, names):
 
 
 def row(t, label, fill, running, how):
-    g = t.guest(size="192M", start=True)
+    row.count = getattr(row, "count", 0) + 1
+    g = t.guest(name=f"vm{row.count}", size="192M", start=True)
+    t.cleanup(g.destroy)
     o = g.oracle
     names = fill(g, o)
     o.flush()
@@ -126,6 +128,7 @@ def row(t, label, fill, running, how):
     except util.Skip as e:
         print(f"{label:34} {how.__name__:8}  not possible: {e}", flush=True)
         return None
+    g.destroy()
     if how is not by_hand:
         o.deleted(*names)
     else:
