@@ -396,11 +396,19 @@ static void check_snapshot_disk(Check *c, ChainSnapshot *s, ChainSnapshotDisk *s
                                   frozen->path, s->name));
         return;
     }
-    if (disk && (disk->active == frozen || disk->configured == frozen) && frozen != overlay) {
+    if (disk && disk->active == frozen && frozen != overlay) {
         add_stale(c, CHAIN_ERROR, sd->target, frozen, s,
                   g_strdup_printf(_("Image '%s' with the state of snapshot '%s' is the one that "
                                     "the domain writes: the state is lost or about to be"),
                                   frozen->path, s->name));
+        return;
+    }
+    /* libvirt 7.0 leaves it so when it takes a snapshot of a running guest on a volume */
+    if (disk && disk->configured == frozen && frozen != overlay) {
+        add_stale(c, CHAIN_ERROR, sd->target, frozen, s,
+                  g_strdup_printf(_("Image '%s' with the state of snapshot '%s' is the one that "
+                                    "the domain writes after its next start: the state will be "
+                                    "lost"), frozen->path, s->name));
         return;
     }
     if (!overlay)

@@ -135,7 +135,10 @@ def block_devices_and_volumes(t, kind, state):
     root = disk(shown, "vda")["images"][0]
     t.eq(root["virtual_size"], 24 << 20)
     t.ok(root["allocation"], "the allocation of the root is known")
-    t.eq(shown["findings"], [])
+    # libvirt 7.0 takes a snapshot of a running guest on a volume and leaves its configuration
+    left = state == "running" and "<disk type='volume'" in g.virsh("dumpxml", g.name,
+                                                                  "--inactive").out
+    t.eq(codes(shown), ["stale-snapshot"] if left else [])
 
 
 @test(cases=STATES)

@@ -612,6 +612,17 @@ static void test_committed_by_hand(void)
     world_clear(&w);
 }
 
+/* The running domain writes another image, but its configuration still names the frozen one. */
+static void test_configuration_left_behind(void)
+{
+    World w;
+
+    world_make(&w);
+    w.vda->configured = w.o1;
+    check_found(w.graph, w.d, "stale-snapshot:error:vda:/i/s1:s2");
+    world_clear(&w);
+}
+
 static void test_middle_merged_by_hand(void)
 {
     World w;
@@ -848,6 +859,7 @@ int main(int argc, char **argv)
     ADD(shared_cdrom_is_normal);
     ADD(unmanaged);
     ADD(committed_by_hand);
+    ADD(configuration_left_behind);
     ADD(middle_merged_by_hand);
     ADD(middle_merged_and_removed);
     ADD(wrong_state_named);
