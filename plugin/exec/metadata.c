@@ -285,7 +285,8 @@ static gboolean run_update(ExecStep *s, GError **error)
 }
 
 const ExecStepOps exec_metadata_ops[] = {
-    { PLAN_STEP_DEFINE_DOMAIN, EXEC_DELETE | EXEC_REPAIR, NULL, check_define, run_define, NULL, NULL },
+    { PLAN_STEP_DEFINE_DOMAIN, EXEC_DELETE | EXEC_REPAIR, NULL, check_define, run_define, NULL,
+      NULL },
     { PLAN_STEP_UPDATE_SNAPSHOTS, EXEC_DELETE | EXEC_REPAIR, NULL, NULL, run_update, NULL, NULL },
     { 0 },
 };
