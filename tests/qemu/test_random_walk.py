@@ -137,25 +137,25 @@ def walk(t, seed, disks, daemon=None):
     t.diag(f"seed {seed}: {STEPS} steps")
 
 
-@test
+@test(timeout=300)
 @requires("program")
 def walk_with_one_disk(t):
     walk(t, SEED, 1)
 
 
-@test
+@test(timeout=300)
 @requires("program")
 def walk_with_two_disks(t):
     walk(t, SEED + 1, 2)
 
 
-@test
+@test(timeout=300)
 @requires("program")
 def another_walk_with_one_disk(t):
     walk(t, SEED + 2, 1)
 
 
-@test
+@test(timeout=300)
 @requires("program")
 def another_walk_with_two_disks(t):
     walk(t, SEED + 3, 2)
