@@ -18,6 +18,8 @@ TIMEOUT = 60
 
 tmp = tempfile.mkdtemp(prefix="vext-shell-")
 atexit.register(shutil.rmtree, tmp, ignore_errors=True)
+# What a command line writes by accident goes away with it.
+os.chdir(tmp)
 plugins = os.path.join(tmp, "plugins")
 
 ENV = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": tmp, "LC_ALL": "C",

@@ -3,7 +3,8 @@
 """Long random walks: snapshot, write, revert, delete, branch, restart; all checked as it goes.
 
 VEXT_WALK_STEPS=N   steps of each walk (default 60; four walks)
-VEXT_WALK_SEED=N    the seed of the first walk (default 1, "time" for the clock's); the others follow
+VEXT_WALK_SEED=N    the seed of the first walk (default 1, "time" for the clock's); the others
+                    follow
 """
 import json
 import os
