@@ -23,6 +23,11 @@ PRIVATE = {"run": "/run/libvirt", "lib": "/var/lib/libvirt", "etc": "/etc/libvir
 
 QEMU_CONF = """\
 stdio_handler = "file"
+security_driver = "none"
+namespaces = []
+cgroup_controllers = []
+"""
+QEMU_USER = """\
 user = "root"
 group = "root"
 """
@@ -64,6 +69,11 @@ def _keep_caps(cache):
             os.replace(temp, target)
         except OSError:
             pass
+
+
+def _qemu_conf(extra):
+    # Of two lines with one name libvirt takes the first.
+    return QEMU_CONF + ("" if "user = " in extra else QEMU_USER) + extra + "\n"
 
 
 def _free_port():
@@ -111,8 +121,7 @@ class Daemon:
         self._namespaces = set()
         self._versions = None
         with open(os.path.join(self.etc, "qemu.conf"), "w", encoding="utf-8") as f:
-            f.write(QEMU_CONF + 'security_driver = "none"\nnamespaces = []\n'
-                    "cgroup_controllers = []\n" + qemu_conf + "\n")
+            f.write(_qemu_conf(qemu_conf))
         with open(os.path.join(self.etc, "libvirtd.conf"), "w", encoding="utf-8") as f:
             f.write(f'unix_sock_dir = "{self.s}"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n'
                     'unix_sock_ro_perms = "0777"\nunix_sock_rw_perms = "0777"\n'
@@ -343,8 +352,7 @@ class EmbedRoot:
         os.makedirs(self.log, exist_ok=True)
         self.uri = self.ro_uri = f"qemu:///embed?root={self.dir}"
         with open(os.path.join(self.etc, "qemu.conf"), "w", encoding="utf-8") as f:
-            f.write(QEMU_CONF + 'security_driver = "none"\nnamespaces = []\n'
-                    "cgroup_controllers = []\n" + qemu_conf + "\n")
+            f.write(_qemu_conf(qemu_conf))
         _seed_caps(self.cache)
 
     env = Daemon.env
