@@ -231,6 +231,39 @@ def the_time_limit(t, direction):
     g.oracle.check_chain_clean()
 
 
+@test(cases=["running", "off"])
+@requires("program")
+def the_file_system_gets_full_meanwhile(t, state):
+    small = faults.small_fs(t.path("small"), "160M")
+    g = some(t, start=state == "running", size="64M", dir=small)
+    g.oracle.write("vda", "12M", "48M", 0x55)
+    worker = g.name if state == "running" else g.name + ".virsh-ext"
+    p = g.daemon.spawn_vext(COMMAND, g.name, "s2", "--direction", "commit", "--bandwidth", "1")
+    t.wait_for(lambda: g.virsh("blockjob", worker, "vda", "--raw", check=False).out.strip(),
+               "the job to run")
+    ballast = os.path.join(small, ".ballast")
+    try:
+        with open(ballast, "wb", buffering=0) as f:
+            while f.write(bytes(1 << 16)):      # the job takes its share meanwhile
+                pass
+    except OSError:
+        pass
+    try:
+        g.virsh("blockjob", worker, "vda", "--bandwidth", "0", check=False)
+        _, err = p.communicate(timeout=30)
+        t.eq(p.returncode, 3)
+        text = err.decode() if isinstance(err, bytes) else err
+        t.has(text, f"the file system of '{small}' is full")
+        t.has(text.strip().split("\n")[-1], f"virsh-ext chain-repair {g.name}")
+        t.rc(g.vext("chain-repair", g.name), 3)
+    finally:
+        os.unlink(ballast)
+    g.oracle.check_active()
+    t.rc(g.vext("chain-repair", g.name), 0)
+    g.oracle.deleted("s2")
+    g.oracle.check_chain_clean(start=state == "off")
+
+
 @test
 @requires("program")
 def progress_with_verbose(t):

@@ -119,6 +119,25 @@ def in_a_branched_tree(t, name):
     g.oracle.check_chain_clean(start=True)
 
 
+@test
+@requires("program")
+def an_image_is_pulled_into_its_branches_when_asked(t):
+    g = t.guest()
+    take(g, "s0", "s1", "s2")
+    branch(g, "s1")
+    take(g, "s3")
+    carrier = g.sources(g.snapshot_xml("s1").find("domain"))["vda"].path
+    r = delete(g, "s1")
+    t.has(r.err, "stays as an unnamed layer")
+    g.oracle.deleted("s1")
+    t.ok(os.path.exists(carrier), "two branches stand on it")
+    branch(g, "s0")
+    take(g, "s4")
+    r = delete(g, "s0", "--direction", "pull")
+    g.oracle.deleted("s0")
+    g.oracle.check_chain_clean(start=True)
+
+
 @test(cases=["s2", "s3"])
 @requires("program")
 def of_the_branch_that_a_running_guest_does_not_use(t, name):
