@@ -132,7 +132,8 @@ typedef struct {
     PlanImage *to;             /**< stands on the same image and stays */
 } PlanRename;
 
-/** The steps. Their names in --json are in plan_action_name(). */
+/** The steps. Their names in --json are in plan_action_name(). Their numbers stand in journals that
+ *  another version may read: new ones are added at the end. */
 typedef enum {
     PLAN_STEP_LOCK,            /**< "lock": define the helper with the journal */
     PLAN_STEP_SAVE_CURRENT,    /**< "create-snapshot": what is now, as a snapshot */
@@ -148,9 +149,10 @@ typedef enum {
     PLAN_STEP_RESTORE_MEMORY,  /**< "restore-memory" */
     PLAN_STEP_START_GUEST,     /**< "start-guest" */
     PLAN_STEP_REMOVE_FILE,     /**< "remove-file": step->file */
+    PLAN_STEP_UNLOCK,          /**< "unlock": the helper and the journal go */
     PLAN_STEP_FINISH_JOB,      /**< "finish-job": step->disk's, left running by somebody */
     PLAN_STEP_ABORT_JOB,       /**< "abort-job" */
-    PLAN_STEP_UNLOCK,          /**< "unlock": the helper and the journal go */
+    PLAN_STEP_LAST = PLAN_STEP_ABORT_JOB,
 } PlanAction;
 
 typedef struct {

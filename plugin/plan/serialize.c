@@ -582,10 +582,14 @@ static void get_step(Reader *r, JsonObject *o, Plan *plan)
     JsonArray *array;
     guint i;
 
-    step = plan_add_step(plan, get_number(r, o, "action", PLAN_STEP_UNLOCK));
+    step = plan_add_step(plan, get_number(r, o, "action", PLAN_STEP_LAST));
     step->merge = get_number(r, o, "merge", MAX_ITEMS);
     step->file = get_number(r, o, "file", MAX_ITEMS);
     step->bytes = get_bytes(r, o, "bytes");
+    if (step->action == PLAN_STEP_FINISH_JOB || step->action == PLAN_STEP_ABORT_JOB) {
+        step->disk = get_text(r, o, "disk", TRUE);
+        step->job = get_text(r, o, "job", TRUE);
+    }
     if (step->action == PLAN_STEP_MERGE || step->action == PLAN_STEP_PIVOT || step->merge > 0) {
         if (step->merge >= plan->merges->len)
             bad(r, "A step of a plan is about a merge that is not there");

@@ -359,6 +359,41 @@ static void test_managed_save(World *w, const void *data)
     assert_possible(forced);
 }
 
+/* What another version wrote has to mean the same: the numbers of the actions are a format. */
+static void test_journal(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL, again = NULL, broken = NULL;
+    g_autofree char *text = NULL, *text_again = NULL, *without = NULL;
+    g_auto(GStrv) parts = NULL;
+    g_autoptr(GError) error = NULL;
+    PlanStep *step;
+
+    w->request.save_current = "now";
+    plan = plan_to(w, "s1");
+    assert_possible(plan);
+    step = plan_add_step(plan, PLAN_STEP_FINISH_JOB);
+    step->disk = g_strdup("vda");
+    step->job = g_strdup("active-commit");
+    text = plan_serialize(plan);
+    again = plan_deserialize(text, &error);
+    g_assert_no_error(error);
+    text_again = plan_serialize(again);
+    g_assert_cmpstr(text, ==, text_again);
+    step = g_ptr_array_index(again->steps, again->steps->len - 1);
+    g_assert_cmpstr(step->disk, ==, "vda");
+    g_assert_cmpstr(step->job, ==, "active-commit");
+
+    parts = g_strsplit(text, "\"job\"", 2);
+    without = g_strjoinv("\"jab\"", parts);
+    broken = plan_deserialize(without, NULL);
+    g_assert_null(broken);
+
+    g_assert_cmpint(PLAN_STEP_REMOVE_FILE, ==, 12);
+    g_assert_cmpint(PLAN_STEP_UNLOCK, ==, 13);
+    g_assert_cmpint(PLAN_STEP_FINISH_JOB, ==, 14);
+    g_assert_cmpint(PLAN_STEP_ABORT_JOB, ==, 15);
+}
+
 int main(int argc, char **argv)
 {
 #define ADD(name, fn) g_test_add("/plan/revert/" name, World, NULL, setup, fn, teardown)
@@ -381,5 +416,6 @@ int main(int argc, char **argv)
     ADD("transient", test_transient);
     ADD("hostile-name", test_hostile_name_makes_a_plain_file_name);
     ADD("managed-save", test_managed_save);
+    ADD("journal", test_journal);
     return g_test_run();
 }
