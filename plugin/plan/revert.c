@@ -26,6 +26,17 @@
 /* Names of files are read by people in a directory: long snapshot names are cut. */
 #define NAME_PART_MAX 64
 
+/** @sentence, a translated one with a %s in it, around a command. Takes @command_take. */
+static char *with_command(const char *sentence, char *command_take)
+{
+    g_autofree char *command = command_take;
+    const char *at = strstr(sentence, "%s");
+
+    if (!at)
+        return g_strconcat(sentence, " ", command, NULL);
+    return g_strdup_printf("%.*s%s%s", (int)(at - sentence), sentence, command, at + 2);
+}
+
 /** The snapshot's name as a part of a file's name: letters, digits, dot, dash, underscore. */
 static char *name_part(const char *name)
 {
@@ -125,7 +136,8 @@ static ChainSnapshot *find_target(Plan *plan, ChainDomain *d, const PlanRequest 
     if (!s)
         plan_refuse(plan, "unknown-snapshot",
                     g_strdup_printf(_("Domain '%s' has no snapshot '%s'"), d->name, name),
-                    g_strdup_printf(_("List them with: virsh-ext snapshot-list %s"), d->name));
+                    with_command(_("List them with: %s"),
+                                 plan_command("virsh-ext", "snapshot-list", d->name, NULL)));
     return s;
 }
 
@@ -140,15 +152,17 @@ static gboolean check_target(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
     if (chain_snapshot_is_internal(s)) {
         plan_refuse(plan, "internal-snapshot",
                     g_strdup_printf(_("Snapshot '%s' is internal"), s->name),
-                    g_strdup_printf(_("Use: virsh-ext snapshot-revert %s %s"), d->name, s->name));
+                    with_command(_("Use: %s"), plan_command("virsh-ext", "snapshot-revert", d->name,
+                                                         s->name, NULL)));
         return FALSE;
     }
     if (!chain_snapshot_is_external(s)) {
         plan_refuse(plan, "not-external",
                     g_strdup_printf(_("Snapshot '%s' is not an external snapshot, or a mix of "
                                       "internal and external"), s->name),
-                    g_strdup_printf(_("See what it holds with: virsh-ext snapshot-dumpxml %s %s"),
-                                    d->name, s->name));
+                    with_command(_("See what it holds with: %s"),
+                                 plan_command("virsh-ext", "snapshot-dumpxml", d->name, s->name,
+                                              NULL)));
         return FALSE;
     }
     if (!s->has_domain)
@@ -160,8 +174,9 @@ static gboolean check_target(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
         plan_refuse(plan, "stale-snapshot",
                     g_strdup_printf(_("Deleting snapshot '%s' was begun and not finished: its "
                                       "state is gone"), s->name),
-                    g_strdup_printf(_("Finish with: virsh-ext snapshot-delete-external %s %s"),
-                                    d->name, s->name));
+                    with_command(_("Finish with: %s"),
+                                 plan_command("virsh-ext", "snapshot-delete-external", d->name,
+                                              s->name, NULL)));
 
     findings = chain_graph_check(graph, d);
     for (guint i = 0; i < findings->len; i++) {
@@ -184,8 +199,8 @@ static gboolean check_target(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
         plan_refuse(plan, "managed-save",
                     g_strdup_printf(_("Domain '%s' has a managed save image, which would not fit "
                                       "the reverted disks"), d->name),
-                    g_strdup_printf(_("Start the domain, or drop the saved state with --force or: "
-                                      "virsh-ext managedsave-remove %s"), d->name));
+                    with_command(_("Start the domain, or drop the saved state with --force or: %s"),
+                                 plan_command("virsh-ext", "managedsave-remove", d->name, NULL)));
     return plan->refusals->len == before;
 }
 
@@ -196,7 +211,8 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
     g_autoptr(GPtrArray) chain = chain_image_chain(sd->frozen);
     ChainImage *frozen = sd->frozen;
     g_autofree char *remedy =
-        g_strdup_printf(_("See: virsh-ext chain-show %s --check"), s->domain->name);
+        with_command(_("See: %s"), plan_command("virsh-ext", "chain-show", s->domain->name,
+                                                "--check", NULL));
 
     for (guint i = 0; i < chain->len; i++) {
         const ChainImage *image = g_ptr_array_index(chain, i);
@@ -235,16 +251,18 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
                     g_strdup_printf(_("Disk '%s' would have %u images, and the guest can be "
                                       "started with %u at most"), sd->target, chain->len + 1,
                                     graph->layer_limit),
-                    g_strdup_printf(_("Delete snapshots first with: virsh-ext "
-                                      "snapshot-delete-external %s"), s->domain->name));
+                    with_command(_("Delete snapshots first with: %s"),
+                                 plan_command("virsh-ext", "snapshot-delete-external",
+                                              s->domain->name, NULL)));
 
     if (sd->frozen_inactive && sd->frozen_inactive != frozen)
         plan_refuse(plan, "chain-mismatch",
                     g_strdup_printf(_("Snapshot '%s' names two images for disk '%s': '%s' and "
                                       "'%s'"), s->name, sd->target, frozen->path,
                                     sd->frozen_inactive->path),
-                    g_strdup_printf(_("Correct it with: virsh-ext chain-repair %s"),
-                                    s->domain->name));
+                    with_command(_("Correct it with: %s"),
+                                 plan_command("virsh-ext", "chain-repair", s->domain->name,
+                                              NULL)));
 
     /* Whoever has a frozen image as its active one writes into it. */
     for (guint i = 0; i < chain->len; i++) {
@@ -259,9 +277,10 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
                         g_strdup_printf(_("Disk '%s' of domain '%s' writes into '%s', which "
                                           "holds the state of snapshot '%s'"), user->target,
                                         user->domain->name, image->path, s->name),
-                        g_strdup_printf(_("Put a new overlay between them, or delete the snapshot "
-                                          "with: virsh-ext snapshot-delete-external %s %s"),
-                                        s->domain->name, s->name));
+                        with_command(_("Put a new overlay between them, or delete the snapshot "
+                                       "with: %s"),
+                                     plan_command("virsh-ext", "snapshot-delete-external",
+                                                  s->domain->name, s->name, NULL)));
         }
     }
 }
@@ -288,11 +307,13 @@ static const ChainSnapshot *named_by(const ChainGraph *graph, const ChainImage *
 
 /**
  * Whether anybody but @disk as it stands now, and but @above, needs @image. libvirt's own revert
- * takes also disks that a snapshot left out from its configuration: these count.
+ * takes also disks that a snapshot left out from its configuration: these count. So do internal
+ * snapshots that libvirt has no name for, and somebody's write protection.
  */
 static gboolean only_for(const ChainImage *image, const ChainDisk *disk, const ChainImage *above)
 {
-    if (image->frozen_by->len > 0 || named_by(disk->domain->graph, image))
+    if (image->frozen_by->len > 0 || named_by(disk->domain->graph, image) ||
+        image->flags & (CHAIN_IMAGE_INTERNAL | CHAIN_IMAGE_NOT_WRITABLE))
         return FALSE;
     for (guint i = 0; i < image->users->len; i++)
         if (g_ptr_array_index(image->users, i) != disk)
@@ -340,6 +361,15 @@ static void note_stop(Plan *plan, const ChainDisk *disk, const ChainImage *stop)
                         g_strdup_printf(_("Image '%s' of disk '%s' stays: snapshot '%s' names it, "
                                           "though it leaves the disk out"), stop->path,
                                         disk->target, s->name));
+    else if (stop->flags & CHAIN_IMAGE_INTERNAL && stop->frozen_by->len == 0)
+        g_ptr_array_add(plan->notes,
+                        g_strdup_printf(_("Image '%s' of disk '%s' stays: it has internal "
+                                          "snapshots, which would be lost"), stop->path,
+                                        disk->target));
+    else if (stop->flags & CHAIN_IMAGE_NOT_WRITABLE && stop->frozen_by->len == 0)
+        g_ptr_array_add(plan->notes,
+                        g_strdup_printf(_("Image '%s' of disk '%s' stays: it is not writable"),
+                                        stop->path, disk->target));
     else if (stop == disk->active && stop->frozen_by->len == 0)
         g_ptr_array_add(plan->notes,
                         g_strdup_printf(_("The present image '%s' of disk '%s' stays: something "
@@ -461,9 +491,10 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                     g_strdup_printf(_("There is no directory for a new overlay of disk '%s': "
                                       "neither its present image nor '%s' is a file"), sd->target,
                                     sd->frozen->path),
-                    g_strdup_printf(_("Take a snapshot of the present state into a file first "
-                                      "with: virsh-ext snapshot-create-as %s --disk-only "
-                                      "--diskspec"), s->domain->name));
+                    with_command(_("Take a snapshot of the present state into a file first "
+                                   "with: %s"),
+                                 plan_command("virsh-ext", "snapshot-create-as", s->domain->name,
+                                              "--disk-only", "--diskspec", NULL)));
         return;
     }
     g_ptr_array_add(plan->overlays, overlay_new(sd->target, sd->frozen, path));

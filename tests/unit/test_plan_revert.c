@@ -268,6 +268,44 @@ static void test_what_a_snapshot_left_out_is_kept(World *w, const void *data)
     g_assert_cmpuint(plan->files->len, ==, 0);
 }
 
+static void test_unknown_internal_snapshots_are_kept(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL;
+
+    w->two->flags |= CHAIN_IMAGE_INTERNAL;
+    plan = plan_to(w, "s1");
+    assert_possible(plan);
+    g_assert_cmpuint(plan->files->len, ==, 0);
+    g_assert_cmpuint(plan->notes->len, ==, 1);
+    g_assert_nonnull(strstr(g_ptr_array_index(plan->notes, 0), "internal snapshots"));
+}
+
+static void test_write_protected_image_is_kept(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL;
+
+    w->two->flags |= CHAIN_IMAGE_NOT_WRITABLE;
+    plan = plan_to(w, "s1");
+    assert_possible(plan);
+    g_assert_cmpuint(plan->files->len, ==, 0);
+    g_assert_cmpuint(plan->notes->len, ==, 1);
+}
+
+static void test_remedies_quote_names(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL;
+    const PlanRefusal *refusal;
+
+    g_free(w->s1->name);
+    w->s1->name = g_strdup("a; reboot");
+    w->s1->delete_in_progress = TRUE;
+    plan = plan_to(w, "a; reboot");
+    assert_refused(plan, "stale-snapshot");
+    refusal = g_ptr_array_index(plan->refusals, 0);
+    g_assert_cmpstr(refusal->remedy, ==,
+                    "Finish with: virsh-ext snapshot-delete-external vm 'a; reboot'");
+}
+
 static void test_left_out_disk_keeps_its_image(World *w, const void *data)
 {
     ChainDisk *vdb = chain_domain_add_disk(w->d, "vdb");
@@ -409,6 +447,9 @@ int main(int argc, char **argv)
     ADD("no-snapshot-below", test_chain_without_snapshot_is_kept);
     ADD("shared-template", test_image_on_a_shared_template_is_kept);
     ADD("left-out-keeps", test_what_a_snapshot_left_out_is_kept);
+    ADD("unknown-internal-kept", test_unknown_internal_snapshots_are_kept);
+    ADD("write-protected-kept", test_write_protected_image_is_kept);
+    ADD("remedy-quoting", test_remedies_quote_names);
     ADD("left-out-disk", test_left_out_disk_keeps_its_image);
     ADD("active-on-frozen", test_active_on_frozen_is_refused);
     ADD("missing", test_missing_image);
