@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/simulator.h"
@@ -400,6 +401,11 @@ int sim_image_of_key(const char *key)
     return (int) g_ascii_strtoll(key + strlen("inode:1:"), NULL, 10);
 }
 
+int sim_configured(const SimDomain *d, int disk)
+{
+    return d->redefined ? d->configured[disk] : d->active[disk];
+}
+
 static guint64 allocation(const SimImage *image)
 {
     guint64 n = 0;
@@ -488,13 +494,15 @@ ChainGraph *sim_graph(const SimWorld *w)
         ChainDomain *d = chain_graph_add_domain(graph, name, name);
 
         d->active = w->domains[i].running;
-        d->persistent = TRUE;
+        d->persistent = !w->domains[i].transient;
         d->state = g_strdup(d->active ? "running" : "shut off");
         for (j = 0; j < w->domains[i].n_disks; j++) {
             ChainDisk *disk = chain_domain_add_disk(d, sim_target(j));
 
             disk->device = g_strdup("disk");
-            disk->active = disk->configured = graph_image(graph, w->domains[i].active[j]);
+            disk->active = graph_image(graph, w->domains[i].active[j]);
+            if (d->persistent)
+                disk->configured = disk->active;
         }
         for (j = 0; j < w->n_snapshots; j++) {
             if (w->snapshots[j].exists && w->snapshots[j].domain == i)
@@ -526,10 +534,12 @@ void sim_dump(const SimWorld *w, GString *out)
     for (i = 0; i < w->n_domains; i++) {
         const SimDomain *d = &w->domains[i];
 
-        g_string_append_printf(out, "# domain d%d%s current s%d:", i,
-                               d->running ? " running" : "", d->current);
+        g_string_append_printf(out, "# domain d%d%s%s current s%d:", i,
+                               d->transient ? " transient" : "", d->running ? " running" : "",
+                               d->current);
         for (j = 0; j < d->n_disks; j++)
-            g_string_append_printf(out, " %s=%d", sim_target(j), d->active[j]);
+            g_string_append_printf(out, " %s=%d (%d)", sim_target(j), d->active[j],
+                                   sim_configured(d, j));
         g_string_append_c(out, '\n');
     }
     for (i = 0; i < w->n_snapshots; i++) {
@@ -749,7 +759,7 @@ static void update_snapshots(SimWorld *w, int domain, const Plan *plan)
         w->domains[domain].current = plan->new_current ? atoi(plan->new_current + 1) : SIM_NONE;
 }
 
-static char *remove_file(SimWorld *w, const PlanFile *file)
+char *sim_remove_file(SimWorld *w, const PlanFile *file)
 {
     int image;
 
@@ -757,7 +767,9 @@ static char *remove_file(SimWorld *w, const PlanFile *file)
         w->snapshots[atoi(file->memory_file + strlen("/mem/"))].memory_exists = FALSE;
         return NULL;
     }
-    image = sim_image_of_key(file->image->key);
+    image = sim_planned_image(w, file->image);
+    if (image == SIM_NONE)
+        return g_strdup_printf("'%s' was never made and is removed", file->image->path);
     if (!w->images[image].exists)
         return g_strdup_printf("image %d is removed twice", image);
     if (w->images[image].internal)
@@ -775,6 +787,8 @@ char *sim_step(SimWorld *w, int domain, const Plan *plan, const PlanStep *step, 
     const PlanMerge *merge;
     int i;
 
+    if (plan->operation == PLAN_REVERT)
+        return sim_revert_step(w, domain, plan, step);
     switch (step->action) {
     case PLAN_STEP_MERGE:
         return run_merge(w, domain, g_ptr_array_index(plan->merges, step->merge), clusters,
@@ -792,7 +806,7 @@ char *sim_step(SimWorld *w, int domain, const Plan *plan, const PlanStep *step, 
         update_snapshots(w, domain, plan);
         return NULL;
     case PLAN_STEP_REMOVE_FILE:
-        return remove_file(w, g_ptr_array_index(plan->files, step->file));
+        return sim_remove_file(w, g_ptr_array_index(plan->files, step->file));
     case PLAN_STEP_LOCK:
     case PLAN_STEP_START_HELPER:
     case PLAN_STEP_STOP_HELPER:

@@ -47,10 +47,19 @@ typedef struct {
 
 typedef struct {
     gboolean running;
+    gboolean transient;       /* shut off there is none of it: then its disks are SIM_NONE */
     int n_disks;
-    int active[SIM_DISKS];
+    int active[SIM_DISKS];    /* of a shut-off domain what its configuration names */
+    gboolean redefined;       /* it runs, and its configuration names others: */
+    int configured[SIM_DISKS];
     int current;              /* snapshot or SIM_NONE */
 } SimDomain;
+
+/* A file that the plan at hand made: plans know it by its path. */
+typedef struct {
+    char path[64];
+    int image;
+} SimMade;
 
 typedef struct {
     SimImage images[SIM_IMAGES];
@@ -61,6 +70,10 @@ typedef struct {
     int n_snapshots;
     int next_value;
     guint layer_limit;        /* images of a chain that can be started, 0: any number */
+    gboolean revert_disks;    /* this libvirt keeps <revertDisks> */
+    SimMade made[2 * SIM_DISKS];
+    int n_made;
+    int journal[SIM_DISKS];   /* what the domain's disks were when the plan began */
 } SimWorld;
 
 const char *sim_target(int disk);
@@ -101,6 +114,8 @@ gboolean sim_stands_on(const SimWorld *w, int image, int below);
 /** The linked graph; names are "d0", "s3", keys "inode:1:7", paths "/img/7". */
 ChainGraph *sim_graph(const SimWorld *w);
 int sim_image_of_key(const char *key);
+/** What the configuration of a domain names. */
+int sim_configured(const SimDomain *d, int disk);
 void sim_dump(const SimWorld *w, GString *out);
 /** Bytes that the merges of @plan's first pass would copy, exactly: for facts->measures. */
 GHashTable *sim_measure(const SimWorld *w, const Plan *plan);
@@ -116,3 +131,9 @@ GHashTable *sim_measure(const SimWorld *w, const Plan *plan);
  */
 char *sim_step(SimWorld *w, int domain, const Plan *plan, const PlanStep *step, guint clusters,
                guint *copied);
+
+/* Between simulator.c and simulator-revert.c. */
+char *sim_revert_step(SimWorld *w, int domain, const Plan *plan, const PlanStep *step);
+char *sim_remove_file(SimWorld *w, const PlanFile *file);
+/** The image that a plan speaks of, also one that it made; SIM_NONE: not made yet. */
+int sim_planned_image(const SimWorld *w, const PlanImage *image);
