@@ -18,6 +18,7 @@
 
 static const int own_signals[] = {SIGINT, SIGTERM, SIGHUP};
 static struct sigaction own_old[N_ELEMENTS(own_signals)];
+static struct sigaction own_old_pipe;
 static volatile sig_atomic_t own_caught;
 static volatile sig_atomic_t own_noticed;
 static int own_pipe[2] = {-1, -1};
@@ -47,9 +48,13 @@ static void own_handler(int sig)
 void vext_signals_own_begin(void)
 {
     struct sigaction sa = {.sa_handler = own_handler};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
 
     own_caught = 0;
     own_noticed = 0;
+    /* libvirt writes to its socket without MSG_NOSIGNAL: a daemon that dies is an error, not the
+     * end of this process; what stdout's reader does shows when it is flushed afterwards */
+    sigaction(SIGPIPE, &ignore, &own_old_pipe);
     if (own_pipe[0] < 0 && pipe2(own_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
         own_pipe[0] = own_pipe[1] = -1;
     sigemptyset(&sa.sa_mask);
@@ -64,6 +69,7 @@ int vext_signals_own_end(bool *noticed)
 {
     char byte;
 
+    sigaction(SIGPIPE, &own_old_pipe, NULL);
     for (size_t i = 0; i < N_ELEMENTS(own_signals); i++)
         sigaction(own_signals[i], &own_old[i], NULL);
     while (own_pipe[0] >= 0 && read(own_pipe[0], &byte, 1) > 0)

@@ -338,6 +338,7 @@ VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
     }
     exec_helper_stop(ctx, NULL);
     exec_merges_abort(ctx);
+    ctx->resuming = TRUE;
     if (!roll_back(ctx, journal, journal->plan->steps->len, reasons))
         return VEXT_INCOMPLETE;
     return VEXT_OK;

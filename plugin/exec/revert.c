@@ -184,6 +184,9 @@ static gboolean remove_overlays(ExecStep *s, GError **error)
                         _("Image '%s' is in use and not removed"), o->overlay->path);
             return FALSE;
         }
+        /* A file of somebody else that has come to this name since. */
+        if (image && image->backing_known && image->backing != exec_find_image(world, o->frozen))
+            continue;
         if (backend_remove_file(s->ctx->conn, o->overlay->path, NULL, s->ctx->local, error) ==
             BACKEND_FILE_FAILED)
             return FALSE;
@@ -227,10 +230,10 @@ static gboolean undo_overlays(ExecStep *s, GError **error)
 
     if (done == EXEC_CANNOT_TELL)
         return FALSE;
-    /* libvirt removes what it made of a set of overlays that fails; what a dead one left is not
-     * told apart from a file of somebody else that was there before. */
+    /* libvirt removes what it made of a set of overlays that fails. A take-over has made the helper
+     * forget its disks: then a later step says that they were made. */
     if (done == EXEC_NOT_DONE)
-        return !s->ctx->resuming || remove_overlays(s, error);
+        return (!s->ctx->resuming && s->journal->step <= s->index) || remove_overlays(s, error);
     return set_helper_disks(s, FALSE, error) && remove_overlays(s, error);
 }
 

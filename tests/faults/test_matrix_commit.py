@@ -6,7 +6,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import matrix  # noqa: E402
-from vext.matrix import (DELETE, REVERT, Scenario, all_of, deaths, kills, others,  # noqa: E402
+from vext.matrix import (DELETE, Scenario, all_of, deaths, kills, others,  # noqa: E402
                          signals, storage)
 
 COMMIT = ["--direction", "commit"]
