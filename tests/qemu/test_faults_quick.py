@@ -6,9 +6,9 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import matrix  # noqa: E402
-from vext.matrix import (DELETE, REVERT, Injection, Scenario, all_of, cut, daemon_killed,  # noqa: E402
-                         daemon_restarted, kill_qemu, kills, no_space, other_edits,
-                         other_snapshots, other_starts, other_stops, time_is_over)
+from vext.matrix import (DELETE, REVERT, Injection, Scenario, all_of, cut,  # noqa: E402
+                         daemon_killed, daemon_restarted, kill_qemu, kills, no_space,
+                         other_edits, other_snapshots, other_starts, other_stops, time_is_over)
 
 COMMIT, PULL = ["--direction", "commit"], ["--direction", "pull"]
 
