@@ -99,14 +99,18 @@ static void revert_config(const SimWorld *w, const SimDomain *d, const Plan *pla
     }
 }
 
-static void revert_stop(SimDomain *d)
+static char *revert_stop(SimDomain *d)
 {
     int i;
 
+    /* libvirt might not accept it: that must be known while the guest still runs */
+    if (d->running && !d->transient && !d->redefined)
+        return g_strdup("the guest is stopped before the new configuration is defined");
     for (i = 0; i < d->n_disks; i++)
         d->active[i] = d->transient ? SIM_NONE : sim_configured(d, i);
     d->redefined = FALSE;
     d->running = FALSE;
+    return NULL;
 }
 
 static char *revert_start(const SimWorld *w, SimDomain *d, const Plan *plan)
@@ -192,8 +196,7 @@ char *sim_revert_step(SimWorld *w, int domain, const Plan *plan, const PlanStep 
         revert_config(w, d, plan, d->running ? d->configured : d->active);
         return d->transient ? g_strdup("a transient domain is defined") : NULL;
     case PLAN_STEP_STOP_GUEST:
-        revert_stop(d);
-        return NULL;
+        return revert_stop(d);
     case PLAN_STEP_UPDATE_SNAPSHOTS:
         revert_update(w, domain, plan);
         return d->transient && !d->running ? g_strdup("there is no domain for snapshots") : NULL;

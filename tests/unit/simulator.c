@@ -418,7 +418,7 @@ static guint64 allocation(const SimImage *image)
 
 static ChainImage *graph_image(ChainGraph *graph, int index)
 {
-    g_autofree char *path = g_strdup_printf("/img/%d", index);
+    g_autofree char *path = g_strdup_printf("/img/vm.%d", index);
     g_autofree char *key = g_strdup_printf("inode:1:%d", index);
     g_autoptr(ChainSource) source = NULL;
 

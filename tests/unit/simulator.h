@@ -111,7 +111,7 @@ gboolean sim_read(const SimWorld *w, int image, int content[SIM_CLUSTERS]);
 gboolean sim_read_internal(const SimWorld *w, int image, int content[SIM_CLUSTERS]);
 /** Whether @image is @below or stands on it. */
 gboolean sim_stands_on(const SimWorld *w, int image, int below);
-/** The linked graph; names are "d0", "s3", keys "inode:1:7", paths "/img/7". */
+/** The linked graph; names are "d0", "s3", keys "inode:1:7", paths "/img/vm.7". */
 ChainGraph *sim_graph(const SimWorld *w);
 int sim_image_of_key(const char *key);
 /** What the configuration of a domain names. */

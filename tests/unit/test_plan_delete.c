@@ -75,7 +75,7 @@ static ChainDomain *graph(Fixture *f)
 
 static ChainImage *image(Fixture *f, int index)
 {
-    g_autofree char *path = g_strdup_printf("/img/%d", index);
+    g_autofree char *path = g_strdup_printf("/img/vm.%d", index);
 
     graph(f);
     return chain_graph_find_path(f->graph, path);

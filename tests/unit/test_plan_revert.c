@@ -205,6 +205,24 @@ static void test_save_current(World *w, const void *data)
                         "/img/vm.s2");
 }
 
+static void test_save_current_like_the_target(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL;
+
+    g_free(w->s2->name);
+    w->s2->name = g_strdup("s 2");
+    chain_domain_disk(w->d, "vda")->active = image(w->graph, "/img/vm.s3", w->two, 5);
+    chain_domain_disk(w->d, "vda")->configured = chain_domain_disk(w->d, "vda")->active;
+    w->request.save_current = "s_2";
+    plan = plan_to(w, "s 2");
+    assert_possible(plan);
+    /* as names of files the two are one */
+    g_assert_cmpstr(((PlanOverlay *) g_ptr_array_index(plan->overlays, 0))->overlay->path, ==,
+                    "/img/vm.s_2-20231114T221320Z.qcow2");
+    g_assert_cmpstr(((PlanOverlay *) g_ptr_array_index(plan->save_overlays, 0))->overlay->path,
+                    ==, "/img/vm.s_2-20231114T221320Z-2.qcow2");
+}
+
 static void test_save_current_name_taken(World *w, const void *data)
 {
     g_autoptr(Plan) plan = NULL;
@@ -442,6 +460,7 @@ int main(int argc, char **argv)
     ADD("memory", test_memory);
     ADD("memory-problem", test_memory_that_cannot_be_restored);
     ADD("save-current", test_save_current);
+    ADD("save-current-like-target", test_save_current_like_the_target);
     ADD("save-current-taken", test_save_current_name_taken);
     ADD("shared-active", test_shared_active_is_not_discarded);
     ADD("no-snapshot-below", test_chain_without_snapshot_is_kept);
