@@ -17,6 +17,7 @@
 #include "plugin/cmd.h"
 #include "plugin/complete.h"
 #include "plugin/journal/journal.h"
+#include "plugin/operation.h"
 #include "plugin/text/chain-text.h"
 
 static char **complete_disks(VextHost *host, const VextCmd *cmd, const char *prefix)
@@ -78,8 +79,8 @@ const VextOptPair exclusive_chain_show[] = {
 
 static void fail(VextHost *host, const char *what, const GError *error)
 {
-    host->error(host, what);
-    host->error(host, error->message);
+    operation_print_error(host, what);
+    operation_print_error(host, error->message);
 }
 
 static gint by_name(gconstpointer a, gconstpointer b)
@@ -114,7 +115,7 @@ static int show(VextHost *host, const VextCmd *cmd, const TextDomain *domains, g
     else
         text = text_chain_tree(domains, n, disk, &options);
     if (!text) {
-        host->error(host, error->message);
+        operation_print_error(host, error->message);
         return VEXT_FAILED;
     }
     host->print(host, text);
@@ -173,7 +174,7 @@ int cmd_chain_show(VextHost *host, const VextCmd *cmd)
             if (all)
                 continue;
             what = g_strdup_printf(_("Domain '%s' has no disk '%s'"), d->name, disk);
-            host->error(host, what);
+            operation_print_error(host, what);
             return VEXT_FAILED;
         }
         text_domain_init(&td, graph, d);

@@ -36,15 +36,37 @@ static void log_line(VextSession *s, const char *level, const char *message)
     }
 }
 
+/* Messages carry names and what a server says: nothing of it is to command the terminal. Lines
+ * and tabs stay; the second kind of control characters is that of Unicode, in UTF-8. */
+static char *without_controls(const char *text)
+{
+    VextBuf out = {0};
+
+    vext_buf_adds(&out, "");
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        if ((*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f) {
+            vext_buf_addf(&out, "\\x%02x", *p);
+        } else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) {
+            vext_buf_addf(&out, "\\u%04x", p[1]);
+            p++;
+        } else {
+            vext_buf_add(&out, (const char *)p, 1);
+        }
+    }
+    return out.data;
+}
+
 static void print_message(VextSession *s, bool warning, const char *format, va_list ap)
     VEXT_PRINTF(3, 0);
 
 static void print_message(VextSession *s, bool warning, const char *format, va_list ap)
 {
+    vext_autofree char *raw = NULL;
     vext_autofree char *text = NULL;
 
-    if (vasprintf(&text, format, ap) < 0)
+    if (vasprintf(&raw, format, ap) < 0)
         abort();
+    text = without_controls(raw);
     log_line(s, warning ? "WARNING" : "ERROR", text);
     fflush(stdout);
     if (warning)

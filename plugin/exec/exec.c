@@ -9,9 +9,11 @@
 #include "include/vext-i18n.h"
 #include "plugin/backend/domain.h"
 #include "plugin/backend/read.h"
+#include "plugin/backend/snapshots.h"
 #include "plugin/exec/exec.h"
 #include "plugin/exec/merge.h"
 #include "plugin/exec/revert.h"
+#include "plugin/xml/secrets.h"
 
 static const ExecStepOps *const tables[] = {
     exec_lock_ops,
@@ -249,6 +251,48 @@ static VextStatus stopped(ExecStep *s, const ExecStepOps *ops, GError *problem,
     return VEXT_INCOMPLETE;
 }
 
+/* The journal's XML with the secrets that it must not hold, from what libvirt says now: from
+ * @own, or if that is gone or has none from any of @others. */
+static void add_secrets(char **xml, const char *own, GPtrArray *others, gboolean *missing)
+{
+    gboolean again = FALSE;
+    char *text = *xml ? xml_restore_secrets(*xml, &own, 1, &again, NULL) : NULL;
+
+    if (text && again) {
+        g_free(text);
+        text = xml_restore_secrets(*xml, (const char *const *)others->pdata, others->len,
+                                   missing, NULL);
+    }
+    if (!text)
+        return;
+    g_free(*xml);
+    *xml = text;
+}
+
+/* After loading. */
+static void restore_secrets(ExecContext *ctx, Journal *journal)
+{
+    g_autoptr(GPtrArray) now = g_ptr_array_new_with_free_func(g_free);
+    gboolean missing = FALSE;
+
+    g_ptr_array_add(now, ctx->dom ? exec_domain_xml(ctx, FALSE, NULL) : NULL);
+    g_ptr_array_add(now, ctx->dom ? exec_domain_xml(ctx, TRUE, NULL) : NULL);
+    for (guint i = 0; i < journal->snapshot_names->len; i++) {
+        const char *name = g_ptr_array_index(journal->snapshot_names, i);
+
+        g_ptr_array_add(now, ctx->dom ? backend_snapshot_xml(ctx->dom, name, NULL) : NULL);
+    }
+    add_secrets(&journal->domain_xml, g_ptr_array_index(now, 0), now, &missing);
+    add_secrets(&journal->live_xml, g_ptr_array_index(now, 1), now, &missing);
+    for (guint i = 0; i < journal->snapshot_xml->len; i++)
+        add_secrets((char **)&g_ptr_array_index(journal->snapshot_xml, i),
+                    g_ptr_array_index(now, i + 2), now, &missing);
+    if (missing)
+        exec_note(ctx, g_strdup_printf(_("A display password or a disk's cookie of domain '%s' is "
+                                         "not known any more and must be set again; until then "
+                                         "that display lets nobody in"), journal->plan->domain));
+}
+
 VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
 {
     Plan *plan = journal->plan;
@@ -276,6 +320,7 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
             g_ptr_array_add(reasons, g_strdup(problem->message));
             return VEXT_FAILED;
         }
+        restore_secrets(ctx, journal);
         /* A helper that runs is in the way of making overlays on it. */
         if (plan->operation != PLAN_DELETE)
             exec_helper_stop(ctx, NULL);
@@ -336,6 +381,7 @@ VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
         g_ptr_array_add(reasons, g_strdup(problem->message));
         return VEXT_FAILED;
     }
+    restore_secrets(ctx, journal);
     exec_helper_stop(ctx, NULL);
     exec_merges_abort(ctx);
     ctx->resuming = TRUE;

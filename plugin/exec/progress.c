@@ -13,7 +13,7 @@ void exec_progress(const char *disk, const BackendJobInfo *info, gpointer data)
 {
     ExecProgress *p = data;
     gint64 now = g_get_monotonic_time();
-    g_autofree char *line = NULL;
+    g_autofree char *line = NULL, *name = NULL;
     gsize width;
     gboolean over = info->type == 0 || (info->end && info->cur >= info->end);
     int percent = info->end ? (int)(100.0 * (double)info->cur / (double)info->end) : 0;
@@ -32,7 +32,8 @@ void exec_progress(const char *disk, const BackendJobInfo *info, gpointer data)
     p->percent = percent;
     p->printed = now;
 
-    line = g_strdup_printf(_("%s of %s: [%3d %%]"), p->label, disk, percent);
+    name = g_strescape(disk, NULL); /* any text in the domain's XML */
+    line = g_strdup_printf(_("%s of %s: [%3d %%]"), p->label, name, percent);
     if (percent < 100 && info->cur && now > p->started) {
         double seconds = (double)(now - p->started) / G_USEC_PER_SEC;
         double rate = (double)info->cur / seconds;

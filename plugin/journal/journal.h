@@ -72,7 +72,8 @@ struct Journal {
     char *domain_xml;            /**< persistent XML of the domain as it was, or NULL */
     char *live_xml;              /**< live XML as it was, or NULL */
     GPtrArray *snapshot_names;   /**< char *: parents first, all of the domain */
-    GPtrArray *snapshot_xml;     /**< char *: in the same order, secure */
+    GPtrArray *snapshot_xml;     /**< char *: in the same order, secure; loaded: with
+                                      secrets hidden, see xml/secrets.h */
     char *current;               /**< current snapshot before, or NULL */
     char *client_token;          /**< loaded: the process that holds it, see payload.h */
     char *owner;                 /**< random token of the client that holds it */

@@ -13,7 +13,9 @@
 
 #include "include/vext-i18n.h"
 #include "plugin/journal/payload.h"
+#include "plugin/xml/json.h"
 #include "plugin/xml/parse.h"
+#include "plugin/xml/secrets.h"
 
 /* Far above what fits into libvirt's RPC compressed; a bomb stops here. */
 #define PAYLOAD_MAX (256 * 1024 * 1024)
@@ -163,25 +165,78 @@ static void set_string(JsonBuilder *b, const char *name, const char *value)
     json_builder_add_string_value(b, value);
 }
 
-static char *payload_text(const Journal *journal)
+/* FALSE with @error. A NULL @xml stays out. */
+static gboolean set_xml(JsonBuilder *b, const char *name, const char *xml, GError **error)
+{
+    g_autofree char *hidden = xml ? xml_hide_secrets(xml, error) : NULL;
+
+    if (xml && !hidden)
+        return FALSE;
+    set_string(b, name, hidden);
+    return TRUE;
+}
+
+/* A plan has the <source> of images; those, too, may have secrets. */
+static void hide_in_plan(JsonNode *node)
+{
+    if (JSON_NODE_HOLDS_ARRAY(node)) {
+        JsonArray *array = json_node_get_array(node);
+
+        for (guint i = 0; i < json_array_get_length(array); i++)
+            hide_in_plan(json_array_get_element(array, i));
+    } else if (JSON_NODE_HOLDS_OBJECT(node)) {
+        JsonObject *object = json_node_get_object(node);
+        g_autoptr(GList) names = json_object_get_members(object);
+
+        for (GList *name = names; name; name = name->next)
+            hide_in_plan(json_object_get_member(object, name->data));
+        if (json_object_has_member(object, "xml")) {
+            const char *xml = json_object_get_string_member_with_default(object, "xml", NULL);
+            g_autofree char *hidden = xml ? xml_hide_secrets(xml, NULL) : NULL;
+
+            if (hidden)
+                json_object_set_string_member(object, "xml", g_strchomp(hidden));
+            else
+                json_object_set_null_member(object, "xml");
+        }
+    }
+}
+
+static char *plan_text(const Plan *plan)
+{
+    g_autofree char *text = plan_serialize(plan);
+    g_autoptr(JsonParser) parser = json_parser_new();
+    g_autoptr(JsonGenerator) generator = json_generator_new();
+
+    /* what was written just now can be read */
+    if (!json_parser_load_from_data(parser, text, -1, NULL))
+        g_assert_not_reached();
+    hide_in_plan(json_parser_get_root(parser));
+    json_generator_set_root(generator, json_parser_get_root(parser));
+    return json_generator_to_data(generator, NULL);
+}
+
+static char *payload_text(const Journal *journal, GError **error)
 {
     g_autoptr(JsonBuilder) b = json_builder_new();
     g_autoptr(JsonGenerator) generator = json_generator_new();
     g_autoptr(JsonNode) root = NULL;
-    g_autofree char *plan = plan_serialize(journal->plan);
+    g_autofree char *plan = plan_text(journal->plan);
 
     json_builder_begin_object(b);
     set_string(b, "uuid", journal->uuid);
     set_string(b, "plan", plan);
-    set_string(b, "domain_xml", journal->domain_xml);
-    set_string(b, "live_xml", journal->live_xml);
+    if (!set_xml(b, "domain_xml", journal->domain_xml, error) ||
+        !set_xml(b, "live_xml", journal->live_xml, error))
+        return NULL;
     set_string(b, "current", journal->current);
     json_builder_set_member_name(b, "snapshots");
     json_builder_begin_array(b);
     for (guint i = 0; i < journal->snapshot_names->len; i++) {
         json_builder_begin_object(b);
         set_string(b, "name", g_ptr_array_index(journal->snapshot_names, i));
-        set_string(b, "xml", g_ptr_array_index(journal->snapshot_xml, i));
+        if (!set_xml(b, "xml", g_ptr_array_index(journal->snapshot_xml, i), error))
+            return NULL;
         json_builder_end_object(b);
     }
     json_builder_end_array(b);
@@ -193,8 +248,8 @@ static char *payload_text(const Journal *journal)
 
 char *journal_operation_element(const Journal *journal, GError **error)
 {
-    g_autofree char *text = payload_text(journal);
-    g_autofree char *packed = pack(text, error);
+    g_autofree char *text = payload_text(journal, error);
+    g_autofree char *packed = text ? pack(text, error) : NULL;
     g_autofree char *head = NULL;
     GString *out;
 
@@ -277,17 +332,16 @@ static gboolean read_payload(Journal *journal, const char *packed, GError **erro
 {
     g_autofree char *text = unpack(packed, error);
     g_autofree char *plan = NULL;
-    g_autoptr(JsonParser) parser = json_parser_new();
     g_autoptr(GError) problem = NULL;
-    JsonNode *root;
+    g_autoptr(JsonNode) root = NULL;
     JsonObject *object;
 
     if (!text)
         return FALSE;
-    if (!json_parser_load_from_data(parser, text, -1, &problem))
+    root = json_read(text, strlen(text), &problem);
+    if (!root)
         return bad(error, problem->message);
-    root = json_parser_get_root(parser);
-    if (!root || !JSON_NODE_HOLDS_OBJECT(root))
+    if (!JSON_NODE_HOLDS_OBJECT(root))
         return bad(error, _("it is no object"));
     object = json_node_get_object(root);
     journal->uuid = member(object, "uuid");

@@ -8,6 +8,8 @@
  *      </operation>
  *      <progress xmlns=… owner=… client='host pid' process='…' step='3' action=… committing='no'/>
  *
+ * Everybody with a read-only connection can read it: secrets are taken out (xml/secrets.h).
+ *
  * The text is hostile when it is read: sizes, counts and types are checked.
  */
 #pragma once

@@ -659,10 +659,12 @@ static Plan *get_plan(Reader *r, JsonObject *o)
     return plan;
 }
 
-/* json-glib goes down with the nesting: brackets are counted before it sees them. */
+/* json-glib goes down with the nesting: brackets are counted before it sees them. It also takes
+ * comments and 'strings', in which they would be miscounted: they are not JSON, and refused, as
+ * is a second root, with which it loses the first. */
 static gboolean too_deep(const char *text, gsize len)
 {
-    gboolean in_string = FALSE;
+    gboolean in_string = FALSE, over = FALSE;
     guint depth = 0;
     gsize i;
 
@@ -672,16 +674,23 @@ static gboolean too_deep(const char *text, gsize len)
         if (in_string) {
             if (c == '\\')
                 i++;
-            else if (c == '"' || c == '\n')
+            else if (c == '"')
                 in_string = FALSE;
+            else if (c == '\n')
+                return TRUE;
+        } else if (!depth && !g_ascii_isspace(c) && (over || (c != '{' && c != '['))) {
+            return TRUE;
         } else if (c == '"') {
             in_string = TRUE;
+        } else if (c == '/' || c == '#' || c == '\'') {
+            return TRUE;
         } else if (c == '[' || c == '{') {
             if (++depth > MAX_DEPTH)
                 return TRUE;
         } else if (c == ']' || c == '}') {
             if (depth > 0)
                 depth--;
+            over = depth == 0;
         }
     }
     return FALSE;

@@ -13,12 +13,15 @@
 #include "plugin/xml/json.h"
 #include "plugin/xml/read.h"
 
-/* json-glib recurses; what QEMU prints and what anybody needs is much flatter. */
+/* json-glib recurses; what QEMU prints and what anybody needs is much flatter. It also takes
+ * comments and 'strings', in which a bracket or a quote would be miscounted here: they are not
+ * JSON, and refused, as are strings across lines and a second root, with which it loses the
+ * first. */
 #define JSON_MAX_DEPTH 64
 
 static gboolean json_too_deep(const char *text, gsize len)
 {
-    gboolean in_string = FALSE;
+    gboolean in_string = FALSE, over = FALSE;
     int depth = 0;
     gsize i;
 
@@ -30,13 +33,19 @@ static gboolean json_too_deep(const char *text, gsize len)
                 i++;
             else if (c == '"')
                 in_string = FALSE;
+            else if (c == '\n')
+                return TRUE;
+        } else if (!depth && !g_ascii_isspace(c) && (over || (c != '{' && c != '['))) {
+            return TRUE;
         } else if (c == '"') {
             in_string = TRUE;
+        } else if (c == '/' || c == '#' || c == '\'') {
+            return TRUE;
         } else if (c == '{' || c == '[') {
             if (++depth > JSON_MAX_DEPTH)
                 return TRUE;
         } else if (c == '}' || c == ']') {
-            depth--;
+            over = --depth <= 0;
         }
     }
     return FALSE;

@@ -85,6 +85,10 @@ check("no lexing of words", ext(["example-show", "a;b", "'c"]),
       out=show(domain="a;b", extra="'c"))
 check("quotes", ext(["example-show 'a b' \"c\\\"d\" e\\ f"]),
       out=show(domain="a b", extra='c"d', words=["e f"]))
+bad = ext(["-c", "test:///\x1b]0;t\x07\x9b2J", "example-uri"])
+tap.ok(bad.status == 1 and "\x1b" not in bad.err and "\x07" not in bad.err and
+       "\x9b" not in bad.err and "\\x1b]0;t\\x07\\u009b2J" in bad.err,
+       "no error message commands the terminal", "%s %r" % (bad, bad.err))
 check("read-only", ext(["-r", "example-show", "d"]), out=show(domain="d", readonly="yes"))
 check("quiet", ext(["-q", "example-show", "d"]), out=show(domain="d")[:-len("shown\n\n")])
 timed = ext(["-t", "example-show", "d"])
