@@ -178,7 +178,9 @@ class Daemon:
             if self._process.poll() is not None:
                 raise AssertionError(f"libvirtd ended with {self._process.returncode}\n"
                                      + self.log_tail())
-            return os.path.exists(self.socket)
+            # It's there before it listens.
+            with socket.socket(socket.AF_UNIX) as s:
+                return s.connect_ex(self.socket) == 0
         util.wait_for(ready, "libvirtd's socket", timeout)
         util.run(["virsh", "-c", self.uri, "version"], timeout=timeout, root=True, log=False)
         self._namespaces.add(os.readlink(f"/proc/{self._process.pid}/ns/mnt"))
