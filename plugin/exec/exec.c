@@ -317,7 +317,8 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
     if (ctx->resuming) {
         base_xml = ctx->dom ? exec_domain_xml(ctx, TRUE, &problem) : g_strdup(journal->live_xml);
         if (!base_xml || !journal_take_over(ctx->conn, journal, base_xml, &problem)) {
-            g_ptr_array_add(reasons, g_strdup(problem->message));
+            g_ptr_array_add(reasons, g_strdup(problem ? problem->message :
+                                              _("The journal does not hold the domain's XML")));
             return VEXT_FAILED;
         }
         restore_secrets(ctx, journal);
