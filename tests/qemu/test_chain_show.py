@@ -5,7 +5,6 @@
 import hashlib
 import json
 import os
-import shutil
 import struct
 import sys
 from xml.sax.saxutils import escape, quoteattr
@@ -689,16 +688,11 @@ def a_user_who_may_not_read_the_images(t):
     for path in (t.path(), g.daemon.dir, os.path.dirname(g.daemon.dir), g.dir):
         os.chmod(path, 0o755)
 
-    # The build tree may be where only root can go.
-    program = os.path.join(t.path(), "program")
-    os.mkdir(program, 0o755)
-    for built in ("virsh-ext/virsh-ext", "plugin/.libs/snapshots.so"):
-        shutil.copy(os.path.join(util.builddir(), built), program)
+    program = util.program_copy(t.path())
 
     def unprivileged():
         r = run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                 "env", "VIRSH_EXT_PLUGIN_PATH=" + program,
-                 os.path.join(program, "virsh-ext"), "-r", "-c", g.daemon.ro_uri, "chain-show", g.name, "--json"],
+                 *program, "-r", "-c", g.daemon.ro_uri, "chain-show", g.name, "--json"],
                 check=False)
         if "socket" in r.err:
             skip("nobody cannot connect here: " + r.err.strip())

@@ -86,9 +86,12 @@ def a_client_who_may_not_read_the_images(t, mode):
         os.chmod(os.path.join(g.dir, name), 0o600)
     os.chmod(g.dir, mode)
 
+    os.chmod(t.path(), 0o755)
+    program = util.program_copy(t.path())
+
     def client(*args):
         return util.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                         *util.program(), "-c", g.daemon.uri, *args], check=False)
+                         *program, "-c", g.daemon.uri, *args], check=False)
     t.rc(client("snapshot-delete-external", g.name, "s2"), 0)
     o.deleted("s2")
     t.rc(client("snapshot-revert-external", g.name, "s1"), 0)

@@ -156,6 +156,15 @@ def program():
     return [os.path.join(builddir(), "run"), "virsh-ext"]
 
 
+def program_copy(directory):
+    """argv of a copy of the program in directory, for users who cannot enter the build tree."""
+    target = os.path.join(directory, "program")
+    os.mkdir(target, 0o755)
+    for built in ("virsh-ext/virsh-ext", "plugin/.libs/snapshots.so"):
+        shutil.copy(os.path.join(builddir(), built), target)
+    return ["env", "VIRSH_EXT_PLUGIN_PATH=" + target, os.path.join(target, "virsh-ext")]
+
+
 def require_program():
     """Skip unless the program under test is built."""
     argv = program()
