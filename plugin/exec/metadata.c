@@ -221,7 +221,7 @@ static char *new_xml(const Snapshots *all, const char *name, const XmlSourceMap 
                      const XmlSourceMap *overlays, GError **error)
 {
     const char *xml = g_hash_table_lookup(all->xml, name);
-    g_autofree char *mapped = NULL, *parented = NULL, *cleared = NULL;
+    g_autofree char *mapped = NULL, *parented = NULL;
 
     mapped = xml_map_snapshot_sources(xml, map, overlays, NULL, error);
     if (!mapped)
@@ -229,10 +229,8 @@ static char *new_xml(const Snapshots *all, const char *name, const XmlSourceMap 
     parented = xml_snapshot_set_parent(mapped, staying_parent(all, name), error);
     if (!parented)
         return NULL;
-    cleared = xml_snapshot_clear_delete_in_progress(parented, error);
-    if (!cleared)
-        return NULL;
-    return xml_strip_backing_store(cleared, error);
+    /* libvirt's <snapshotDeleteInProgress/> stays: the state of a half merged one is gone. */
+    return xml_strip_backing_store(parented, error);
 }
 
 static gboolean run_update(ExecStep *s, GError **error)
