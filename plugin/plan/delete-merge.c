@@ -430,14 +430,15 @@ static gboolean is_point_of(const WorkNode *node, const ChainDomain *d)
 }
 
 /* Unnamed layers below a leaf that went go too: nothing reaches them any more. But only above
- * an image that is or was a snapshot's: what is below all snapshots, a template, is not of this
- * domain's making. */
+ * an image that is or was a snapshot's (a branch point of this disk was, though its name is
+ * deleted): what is below all snapshots, a template, is not of this domain's making. */
 static void take_layers_below(const Work *work, WorkNode *leaf)
 {
     WorkNode *first = leaf->backing;
     WorkNode *node, *down;
 
-    for (down = first; down && !down->del && !is_point_of(down, work->d); down = down->backing) {
+    for (down = first; down && !down->del && !down->branch_point && !is_point_of(down, work->d);
+         down = down->backing) {
         if (!down->own || down->kept || down->foreign ||
             down->overlays->len != (down == first ? 0 : 1))
             return;
