@@ -60,6 +60,16 @@ char **backend_list_disk_targets(virConnectPtr conn, const char *domain);
 gboolean backend_is_local(virConnectPtr conn);
 
 /**
+ * What a pull has not copied yet, whatever the header of the image that it pulls into says.
+ *
+ * @sources, @formats: local files, that image first, then downwards those that were pulled from
+ * @bytes: data of these that it does not have itself
+ * Returns: FALSE when it cannot be seen
+ */
+gboolean backend_pull_left(const ChainSource *const *sources, const char *const *formats, gsize n,
+                           guint64 *bytes);
+
+/**
  * What merging would copy, exactly, by qemu-img map of local images.
  *
  * @lo: the lowest image of the range (F_lo), @hi: the highest frozen one, @top: the overlay O

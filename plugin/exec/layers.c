@@ -7,6 +7,7 @@
 #include "include/vext-i18n.h"
 #include "plugin/backend/domain.h"
 #include "plugin/backend/files.h"
+#include "plugin/backend/read.h"
 #include "plugin/exec/layers.h"
 #include "plugin/exec/world.h"
 #include "plugin/xml/parse.h"
@@ -170,6 +171,39 @@ static gboolean concerns(ExecContext *ctx, const PlanMerge *merge, GPtrArray *la
     return merge->above && exec_layer_find(ctx, layers, merge->above) >= 0;
 }
 
+/*
+ * A pull cuts top off its old backing image before QEMU's own caches are written (seen with QEMU
+ * 7.2, killed right then: what was pulled reads as zeros). What it pulled from is still there as
+ * long as this operation has not removed it: if top lacks some of it, the pull is not done.
+ */
+static void look_for_cut(ExecContext *ctx, const PlanMerge *merge, ExecMergeView *view)
+{
+    guint n = merge->range->len;
+    g_autofree const ChainSource **sources = g_new0(const ChainSource *, n);
+    g_autofree const char **formats = g_new0(const char *, n);
+    guint64 left = 0;
+
+    if (merge->direction != PLAN_PULL || !ctx->local)
+        return;
+    for (guint i = 0; i < n; i++) {
+        const PlanImage *image = g_ptr_array_index(merge->range, n - 1 - i);
+
+        sources[i] = image->source;
+        formats[i] = image->format;
+    }
+    if (!backend_pull_left(sources, formats, n, &left) || left == 0)
+        return;
+    view->cut = TRUE;
+    view->state = EXEC_MERGE_OLD;
+    for (guint i = 1; i < n; i++) {
+        ExecLayer *layer = g_new0(ExecLayer, 1);
+
+        layer->source = chain_source_copy(sources[i]);
+        layer->format = g_strdup(formats[i]);
+        g_ptr_array_insert(view->layers, view->top + (int)i, layer);
+    }
+}
+
 gboolean exec_merge_look(ExecContext *ctx, const PlanMerge *merge, ExecMergeView *view,
                          GError **error)
 {
@@ -179,6 +213,7 @@ gboolean exec_merge_look(ExecContext *ctx, const PlanMerge *merge, ExecMergeView
     ChainImage *from = NULL;
 
     view->live = FALSE;
+    view->cut = FALSE;
     view->top = -1;
     g_clear_pointer(&view->layers, g_ptr_array_unref);
     if (exec_domain_active(ctx)) {
@@ -216,5 +251,7 @@ gboolean exec_merge_look(ExecContext *ctx, const PlanMerge *merge, ExecMergeView
         view->layers = graph_layers(from);
     }
     view->state = exec_merge_compare(ctx, merge, view->layers, &view->top);
+    if (view->state == EXEC_MERGE_MERGED && view->top >= 0)
+        look_for_cut(ctx, merge, view);
     return TRUE;
 }

@@ -44,6 +44,9 @@ typedef struct {
     gboolean live;       /**< its images are in the chain of the running domain */
     GPtrArray *layers;   /**< ExecLayer *: the chain that was looked at, owned */
     int top;             /**< position of top in it, -1 */
+    gboolean cut;        /**< OLD, but the header of top says otherwise: QEMU died after it was cut
+                              off from what it pulled and before that was written. layers are as
+                              they have to be, not as the headers say */
 } ExecMergeView;
 
 void exec_merge_view_clear(ExecMergeView *view);

@@ -126,6 +126,25 @@ static const ExecLayer *helper_active(const PlanMerge *merge, const ExecMergeVie
     return g_ptr_array_index(view->layers, at);
 }
 
+/* What @merge pulls from, below its top by force: the header of top does not say so any more. */
+static void give_chain(XmlDisk *disk, const PlanMerge *merge, GPtrArray *keep)
+{
+    guint n = merge->range->len - 1;
+    GPtrArray *sources = g_ptr_array_new(), *formats = g_ptr_array_new();
+
+    for (guint i = 0; i < n; i++) {
+        const PlanImage *image = g_ptr_array_index(merge->range, n - 1 - i);
+
+        g_ptr_array_add(sources, image->source);
+        g_ptr_array_add(formats, image->format);
+    }
+    disk->below = (const ChainSource *const *)sources->pdata;
+    disk->below_formats = (const char *const *)formats->pdata;
+    disk->n_below = n;
+    g_ptr_array_add(keep, sources);
+    g_ptr_array_add(keep, formats);
+}
+
 /* Starts the helper on those of @candidates (indices) that are still to be done on it. */
 static gboolean start_helper(ExecContext *ctx, const Plan *plan, const GArray *candidates,
                              GError **error)
@@ -156,6 +175,8 @@ static gboolean start_helper(ExecContext *ctx, const Plan *plan, const GArray *c
         disks[n].target = merge->disk;
         disks[n].source = active->source;
         disks[n].format = active->format;
+        if (view.cut)
+            give_chain(&disks[n], merge, keep);
         n++;
         g_array_append_val(ctx->worker_merges, index);
         g_ptr_array_add(keep, g_steal_pointer(&view.layers));
@@ -432,6 +453,15 @@ static gboolean verify(ExecStep *s, GError **error)
     return TRUE;
 }
 
+/* Whether the image of a pull that has failed was cut off, or may have been. */
+static gboolean is_cut(ExecContext *ctx, const PlanMerge *merge)
+{
+    g_auto(ExecMergeView) view = { 0 };
+
+    return !exec_merge_look(ctx, merge, &view, NULL) || view.cut ||
+           view.state != EXEC_MERGE_OLD;
+}
+
 static gboolean run_merge(ExecStep *s, GError **error)
 {
     ExecContext *ctx = s->ctx;
@@ -495,6 +525,8 @@ static gboolean run_merge(ExecStep *s, GError **error)
             return FALSE;
         }
     }
+    if (!commit && state == BACKEND_JOB_DEAD && is_cut(ctx, merge))
+        exec_no_return(ctx);
     if (state == BACKEND_JOB_INTERRUPTED)
         ctx->host->interrupted(ctx->host); /* the shell wants to know that it was seen */
     if (state == BACKEND_JOB_INTERRUPTED || state == BACKEND_JOB_TIMEOUT)
@@ -534,6 +566,18 @@ gboolean exec_delete_can_abort(ExecContext *ctx, const Journal *journal, GError 
         g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
                     _("A commit has begun: the state of the snapshots that were to be deleted is "
                       "gone, the operation can only be finished"));
+        return FALSE;
+    }
+    for (guint i = 0; i < journal->plan->merges->len; i++) {
+        const PlanMerge *merge = merge_at(journal->plan, i);
+        g_auto(ExecMergeView) view = { 0 };
+
+        if (merge->direction != PLAN_PULL || !exec_merge_look(ctx, merge, &view, NULL) ||
+            !view.cut)
+            continue;
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
+                    _("Image '%s' has been cut off from what it was to pull and lacks some of it: "
+                      "the operation can only be finished"), merge->top->path);
         return FALSE;
     }
     for (guint i = 0; i <= journal->step && i < journal->plan->steps->len; i++) {

@@ -87,6 +87,11 @@ typedef struct {
     const char *target;
     const ChainSource *source;
     const char *format;
+    /** Helper only: images below it that count instead of what its header says, downwards; below
+     *  the last one its header counts. */
+    const ChainSource *const *below;
+    const char *const *below_formats;
+    gsize n_below;
 } XmlDisk;
 
 /** Replaces <revertDisks>; @n 0 removes it. */
