@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A pull whose QEMU died after the image was cut off from what it pulls, before that was written."""
+"""A pull whose QEMU died after cutting the image off, before what it pulled was written."""
 import os
 import sys
 
