@@ -519,14 +519,17 @@ static gboolean run_merge(ExecStep *s, GError **error)
     if (state == BACKEND_JOB_COMPLETED || state == BACKEND_JOB_GONE) {
         if (verify(s, &problem))
             return TRUE;
+    }
+    /* Whatever it was: an image that was cut off is not as it was. */
+    if (!commit && is_cut(ctx, merge))
+        exec_no_return(ctx);
+    if (state == BACKEND_JOB_COMPLETED || state == BACKEND_JOB_GONE) {
         if (state == BACKEND_JOB_COMPLETED || !g_error_matches(problem, EXEC_ERROR,
                                                                EXEC_ERROR_CHANGED)) {
             g_propagate_error(error, g_steal_pointer(&problem));
             return FALSE;
         }
     }
-    if (!commit && state == BACKEND_JOB_DEAD && is_cut(ctx, merge))
-        exec_no_return(ctx);
     if (state == BACKEND_JOB_INTERRUPTED)
         ctx->host->interrupted(ctx->host); /* the shell wants to know that it was seen */
     if (state == BACKEND_JOB_INTERRUPTED || state == BACKEND_JOB_TIMEOUT)
