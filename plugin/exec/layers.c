@@ -176,7 +176,7 @@ static gboolean concerns(ExecContext *ctx, const PlanMerge *merge, GPtrArray *la
  * 7.2, killed right then: what was pulled reads as zeros). What it pulled from is still there as
  * long as this operation has not removed it: if top lacks some of it, the pull is not done.
  */
-static void look_for_cut(ExecContext *ctx, const PlanMerge *merge, ExecMergeView *view)
+gboolean exec_pull_lacks(ExecContext *ctx, const PlanMerge *merge)
 {
     guint n = merge->range->len;
     g_autofree const ChainSource **sources = g_new0(const ChainSource *, n);
@@ -184,22 +184,30 @@ static void look_for_cut(ExecContext *ctx, const PlanMerge *merge, ExecMergeView
     guint64 left = 0;
 
     if (merge->direction != PLAN_PULL || !ctx->local)
-        return;
+        return FALSE;
     for (guint i = 0; i < n; i++) {
         const PlanImage *image = g_ptr_array_index(merge->range, n - 1 - i);
 
         sources[i] = image->source;
         formats[i] = image->format;
     }
-    if (!backend_pull_left(sources, formats, n, &left) || left == 0)
+    return backend_pull_left(sources, formats, n, &left) && left > 0;
+}
+
+static void look_for_cut(ExecContext *ctx, const PlanMerge *merge, ExecMergeView *view)
+{
+    guint n = merge->range->len;
+
+    if (!exec_pull_lacks(ctx, merge))
         return;
     view->cut = TRUE;
     view->state = EXEC_MERGE_OLD;
     for (guint i = 1; i < n; i++) {
+        const PlanImage *image = g_ptr_array_index(merge->range, n - 1 - i);
         ExecLayer *layer = g_new0(ExecLayer, 1);
 
-        layer->source = chain_source_copy(sources[i]);
-        layer->format = g_strdup(formats[i]);
+        layer->source = chain_source_copy(image->source);
+        layer->format = g_strdup(image->format);
         g_ptr_array_insert(view->layers, view->top + (int)i, layer);
     }
 }

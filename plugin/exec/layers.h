@@ -49,6 +49,9 @@ typedef struct {
                               they have to be, not as the headers say */
 } ExecMergeView;
 
+/** Whether the image of a pull lacks data of what it pulled from, as far as that is seen here. */
+gboolean exec_pull_lacks(ExecContext *ctx, const PlanMerge *merge);
+
 void exec_merge_view_clear(ExecMergeView *view);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ExecMergeView, exec_merge_view_clear)
 
