@@ -51,8 +51,8 @@ static ExecDone merge_done(ExecContext *ctx, const Plan *plan, guint n, GError *
         if (view.state == EXEC_MERGE_MERGED && view.live && exec_pull_lacks(ctx, merge)) {
             /* Started on an image that was cut off: what it lacks must not be removed. */
             g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
-                        _("Not all that was pulled into '%s' is on the disk yet: go on after the guest "
-                          "has written, or shut the domain down"),
+                        _("Not all that was pulled into '%s' is on the disk yet: go on after "
+                          "the guest has written, or shut the domain down"),
                         merge->top->path);
             return EXEC_CANNOT_TELL;
         }
