@@ -86,6 +86,32 @@ int backend_domain_persistent(virDomainPtr dom, GError **error)
     return persistent;
 }
 
+int backend_domain_id(virDomainPtr dom)
+{
+    return virDomainIsActive(dom) == 1 ? (int)virDomainGetID(dom) : -1;
+}
+
+int backend_domain_paused(virDomainPtr dom, GError **error)
+{
+    int state = VIR_DOMAIN_NOSTATE;
+
+    if (virDomainGetState(dom, &state, NULL, 0) < 0) {
+        backend_error(error);
+        return -1;
+    }
+    return state == VIR_DOMAIN_PAUSED || state == VIR_DOMAIN_PMSUSPENDED;
+}
+
+gboolean backend_domain_suspend(virDomainPtr dom, GError **error)
+{
+    return virDomainSuspend(dom) == 0 || backend_error(error);
+}
+
+gboolean backend_domain_resume(virDomainPtr dom, GError **error)
+{
+    return virDomainResume(dom) == 0 || backend_error(error);
+}
+
 char *backend_domain_xml(virDomainPtr dom, gboolean live, GError **error)
 {
     unsigned int flags = VIR_DOMAIN_XML_SECURE;

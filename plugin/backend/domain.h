@@ -21,6 +21,12 @@ char *backend_domain_uuid(virDomainPtr dom, GError **error);
 /** 1, 0, or -1 with @error. */
 int backend_domain_active(virDomainPtr dom, GError **error);
 int backend_domain_persistent(virDomainPtr dom, GError **error);
+/** The number that it has while it runs; -1 when it does not. */
+int backend_domain_id(virDomainPtr dom);
+/** Whether its vCPUs are stopped though it runs, by whomever: 1, 0, or -1 with @error. */
+int backend_domain_paused(virDomainPtr dom, GError **error);
+gboolean backend_domain_suspend(virDomainPtr dom, GError **error);
+gboolean backend_domain_resume(virDomainPtr dom, GError **error);
 /** Its XML with secrets: the live one if @live and it runs, else the persistent one. New string,
  *  NULL with @error. */
 char *backend_domain_xml(virDomainPtr dom, gboolean live, GError **error);

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "plugin/backend/local.h"
 #include "plugin/backend/read.h"
@@ -72,8 +73,10 @@ static JsonNode *chain_node(const ChainSource *const *sources, const char *const
     JsonObject *image = json_object_new();
     JsonObject *file = json_object_new();
     JsonNode *node = json_node_new(JSON_NODE_OBJECT);
+    struct stat info;
+    gboolean device = stat(sources[0]->path, &info) == 0 && S_ISBLK(info.st_mode);
 
-    json_object_set_string_member(file, "driver", "file");
+    json_object_set_string_member(file, "driver", device ? "host_device" : "file");
     json_object_set_string_member(file, "filename", sources[0]->path);
     json_object_set_string_member(image, "driver", formats[0]);
     json_object_set_object_member(image, "file", file);
@@ -85,7 +88,7 @@ static JsonNode *chain_node(const ChainSource *const *sources, const char *const
     return node;
 }
 
-gboolean backend_pull_left(const ChainSource *const *sources, const char *const *formats, gsize n,
+gboolean backend_data_left(const ChainSource *const *sources, const char *const *formats, gsize n,
                            guint64 *bytes)
 {
     g_autoptr(JsonNode) chain = NULL, root = NULL;
@@ -96,7 +99,8 @@ gboolean backend_pull_left(const ChainSource *const *sources, const char *const 
     gsize i;
 
     for (i = 0; i < n; i++)
-        if (sources[i]->type != CHAIN_SOURCE_FILE || !sources[i]->path || !formats[i])
+        if ((sources[i]->type != CHAIN_SOURCE_FILE && sources[i]->type != CHAIN_SOURCE_BLOCK &&
+             sources[i]->type != CHAIN_SOURCE_VOLUME) || !sources[i]->path || !formats[i])
             return FALSE;
     chain = chain_node(sources, formats, n);
     json = json_to_string(chain, FALSE);

@@ -60,13 +60,14 @@ char **backend_list_disk_targets(virConnectPtr conn, const char *domain);
 gboolean backend_is_local(virConnectPtr conn);
 
 /**
- * What a pull has not copied yet, whatever the header of the image that it pulls into says.
+ * What a merge has not written yet, whatever the headers say.
  *
- * @sources, @formats: local files, that image first, then downwards those that were pulled from
+ * @sources, @formats: local files, the image that takes the data first, then downwards those that
+ *                     it is taken from
  * @bytes: data of these that it does not have itself
  * Returns: FALSE when it cannot be seen
  */
-gboolean backend_pull_left(const ChainSource *const *sources, const char *const *formats, gsize n,
+gboolean backend_data_left(const ChainSource *const *sources, const char *const *formats, gsize n,
                            guint64 *bytes);
 
 /**

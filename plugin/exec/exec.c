@@ -13,6 +13,7 @@
 #include "plugin/exec/exec.h"
 #include "plugin/exec/merge.h"
 #include "plugin/exec/revert.h"
+#include "plugin/exec/settle.h"
 #include "plugin/xml/secrets.h"
 
 static const ExecStepOps *const tables[] = {
@@ -314,6 +315,8 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
                                                    "%s --abort"), command));
         return VEXT_INCOMPLETE;
     }
+    ctx->taken_up = ctx->resuming;
+    ctx->reached = journal->step;
     if (ctx->resuming) {
         base_xml = ctx->dom ? exec_domain_xml(ctx, TRUE, &problem) : g_strdup(journal->live_xml);
         if (!base_xml || !journal_take_over(ctx->conn, journal, base_xml, &problem)) {
@@ -322,6 +325,12 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
             return VEXT_FAILED;
         }
         restore_secrets(ctx, journal);
+        if (!exec_wake_guest(ctx, &problem)) {
+            command = exec_repair_command(plan);
+            g_ptr_array_add(reasons, g_strdup(problem->message));
+            g_ptr_array_add(reasons, g_strdup_printf(_("To go on, run: %s"), command));
+            return VEXT_INCOMPLETE;
+        }
         /* A helper that runs is in the way of making overlays on it. */
         if (plan->operation != PLAN_DELETE)
             exec_helper_stop(ctx, NULL);
@@ -367,6 +376,8 @@ VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
         }
         return VEXT_OK;
     }
+    ctx->taken_up = TRUE;
+    ctx->reached = journal->step;
     if ((journal->plan->operation != PLAN_REVERT &&
          !exec_delete_can_abort(ctx, journal, &problem)) ||
         (journal->plan->operation == PLAN_REVERT &&
@@ -383,6 +394,10 @@ VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
         return VEXT_FAILED;
     }
     restore_secrets(ctx, journal);
+    if (!exec_wake_guest(ctx, &problem)) {
+        g_ptr_array_add(reasons, g_strdup(problem->message));
+        return VEXT_INCOMPLETE;
+    }
     exec_helper_stop(ctx, NULL);
     exec_merges_abort(ctx);
     ctx->resuming = TRUE;

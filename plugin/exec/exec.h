@@ -65,6 +65,8 @@ typedef struct {
     Journal *journal;       /**< borrowed during exec_run() */
     virDomainPtr dom;       /**< the domain; reference held; NULL: it does not exist now */
     gboolean no_return;     /**< see above */
+    gboolean taken_up;      /**< the journal was loaded, not begun */
+    guint reached;          /**< taken up: the step that had not ended */
     gboolean merged_all;    /**< delete: all merges are behind us */
     GPtrArray *notes;       /**< char *: words for the user, printed as warnings at the end */
     /* merges */

@@ -172,43 +172,79 @@ static gboolean concerns(ExecContext *ctx, const PlanMerge *merge, GPtrArray *la
 }
 
 /*
- * A pull cuts top off its old backing image before QEMU's own caches are written (seen with QEMU
- * 7.2, killed right then: what was pulled reads as zeros). What it pulled from is still there as
- * long as this operation has not removed it: if top lacks some of it, the pull is not done.
+ * Of a pull top must have all that the images below it in the range have, of a commit base what
+ * those above it have: looked for with what takes the data on top of what it is taken from.
  */
-gboolean exec_pull_lacks(ExecContext *ctx, const PlanMerge *merge)
+ExecWritten exec_merge_written(ExecContext *ctx, const PlanMerge *merge)
 {
-    guint n = merge->range->len;
-    g_autofree const ChainSource **sources = g_new0(const ChainSource *, n);
-    g_autofree const char **formats = g_new0(const char *, n);
+    g_autoptr(GPtrArray) sources = g_ptr_array_new(), formats = g_ptr_array_new();
     guint64 left = 0;
 
-    if (merge->direction != PLAN_PULL || !ctx->local)
-        return FALSE;
-    for (guint i = 0; i < n; i++) {
-        const PlanImage *image = g_ptr_array_index(merge->range, n - 1 - i);
-
-        sources[i] = image->source;
-        formats[i] = image->format;
+    /* A raw image has no tables. */
+    if (merge->direction == PLAN_COMMIT && g_strcmp0(merge->base->format, "raw") == 0)
+        return EXEC_WRITTEN;
+    if (!ctx->local)
+        return EXEC_CANNOT_SEE;
+    if (merge->direction == PLAN_COMMIT) {
+        g_ptr_array_add(sources, merge->base->source);
+        g_ptr_array_add(formats, merge->base->format);
     }
-    return backend_pull_left(sources, formats, n, &left) && left > 0;
+    for (guint i = merge->range->len; i-- > (merge->direction == PLAN_COMMIT ? 1 : 0);) {
+        const PlanImage *image = g_ptr_array_index(merge->range, i);
+
+        g_ptr_array_add(sources, image->source);
+        g_ptr_array_add(formats, image->format);
+    }
+    if (!backend_data_left((const ChainSource *const *)sources->pdata,
+                           (const char *const *)formats->pdata, sources->len, &left))
+        return EXEC_CANNOT_SEE;
+    return left ? EXEC_LACKS : EXEC_WRITTEN;
 }
 
+gboolean exec_merge_in_doubt(ExecContext *ctx, const PlanMerge *merge)
+{
+    const Plan *plan = ctx->journal->plan;
+
+    if (!ctx->taken_up)
+        return FALSE;
+    for (guint i = 0; i < plan->steps->len; i++) {
+        const PlanStep *step = g_ptr_array_index(plan->steps, i);
+
+        if (step->action == PLAN_STEP_MERGE &&
+            g_ptr_array_index(plan->merges, step->merge) == merge)
+            return i >= ctx->reached;
+    }
+    return FALSE;
+}
+
+/* The headers say that it is merged: puts what they leave out back in where that is wrong. */
 static void look_for_cut(ExecContext *ctx, const PlanMerge *merge, ExecMergeView *view)
 {
-    guint n = merge->range->len;
+    gboolean pull = merge->direction == PLAN_PULL;
+    ExecWritten written;
+    int at;
 
-    if (!exec_pull_lacks(ctx, merge))
+    /* What is written by the domain itself was flushed before the switch, and no header changed. */
+    if (!pull && !merge->above)
+        return;
+    written = exec_merge_written(ctx, merge);
+    if (written == EXEC_WRITTEN ||
+        (written == EXEC_CANNOT_SEE && !exec_merge_in_doubt(ctx, merge)))
+        return;
+    at = pull ? view->top + 1 : exec_layer_find(ctx, view->layers, merge->base);
+    if (at <= 0)
         return;
     view->cut = TRUE;
     view->state = EXEC_MERGE_OLD;
-    for (guint i = 1; i < n; i++) {
-        const PlanImage *image = g_ptr_array_index(merge->range, n - 1 - i);
+    if (!pull)
+        view->top = at;
+    for (guint i = pull ? 0 : 1; i < merge->range->len - (pull ? 1 : 0); i++) {
+        const PlanImage *image = g_ptr_array_index(merge->range, i);
         ExecLayer *layer = g_new0(ExecLayer, 1);
 
         layer->source = chain_source_copy(image->source);
         layer->format = g_strdup(image->format);
-        g_ptr_array_insert(view->layers, view->top + (int)i, layer);
+        g_ptr_array_insert(view->layers, at, layer);
     }
 }
 
@@ -259,7 +295,7 @@ gboolean exec_merge_look(ExecContext *ctx, const PlanMerge *merge, ExecMergeView
         view->layers = graph_layers(from);
     }
     view->state = exec_merge_compare(ctx, merge, view->layers, &view->top);
-    if (view->state == EXEC_MERGE_MERGED && view->top >= 0)
+    if (view->state == EXEC_MERGE_MERGED)
         look_for_cut(ctx, merge, view);
     return TRUE;
 }

@@ -8,6 +8,11 @@
  *
  * Anything else is OTHER: somebody else was there, and the operation stops.
  *
+ * The headers may say MERGED though the image that took the data lacks some of it: QEMU changes
+ * them before its own caches are written. Killed then, what the data came from is still there as
+ * long as this operation has not removed it, and the merge is done again with the old chain given
+ * by force.
+ *
  * Truth: of a running domain's disk its live XML; of everything else the image headers; which
  * image a domain that is shut off stands on, its configuration.
  */
@@ -44,13 +49,24 @@ typedef struct {
     gboolean live;       /**< its images are in the chain of the running domain */
     GPtrArray *layers;   /**< ExecLayer *: the chain that was looked at, owned */
     int top;             /**< position of top in it, -1 */
-    gboolean cut;        /**< OLD, but the header of top says otherwise: QEMU died after it was cut
-                              off from what it pulled and before that was written. layers are as
-                              they have to be, not as the headers say */
+    gboolean cut;        /**< OLD, but the headers say otherwise: QEMU died after it changed them
+                              and before all was written, or may have. layers are as they have to
+                              be, not as the headers say */
 } ExecMergeView;
 
-/** Whether the image of a pull lacks data of what it pulled from, as far as that is seen here. */
-gboolean exec_pull_lacks(ExecContext *ctx, const PlanMerge *merge);
+typedef enum {
+    EXEC_WRITTEN,
+    EXEC_LACKS,
+    EXEC_CANNOT_SEE,     /**< the files are not here, or not of a kind that can be looked into */
+} ExecWritten;
+
+/** Whether the image that takes the data of a merge has all of it on the disk. */
+ExecWritten exec_merge_written(ExecContext *ctx, const PlanMerge *merge);
+/**
+ * Whether nobody knows if the merge was written: a client that died left it, it had not come to
+ * the next step, and what is on the disk cannot be seen.
+ */
+gboolean exec_merge_in_doubt(ExecContext *ctx, const PlanMerge *merge);
 
 void exec_merge_view_clear(ExecMergeView *view);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ExecMergeView, exec_merge_view_clear)

@@ -10,11 +10,14 @@
 #include <unistd.h>
 
 #include "include/vext-i18n.h"
+#include "plugin/backend/domain.h"
 #include "plugin/backend/files.h"
 #include "plugin/backend/helper.h"
 #include "plugin/exec/layers.h"
 #include "plugin/exec/merge.h"
 #include "plugin/exec/progress.h"
+#include "plugin/exec/settle.h"
+#include "plugin/xml/parse.h"
 
 static const PlanMerge *merge_at(const Plan *plan, guint n)
 {
@@ -36,6 +39,44 @@ static gboolean changed(GError **error, const PlanMerge *merge)
     return FALSE;
 }
 
+/* Whether the QEMU that runs the domain is the one that did when the operation began. */
+static gboolean same_qemu(ExecContext *ctx)
+{
+    const char *xml = ctx->journal->live_xml;
+    g_autoptr(xmlDoc) doc = xml ? xml_parse(xml, "domain", NULL) : NULL;
+    g_autofree char *then = doc ? xml_attr(xmlDocGetRootElement(doc), "id") : NULL;
+    g_autofree char *now = g_strdup_printf("%d", backend_domain_id(ctx->dom));
+
+    return g_strcmp0(then, now) == 0;
+}
+
+/*
+ * A merge that is done as far as the live chain says: is it on the disk? A guest that was started
+ * on an image that lacks something sees that already, and what it lacks must not be removed.
+ */
+static ExecDone live_done(ExecContext *ctx, const PlanMerge *merge, GError **error)
+{
+    ExecWritten written = exec_merge_written(ctx, merge);
+    gboolean pull = merge->direction == PLAN_PULL;
+    gboolean doubt = written == EXEC_LACKS ||
+                     (written == EXEC_CANNOT_SEE && exec_merge_in_doubt(ctx, merge));
+
+    /* A pivot comes after a flush. */
+    if (!doubt || (!pull && !merge->above))
+        return EXEC_IS_DONE;
+    if (same_qemu(ctx) && pull)
+        return exec_pull_settle(ctx, merge, ctx->dom, error) ? EXEC_IS_DONE : EXEC_CANNOT_TELL;
+    if (same_qemu(ctx) && written == EXEC_CANNOT_SEE)
+        return EXEC_IS_DONE;
+    g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED, written == EXEC_LACKS ?
+                _("Image '%s' lacks some of what was merged into it, QEMU died too early: shut "
+                  "the domain down to have it merged again") :
+                _("Whether all that was merged into '%s' is on the disk cannot be told: shut the "
+                  "domain down to have it merged again"),
+                pull ? merge->top->path : merge->base->path);
+    return EXEC_CANNOT_TELL;
+}
+
 /* Whether @n is done as far as the world says. A later merge of the same disk that is done
  * stands on it. Where @view is wanted it is that of @n. */
 static ExecDone merge_done(ExecContext *ctx, const Plan *plan, guint n, GError **error)
@@ -48,16 +89,8 @@ static ExecDone merge_done(ExecContext *ctx, const Plan *plan, guint n, GError *
             continue;
         if (!exec_merge_look(ctx, merge, &view, error))
             return EXEC_CANNOT_TELL;
-        if (view.state == EXEC_MERGE_MERGED && view.live && exec_pull_lacks(ctx, merge)) {
-            /* Started on an image that was cut off: what it lacks must not be removed. */
-            g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
-                        _("Not all that was pulled into '%s' is on the disk yet: go on after "
-                          "the guest has written, or shut the domain down"),
-                        merge->top->path);
-            return EXEC_CANNOT_TELL;
-        }
         if (view.state == EXEC_MERGE_MERGED)
-            return EXEC_IS_DONE;
+            return view.live ? live_done(ctx, merge, error) : EXEC_IS_DONE;
         if (i == n && view.state == EXEC_MERGE_OTHER) {
             changed(error, merge);
             return EXEC_CANNOT_TELL;
@@ -134,10 +167,11 @@ static const ExecLayer *helper_active(const PlanMerge *merge, const ExecMergeVie
     return g_ptr_array_index(view->layers, at);
 }
 
-/* What @merge pulls from, below its top by force: the header of top does not say so any more. */
+/* What @merge takes its data from, below the helper's image by force: the headers do not say so
+ * any more. */
 static void give_chain(XmlDisk *disk, const PlanMerge *merge, GPtrArray *keep)
 {
-    guint n = merge->range->len - 1;
+    guint n = merge->range->len - (merge->direction == PLAN_PULL ? 1 : 0);
     GPtrArray *sources = g_ptr_array_new(), *formats = g_ptr_array_new();
 
     for (guint i = 0; i < n; i++) {
@@ -452,6 +486,8 @@ static gboolean verify(ExecStep *s, GError **error)
         if (view.state != EXEC_MERGE_MERGED)
             return changed(error, merge);
     }
+    if (merge->direction == PLAN_PULL && !exec_pull_settle(ctx, merge, ctx->jobs_dom, error))
+        return FALSE;
     flush_image(ctx, merge->direction == PLAN_COMMIT ? merge->base : merge->top);
     if (merge->direction == PLAN_COMMIT && merge->above)
         flush_image(ctx, merge->above);
@@ -587,8 +623,8 @@ gboolean exec_delete_can_abort(ExecContext *ctx, const Journal *journal, GError 
             !view.cut)
             continue;
         g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
-                    _("Image '%s' has been cut off from what it was to pull and lacks some of it: "
-                      "the operation can only be finished"), merge->top->path);
+                    _("Image '%s' has been cut off from what it was to pull and may lack some of "
+                      "it: the operation can only be finished"), merge->top->path);
         return FALSE;
     }
     for (guint i = 0; i <= journal->step && i < journal->plan->steps->len; i++) {

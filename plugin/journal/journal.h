@@ -79,6 +79,7 @@ struct Journal {
     char *owner;                 /**< random token of the client that holds it */
     guint step;                  /**< the step that was about to run, an index in plan->steps */
     gboolean committing;         /**< a commit has been started: only forward is safe */
+    gboolean suspended;          /**< the guest is suspended for a moment, see exec/settle.h */
 };
 
 Journal *journal_new(void);

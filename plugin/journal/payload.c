@@ -277,11 +277,12 @@ char *journal_progress_element(const Journal *journal)
     g_autofree char *token = journal_client_token();
 
     return g_markup_printf_escaped("<progress xmlns='%s' owner='%s' client='%s' process='%s'"
-                                   " step='%u' action='%s' committing='%s'/>",
+                                   " step='%u' action='%s' committing='%s' suspended='%s'/>",
                                    JOURNAL_NS_PROGRESS, journal->owner, journal->client, token,
                                    journal->step,
                                    step ? plan_action_name(journal->plan, step) : "",
-                                   journal->committing ? "yes" : "no");
+                                   journal->committing ? "yes" : "no",
+                                   journal->suspended ? "yes" : "no");
 }
 
 /* --- reading ------------------------------------------------------------------------------- */
@@ -403,6 +404,7 @@ Journal *journal_parse(const char *operation, const char *progress, GError **err
         journal->client_token = xml_attr(p, "process");
         journal->step = number(p, "step");
         journal->committing = xml_attr_is(p, "committing", "yes");
+        journal->suspended = xml_attr_is(p, "suspended", "yes");
     }
     if (!journal->client)
         journal->client = g_strdup("?");

@@ -1,0 +1,211 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Merged is what is on the disk. QEMU before 9.2 ends a merge with tables of what was merged still
+in its memory: whoever believes the headers then, and removes what the data came from, loses it
+when QEMU dies."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from vext import *  # noqa: E402,F403
+from vext import faults, matrix  # noqa: E402
+
+# A boot sector: the IDE command FLUSH CACHE to the first disk, over and over, once a tick of the
+# timer (18 a second).
+FLUSHER = bytes([0xfb,                  # again: sti
+                 0xba, 0xf6, 0x01,      # mov dx, 0x1f6
+                 0xb0, 0xe0,            # mov al, 0xe0      the master
+                 0xee,                  # out dx, al
+                 0xba, 0xf7, 0x01,      # mov dx, 0x1f7
+                 0xb0, 0xe7,            # mov al, 0xe7      FLUSH CACHE
+                 0xee,                  # out dx, al
+                 0xf4,                  # hlt
+                 0xeb, 0xf0,            # jmp again
+                 ]).ljust(510, b"\0") + b"\x55\xaa"
+
+
+def four(g, disk="vda"):
+    """s1 … s4 and a write on top."""
+    o = g.oracle
+    for i in range(1, 5):
+        o.write(disk, f"{i}M", "1M", 0x20 + i)
+        o.snapshot(f"s{i}")
+    o.write(disk, "6M", "64k", 0x55)
+    return o
+
+
+def killed(t, g, point, *args):
+    """The program on the guest, killed at the point of the fault build."""
+    r = run([*matrix.program(), "-c", g.daemon.uri, *args], check=False,
+            env={**g.daemon.env(), **matrix.environment(point, "kill")})
+    t.eq(r.rc, -9)
+    t.wait_for(lambda: g.name + ".virsh-ext" not in g.daemon.virsh(
+        "list", "--name").out.split(), "the helper's end")
+
+
+def killed_before_the_merge(t, direction, snapshots, **kwargs):
+    """A guest with s1 … s4, and a delete of some that died with its helper not yet at work."""
+    matrix.require_faults()
+    g = t.guest(**kwargs)
+    four(g)
+    killed(t, g, "start-helper-after", "snapshot-delete-external", g.name, *snapshots,
+           "--direction", direction)
+    return g
+
+
+def cut(top, below):
+    """What QEMU's death leaves at the worst moment: the header says done, nothing was copied."""
+    qemu_img("rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", below, top)
+
+
+class Suspensions:
+    """How often the guest is suspended, by libvirt's events."""
+
+    def __init__(self, g):
+        self.process = subprocess.Popen(
+            ["virsh", "-c", g.daemon.uri, "event", g.name, "lifecycle", "--loop", "--timeout",
+             "30"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.guest = g
+
+    def count(self):
+        # What came before is there when the end of an own one is.
+        self.guest.virsh("suspend", self.guest.name)
+        self.guest.virsh("resume", self.guest.name)
+        text = ""
+        for line in self.process.stdout:
+            text += line
+            if text.count("Resumed") == text.count("Suspended") and \
+                    not self.guest.daemon.virsh("list", "--state-paused", "--name").out.strip():
+                break
+        self.process.kill()
+        rest, _ = self.process.communicate()
+        return (text + (rest or "")).count("Suspended") - 1
+
+
+@test(cases=["running", "paused"])
+@requires("program")
+def what_a_live_pull_took_survives_the_death_of_qemu(t, state):
+    g = t.guest(start=True)
+    four(g)
+    if state == "paused":
+        g.pause()
+    t.rc(g.vext("snapshot-delete-external", g.name, "s3", "s4", "--direction", "pull"), 0)
+    t.eq(g.state(), state)
+    faults.kill_qemu(g)
+    g.oracle.deleted("s3", "s4")
+    g.oracle.check_chain_clean(start=True)
+
+
+@test
+@requires("program")
+def a_guest_that_flushes_is_not_suspended(t):
+    boot = t.path("boot.img")
+    with open(boot, "wb") as f:
+        f.write(FLUSHER.ljust(1 << 20, b"\0"))
+    g = t.guest(disks=[{"target": "vda", "path": boot, "format": "raw", "create": False},
+                       {"target": "hda"}])
+    g.start()
+    t.wait_for(lambda: "flush_operations 0" not in g.virsh("domblkstat", g.name, "hda").out,
+               "the guest's flushes")
+    o = g.oracle
+    o.write("hda", "1M", "2M", 0x21)
+    o.snapshot("s1", disks=["hda"])
+    o.write("hda", "6M", "64k", 0x55)
+    events = Suspensions(g)
+    t.rc(g.vext("snapshot-delete-external", g.name, "s1", "--direction", "pull"), 0)
+    t.eq(events.count(), 0, "suspensions")
+    faults.kill_qemu(g)
+    o.deleted("s1")
+
+
+@test
+@requires("program")
+def a_guest_that_does_not_flush_is_suspended_once(t):
+    g = t.guest(start=True)
+    four(g)
+    events = Suspensions(g)
+    t.rc(g.vext("snapshot-delete-external", g.name, "s4", "--direction", "pull"), 0)
+    t.eq(events.count(), 1, "suspensions")
+    g.oracle.deleted("s4")
+
+
+@test(cases=[("chain-repair",), ("chain-repair", "--abort")])
+@requires("program")
+def a_guest_that_a_dead_client_left_suspended_runs_again(t, *command):
+    matrix.require_faults()
+    g = t.guest(start=True)
+    four(g)
+    killed(t, g, "block-pull-suspended", "snapshot-delete-external", g.name, "s4",
+           "--direction", "pull")
+    t.eq(g.state(), "paused")
+    t.rc(g.vext(command[0], g.name, *command[1:]), 0)
+    t.eq(g.state(), "running")
+    if command[1:]:
+        g.oracle.check_all()
+    else:
+        g.oracle.deleted("s4")
+        g.oracle.check_chain_clean()
+
+
+@test(cases=[("pull", "s2"), ("pull", "s2", "s3"), ("commit", "s2"), ("commit", "s2", "s3")])
+@requires("program")
+def what_was_not_copied_is_copied_again(t, direction, *snapshots):
+    g = killed_before_the_merge(t, direction, snapshots)
+    if direction == "pull":
+        cut(g.overlay_path(snapshots[-1], "vda"), g.disks["vda"].path)
+        r = g.vext("chain-repair", g.name, "--abort")
+        t.eq(r.rc, 1)
+        t.has(r.err, "cut off")
+    else:
+        # s1's overlay holds s2's state: what stands on the last overlay is put on it.
+        above = {"s2": "s3", "s3": "s4"}[snapshots[-1]]
+        cut(g.overlay_path(above, "vda"), g.overlay_path("s1", "vda"))
+    t.rc(g.vext("chain-repair", g.name), 0)
+    g.oracle.deleted(*snapshots)
+    g.oracle.check_chain_clean(start=True)
+
+
+@test(cases=["pull", "commit"])
+@requires("program")
+def what_cannot_be_seen_is_merged_again(t, direction):
+    """A client that does not see the files goes on with what another one left."""
+    d = t.daemon(tcp=True)
+    g = killed_before_the_merge(t, direction, ["s3"], daemon=d)
+    if direction == "pull":
+        cut(g.overlay_path("s3", "vda"), g.overlay_path("s1", "vda"))
+    else:
+        cut(g.overlay_path("s4", "vda"), g.overlay_path("s2", "vda"))
+    g.start()
+    r = d.remote_vext("chain-repair", g.name, hidden=g.dir)
+    t.eq(r.rc, 3)
+    t.has(r.err, "cannot be told")
+    g.destroy()
+    t.rc(d.remote_vext("chain-repair", g.name, hidden=g.dir), 0)
+    g.oracle.deleted("s3")
+    g.oracle.check_chain_clean(start=True)
+
+
+@test(cases=["pull", "commit"])
+@requires("program")
+def nothing_is_removed_while_a_guest_runs_on_what_was_not_copied(t, direction):
+    g = killed_before_the_merge(t, direction, ["s3"])
+    if direction == "pull":
+        cut(g.overlay_path("s3", "vda"), g.overlay_path("s1", "vda"))
+    else:
+        cut(g.overlay_path("s4", "vda"), g.overlay_path("s2", "vda"))
+    g.start()
+    before = sorted(os.listdir(g.dir))
+    r = g.vext("chain-repair", g.name)
+    t.eq(r.rc, 3)
+    t.has(r.err, "shut the domain down")
+    t.has(r.err.splitlines()[-1], "virsh-ext chain-repair")
+    t.eq(sorted(os.listdir(g.dir)), before)
+    g.destroy()
+    t.rc(g.vext("chain-repair", g.name), 0)
+    g.oracle.deleted("s3")
+    g.oracle.check_chain_clean(start=True)
+
+
+if __name__ == "__main__":
+    main()
