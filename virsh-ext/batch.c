@@ -463,8 +463,7 @@ static int run_segment(VextSession *s, const VextBatch *b, VextSegment *seg,
         status = vext_help_topic(s, find_value(&seg->words, "command"));
         break;
     case VEXT_SEG_COMPLETE:
-        status = vext_complete(s, &seg->words);
-        break;
+        return vext_complete(s, &seg->words);
     case VEXT_SEG_SELFTEST:
         status = vext_self_test(s);
         if (status == 0 && vext_virsh_exists())

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "virsh-ext/output.h"
 #include "virsh-ext/parse.h"
 #include "virsh-ext/passthrough.h"
 
@@ -173,13 +174,17 @@ bool vext_complete_is_stock(VextSession *s, const VextStrv *words)
     return stock;
 }
 
-/* Prints what virsh offers; what it has too is taken out of ours. Returns: its exit status. */
+/*
+ * Prints what virsh offers; what it has too is taken out of ours.
+ * Returns: its exit status; -1 when it could not connect to what -c says, which ends virsh
+ */
 static int ask_virsh(VextSession *s, const VextStrv *words, VextStrv *out)
 {
     VextStrv args = {0};
     VextBuf text = {0};
     VextBuf err = {0};
     bool timing = s->opts.timing;
+    bool ended;
     int status;
 
     /* one trailer is enough */
@@ -190,8 +195,9 @@ static int ask_virsh(VextSession *s, const VextStrv *words, VextStrv *out)
     for (size_t i = 0; i < words->n; i++)
         vext_strv_add(&args, words->items[i]);
     status = vext_virsh_capture_as(s, &args, &text, &err);
+    ended = status != 0 && err.len && !text.len && s->opts.uri && !s->uri_moved;
     /* it complains of the connection even when only a name is wanted */
-    if (err.len && !out->n)
+    if (err.len && (ended || !out->n))
         fwrite(err.data, 1, err.len, stderr);
     if (text.len)
         fwrite(text.data, 1, text.len, stdout);
@@ -204,12 +210,15 @@ static int ask_virsh(VextSession *s, const VextStrv *words, VextStrv *out)
     vext_strv_clear(&args);
     vext_buf_clear(&text);
     vext_buf_clear(&err);
+    if (ended)
+        return -1;
     return status == 0 ? VEXT_OK : VEXT_FAILED;
 }
 
 int vext_complete(VextSession *s, const VextStrv *words)
 {
     vext_autofree char *line = join_words(words);
+    double begin = vext_now_ms();
     VextStrv candidates = {0};
     int status = VEXT_FAILED;
     bool own;
@@ -217,10 +226,15 @@ int vext_complete(VextSession *s, const VextStrv *words)
     vext_complete_line(s, line, &candidates, &own);
     if (!own && vext_virsh_exists())
         status = ask_virsh(s, words, &candidates);
+    if (status < 0) {
+        vext_strv_clear(&candidates);
+        return VEXT_FAILED;
+    }
     for (size_t i = 0; i < candidates.n; i++)
         printf("%s\n", candidates.items[i]);
     if (candidates.n)
         status = VEXT_OK;
     vext_strv_clear(&candidates);
+    vext_print_trailer(s, vext_now_ms() - begin);
     return status;
 }

@@ -11,6 +11,7 @@
  * `complete [--] WORD...`: the words are joined by blanks and lexed again, the last one is the
  * prefix; one candidate a line.
  * @words: the command's words with its name
+ * Prints virsh's trailer too.
  * Returns: the exit status: 1 without candidates
  */
 int vext_complete(VextSession *s, const VextStrv *words);

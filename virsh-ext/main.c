@@ -34,15 +34,19 @@ static int run_words(VextSession *s, char **words, int n)
 {
     VextBatch *b = n == 1 ? vext_batch_parse(s, words[0])
                           : vext_batch_parse_words(s, words, (size_t)n);
+    /* somebody waits for it behind a key: libvirt is loaded, and connected to, only by the one who
+     * has to ask it something: virsh, or the completer of an own option */
+    bool completes = b->n == 1 && !b->failed && b->segs[0].kind == VEXT_SEG_COMPLETE &&
+                     vext_virsh_exists();
     int status = 1;
 
     if (vext_batch_is_stock(b) ||
-        (b->n == 1 && !b->failed && b->segs[0].kind == VEXT_SEG_COMPLETE &&
-         vext_virsh_exists() && vext_complete_is_stock(s, &b->segs[0].words))) {
+        (completes && vext_complete_is_stock(s, &b->segs[0].words))) {
         vext_batch_free(b);
         return vext_virsh_exec(s);
     }
-    if (vext_options_apply(s) && vext_batch_check(s, b) && vext_batch_connect(s, b))
+    if (vext_options_apply(s) && vext_batch_check(s, b) &&
+        (completes || vext_batch_connect(s, b)))
         status = vext_batch_run(s, b, NULL, NULL);
     vext_batch_free(b);
     return status;

@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """libvirt's own test scripts of virsh, run with virsh-ext in virsh's place.
 
-The scripts are not part of this tree: VEXT_LIBVIRT_SOURCE names an unpacked source tree of
-libvirt, of the version of the virsh that is installed (`apt-get source libvirt` fetches it).
-Without it all are skipped. Each script runs with virsh first. One that virsh itself does not
-pass here says nothing of us and is skipped; one that virsh passes, virsh-ext has to pass, both
-by virsh-ext's own name and called as virsh. Arguments: the scripts to run.
+The scripts are not part of this tree. VEXT_LIBVIRT_SOURCE says where they come from:
+
+    a folder    an unpacked source tree of libvirt, of the version of the virsh that is installed
+    fetch       tests/lib/fetch-libvirt-source gets them from the package's source (.ci/run)
+
+Without it, and where they cannot be fetched, all are skipped. Each script runs with virsh first.
+One that virsh itself does not pass here says nothing of us and is skipped; one that virsh passes,
+virsh-ext has to pass, both by virsh-ext's own name and called as virsh. Arguments: the scripts to
+run.
 """
 import os
 import shlex
@@ -17,7 +21,8 @@ SOURCE = os.environ.get("VEXT_LIBVIRT_SOURCE")
 if not SOURCE:
     print("1..0 # SKIP VEXT_LIBVIRT_SOURCE names no source tree of libvirt")
     sys.exit(0)
-SOURCE = os.path.abspath(SOURCE)    # before shell goes to its own directory
+if SOURCE != "fetch":
+    SOURCE = os.path.abspath(SOURCE)    # before shell goes to its own directory
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import shell  # noqa: E402
@@ -28,8 +33,34 @@ SCRIPTS = ["virsh-auth", "virsh-checkpoint", "virsh-cpuset", "virsh-define-dev-s
            "virsh-start", "virsh-undefine", "virsh-uriprecedence", "virsh-vcpupin"]
 LIMIT = 240     # seconds for a script; virsh-output starts virsh some eighty times
 SKIPPED = 77    # the status by which a script says so
+FETCH_LIMIT = 400
+
+
+def fetch():
+    """Fetches the scripts; skips everything when they cannot be had."""
+    folder = os.path.join(shell.tmp, "libvirt")
+    program = os.path.join(os.path.abspath(shell.SRC), "tests", "lib", "fetch-libvirt-source")
+    try:
+        p = subprocess.run(["sh", program, folder], stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=FETCH_LIMIT,
+                           check=False, text=True, errors="backslashreplace")
+        status, lines = p.returncode, p.stdout.splitlines()
+    except subprocess.TimeoutExpired:
+        status, lines = 1, ["libvirt's source was not there after %d s" % FETCH_LIMIT]
+    if status == 1:
+        for line in lines:
+            print("# " + line)
+        print("1..0 # SKIP " + (lines or ["fetch-libvirt-source says nothing"])[-1])
+        sys.exit(0)
+    if status:
+        print("Bail out! fetch-libvirt-source: status %d: %s" % (status, " / ".join(lines)))
+        sys.exit(1)
+    return folder
+
 
 shell.need_program()
+if SOURCE == "fetch":
+    SOURCE = fetch()
 if not os.path.exists(os.path.join(SOURCE, "tests", "test-lib.sh")):
     print("Bail out! VEXT_LIBVIRT_SOURCE: no tests/test-lib.sh in '%s'" % SOURCE)
     sys.exit(1)

@@ -179,6 +179,29 @@ check("complete without connection is quiet",
 check("complete a name of both", ext(T + ["-q", "complete", "--", "ec"]), out="echo\n")
 check("complete behind another command", ext(T + ["-q", "complete", "--", "list;", "example-u"]),
       out="example-uri\n")
+bad = shell.run(shell.VIRSH, ["-c", "bogus:///", "complete", "--", "snapshot-"])
+for words in (["example-"], ["snapshot-"], ["dominfo", ""]):
+    check("complete %s with a -c that cannot be reached" % words,
+          ext(["-c", "bogus:///", "complete", "--"] + words), status=1, out=bad.out, err=bad.err)
+
+
+def loads_libvirt(words):
+    """Whether virsh-ext's own process, not the virsh it starts, loads libvirt."""
+    path = os.path.join(shell.tmp, "loads")
+    p = subprocess.Popen([shell.EXT] + words, stdout=subprocess.DEVNULL,
+                         env=dict(shell.ENV, VIRSH_EXT_PLUGIN_PATH=shell.plugins,
+                                  VIRSH_EXT_VIRSH=shell.VIRSH, LD_DEBUG="files",
+                                  LD_DEBUG_OUTPUT=path))
+    p.wait(timeout=shell.TIMEOUT)
+    with open("%s.%d" % (path, p.pid), encoding="utf-8", errors="replace") as f:
+        return "libvirt.so" in f.read()
+
+
+for options in (T, []):
+    for words in (["example-"], ["e"], ["help", "example-"]):
+        tap.ok(not loads_libvirt(options + ["complete", "--"] + words),
+               "libvirt is not loaded to complete names: %s" % (options + words))
+tap.ok(loads_libvirt(T + ["example-uri"]), "libvirt is loaded to connect")
 check("complete for help", ext(["-q", "complete", "--", "help", "example-u"]),
       out="example-uri\n")
 
