@@ -246,9 +246,22 @@ static char *payload_text(const Journal *journal, GError **error)
     return json_generator_to_data(generator, NULL);
 }
 
+/* What stands in the element itself can be no text that XML has no way to write. */
+static gboolean can_be_written(const Journal *journal, GError **error)
+{
+    const GPtrArray *names = journal->plan->snapshots;
+
+    for (guint i = 0; i < names->len; i++) {
+        if (!xml_check_text(g_ptr_array_index(names, i), error))
+            return FALSE;
+    }
+    return xml_check_text(journal->domain, error) &&
+           xml_check_text(journal->plan->command, error);
+}
+
 char *journal_operation_element(const Journal *journal, GError **error)
 {
-    g_autofree char *text = payload_text(journal, error);
+    g_autofree char *text = can_be_written(journal, error) ? payload_text(journal, error) : NULL;
     g_autofree char *packed = text ? pack(text, error) : NULL;
     g_autofree char *head = NULL;
     GString *out;
