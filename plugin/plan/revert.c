@@ -425,6 +425,14 @@ static gboolean is_written_disk(const ChainDisk *disk)
                                g_str_equal(disk->device, "lun"));
 }
 
+/** The disk that the domain has at @target now, if it is one that the guest writes; else NULL. */
+static ChainDisk *present_disk(const ChainDomain *d, const char *target)
+{
+    ChainDisk *disk = chain_domain_disk(d, target);
+
+    return disk && disk->active && is_written_disk(disk) ? disk : NULL;
+}
+
 static PlanOverlay *overlay_new(const char *target, const ChainImage *frozen, const char *path)
 {
     g_autoptr(ChainSource) source = chain_source_new_file(path);
@@ -475,7 +483,7 @@ static void plan_saved_disk(Plan *plan, ChainGraph *graph, ChainDisk *disk, cons
 static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                               ChainSnapshotDisk *sd, const PlanFacts *facts)
 {
-    ChainDisk *disk = chain_domain_disk(s->domain, sd->target);
+    ChainDisk *disk = present_disk(s->domain, sd->target);
     g_autofree char *path = NULL;
 
     if (!sd->frozen) {
@@ -499,7 +507,7 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
     }
     g_ptr_array_add(plan->overlays, overlay_new(sd->target, sd->frozen, path));
 
-    if (!disk || !disk->active || disk->active == sd->frozen)
+    if (!disk || disk->active == sd->frozen)
         return;
     if (plan->save_current)
         plan_saved_disk(plan, graph, disk, facts);
@@ -507,58 +515,91 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
         add_discarded(plan, disk, sd->frozen);
 }
 
+/** What stands in the way of starting the guest with a disk that the snapshot leaves out. */
+static void check_left_out(Plan *plan, const ChainSnapshotDisk *sd, const ChainImage *image)
+{
+    g_autoptr(GPtrArray) chain = image ? chain_image_chain((ChainImage *)image) : NULL;
+
+    for (guint i = 0; chain && !sd->optional && i < chain->len; i++) {
+        const ChainImage *at = g_ptr_array_index(chain, i);
+
+        if (!(at->flags & CHAIN_IMAGE_MISSING))
+            continue;
+        if (g_str_equal(plan->want_state, "shutoff"))
+            g_ptr_array_add(plan->notes,
+                            g_strdup_printf(_("Image '%s' of disk '%s' is missing: without it the "
+                                              "domain cannot be started"), at->path, sd->target));
+        else
+            plan_refuse(plan, "missing-image",
+                        g_strdup_printf(_("Image '%s' of disk '%s' is missing: without it the "
+                                          "domain cannot be started"), at->path, sd->target),
+                        g_strdup(_("Bring it back to its place")));
+    }
+}
+
+/**
+ * @image, of a disk that @s leaves out and that is not in the domain any more, may be used as the
+ * configuration says, unless a snapshot of later froze it or something stands on it: the guest
+ * would overwrite that.
+ */
+static void check_comes_back(Plan *plan, const ChainSnapshot *s, const ChainSnapshotDisk *sd,
+                             const ChainImage *image)
+{
+    g_autofree char *holds = NULL;
+
+    for (guint i = 0; !holds && i < image->frozen_by->len; i++) {
+        const ChainSnapshot *other = g_ptr_array_index(image->frozen_by, i);
+        const ChainSnapshotDisk *od = chain_snapshot_disk(other, sd->target);
+
+        if (!od || od->kind != CHAIN_SNAP_NO)
+            holds = g_strdup_printf(_("its image '%s' holds the state of snapshot '%s'"),
+                                    image->path, other->name);
+    }
+    if (!holds && image->overlays->len > 0)
+        holds = g_strdup_printf(_("other images stand on its image '%s'"), image->path);
+    if (holds)
+        plan_refuse(plan, "frozen-image",
+                    g_strdup_printf(_("Disk '%s' is left out by snapshot '%s' and not in the "
+                                      "domain any more, and %s"), sd->target, s->name, holds),
+                    g_strdup(_("Attach the disk with its present image first")));
+}
+
 /** A disk that the snapshot leaves out: its content is kept, whatever image holds it now. */
 static void plan_left_out_disk(Plan *plan, ChainSnapshot *s, ChainSnapshotDisk *sd)
 {
-    ChainDisk *disk = chain_domain_disk(s->domain, sd->target);
+    ChainDisk *disk = present_disk(s->domain, sd->target);
+    ChainImage *images[] = { sd->frozen,
+                             sd->frozen_inactive != sd->frozen ? sd->frozen_inactive : NULL };
 
-    if (disk && !is_written_disk(disk))
-        return; /* a CD-ROM comes back as the configuration says */
-    if (disk && disk->active) {
+    if (disk && !sd->not_written) {
         g_ptr_array_add(plan->kept_disks, g_strdup(sd->target));
+        check_left_out(plan, sd, disk->active);
         return;
     }
-    if (!sd->frozen)
-        return;
-    /* The disk is not there any more. Its image may be used as the configuration says, unless
-     * a snapshot of later froze it: a guest on it would overwrite that. */
-    if (sd->frozen->frozen_by->len > 0 || sd->frozen->overlays->len > 0) {
-        for (guint i = 0; i < sd->frozen->frozen_by->len; i++) {
-            const ChainSnapshot *other = g_ptr_array_index(sd->frozen->frozen_by, i);
-            const ChainSnapshotDisk *od = chain_snapshot_disk(other, sd->target);
+    for (guint i = 0; i < G_N_ELEMENTS(images); i++) {
+        if (images[i] && !sd->not_written)
+            check_comes_back(plan, s, sd, images[i]);
+        check_left_out(plan, sd, images[i]);
+    }
+}
 
-            if (!od || od->kind == CHAIN_SNAP_NO)
-                continue;
-            plan_refuse(plan, "frozen-image",
-                        g_strdup_printf(_("Disk '%s' is left out by snapshot '%s' and not in the "
-                                          "domain any more, and its image '%s' holds the state of "
-                                          "snapshot '%s'"), sd->target, s->name, sd->frozen->path,
-                                        other->name),
-                        g_strdup(_("Attach the disk with its present image first")));
-            return;
-        }
-        if (sd->frozen->overlays->len > 0)
-            plan_refuse(plan, "frozen-image",
-                        g_strdup_printf(_("Disk '%s' is left out by snapshot '%s' and not in the "
-                                          "domain any more, and other images stand on its image "
-                                          "'%s'"), sd->target, s->name, sd->frozen->path),
-                        g_strdup(_("Attach the disk with its present image first")));
-    }
+/** A disk that is not in the snapshot's configuration: it leaves the domain. */
+static void plan_leaving_disk(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
+                              ChainDisk *disk, const PlanFacts *facts)
+{
+    g_ptr_array_add(plan->notes,
+                    g_strdup_printf(_("Disk '%s' is not in snapshot '%s' and leaves the domain; "
+                                      "its image '%s' is kept"), disk->target, s->name,
+                                    disk->active->path));
+    /* Where it cannot be in the snapshot, its image says the same as long as nobody uses it. */
+    if (plan->save_current && file_path(disk->active) && disk->active->format)
+        plan_saved_disk(plan, graph, disk, facts);
 }
 
 static void plan_notes(Plan *plan, ChainSnapshot *s, const PlanFacts *facts)
 {
     ChainDomain *d = s->domain;
 
-    for (guint i = 0; i < d->disks->len; i++) {
-        const ChainDisk *disk = g_ptr_array_index(d->disks, i);
-
-        if (disk->active && is_written_disk(disk) && !chain_snapshot_disk(s, disk->target))
-            g_ptr_array_add(plan->notes,
-                            g_strdup_printf(_("Disk '%s' is not in snapshot '%s' and leaves the "
-                                              "domain; its image '%s' is kept"), disk->target,
-                                            s->name, disk->active->path));
-    }
     if (facts->uefi_variables)
         g_ptr_array_add(plan->notes,
                         g_strdup(plan->reset_nvram
@@ -657,8 +698,19 @@ void plan_revert(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
 
         if (sd->kind == CHAIN_SNAP_EXTERNAL)
             plan_covered_disk(plan, graph, s, sd, facts);
-        else if (sd->kind == CHAIN_SNAP_NO)
+        else if (sd->kind == CHAIN_SNAP_NO || sd->kind == CHAIN_SNAP_MANUAL)
             plan_left_out_disk(plan, s, sd);
+        if (sd->kind == CHAIN_SNAP_MANUAL)
+            g_ptr_array_add(plan->notes,
+                            g_strdup_printf(_("Disk '%s' is left to you by snapshot '%s' and "
+                                              "keeps its present content"), sd->target, s->name));
+    }
+    for (guint i = 0; i < d->disks->len; i++) {
+        ChainDisk *disk = present_disk(d, ((ChainDisk *)g_ptr_array_index(d->disks, i))->target);
+        const ChainSnapshotDisk *sd = disk ? chain_snapshot_disk(s, disk->target) : NULL;
+
+        if (disk && (!sd || sd->not_written))
+            plan_leaving_disk(plan, graph, s, disk, facts);
     }
     if (plan->refusals->len > 0)
         return;
