@@ -195,6 +195,16 @@ static gboolean check_target(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                                     s->name, s->memory_file ? s->memory_file : "?",
                                     facts->memory_problem),
                     g_strdup(_("Bring the file back to its place")));
+    if (s->memory == CHAIN_MEMORY_EXTERNAL && facts->memory_unfit)
+        plan_refuse(plan, "host-unfit",
+                    g_strdup_printf(_("The memory state of snapshot '%s' does not fit this host: "
+                                      "%s"), s->name, facts->memory_unfit),
+                    g_strdup(_("Revert on a host like the one it was taken on, or try it all the "
+                               "same with --force")));
+    if (facts->nvram_cannot_be_reset)
+        plan_refuse(plan, "no-nvram-reset",
+                    g_strdup(_("Before libvirt 8.1 UEFI variables cannot be reset")),
+                    g_strdup(_("Revert without --reset-nvram")));
     if (d->managed_save && !request->force)
         plan_refuse(plan, "managed-save",
                     g_strdup_printf(_("Domain '%s' has a managed save image, which would not fit "
@@ -596,17 +606,30 @@ static void plan_leaving_disk(Plan *plan, ChainGraph *graph, const ChainSnapshot
         plan_saved_disk(plan, graph, disk, facts);
 }
 
+/** libvirt resets them when it starts the guest; QEMU writes those of a memory state back into the
+ *  file when the guest goes on. */
+static const char *uefi_note(const Plan *plan)
+{
+    gboolean stays_off = g_str_equal(plan->want_state, "shutoff");
+
+    if (plan->memory_file && plan->reset_nvram)
+        return _("UEFI variables are not reset: they come back with the memory state");
+    if (plan->memory_file)
+        return _("UEFI variables come back with the memory state");
+    if (plan->reset_nvram && stays_off)
+        return _("UEFI variables are not reset before the domain is started: use virsh start with "
+                 "--reset-nvram");
+    if (plan->reset_nvram)
+        return _("UEFI variables are reset: a snapshot without memory does not hold them");
+    return _("UEFI variables stay as they are now: a snapshot without memory does not hold them");
+}
+
 static void plan_notes(Plan *plan, ChainSnapshot *s, const PlanFacts *facts)
 {
     ChainDomain *d = s->domain;
 
     if (facts->uefi_variables)
-        g_ptr_array_add(plan->notes,
-                        g_strdup(plan->reset_nvram
-                                 ? _("UEFI variables are reset: an external snapshot does not "
-                                     "hold them")
-                                 : _("UEFI variables stay as they are now: an external snapshot "
-                                     "does not hold them")));
+        g_ptr_array_add(plan->notes, g_strdup(uefi_note(plan)));
     if (plan->memory_file && plan->kept_disks->len > 0)
         g_ptr_array_add(plan->notes,
                         g_strdup(_("The memory state comes back over disks that the snapshot left "

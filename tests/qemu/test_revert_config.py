@@ -182,8 +182,8 @@ def another_kind_of_disk_at_the_same_place(t):
     iso = t.path("one.iso")
     with open(iso, "wb") as f:
         f.truncate(1 << 20)
-    cdrom = (f"<disk type='file' device='cdrom'><driver name='qemu' type='raw'/><source file='{iso}'/>"
-             "<target dev='sda' bus='sata'/></disk>")
+    cdrom = ("<disk type='file' device='cdrom'><driver name='qemu' type='raw'/>"
+             f"<source file='{iso}'/><target dev='sda' bus='sata'/></disk>")
     g = t.guest(disks=[{}, {"target": "sda", "bus": "sata"}])
     o = g.oracle
     o.snapshot("s1", disks=["vda"])     # sda is a disk, and left out
