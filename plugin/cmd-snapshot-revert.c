@@ -25,7 +25,7 @@ const VextOptDef opts_snapshot_revert[] = {
     { .name = "paused", .type = VEXT_OPT_BOOL,
       .help = N_("after reverting, change state to paused") },
     { .name = "force", .type = VEXT_OPT_BOOL,
-      .help = N_("revert also where a managed save image is lost by it") },
+      .help = N_("also lose a managed save image; ignore that the host does not fit") },
     { .name = "reset-nvram", .type = VEXT_OPT_BOOL,
       .help = N_("re-initialize NVRAM from its pristine template") },
     { .name = "save-current", .type = VEXT_OPT_STRING,

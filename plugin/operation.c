@@ -10,6 +10,7 @@
 #include "include/vext-i18n.h"
 #include "plugin/backend/admin.h"
 #include "plugin/backend/domain.h"
+#include "plugin/backend/memory.h"
 #include "plugin/backend/read.h"
 #include "plugin/backend/revert.h"
 #include "plugin/backend/snapshots.h"
@@ -147,36 +148,43 @@ static GHashTable *measure(const ChainGraph *graph, const Plan *plan)
     return measures;
 }
 
-/** Why the memory file of the snapshot to be reverted to cannot be restored; NULL: it can, or
- *  there is none. New string. */
-static char *memory_problem(Operation *op, const PlanRequest *request)
+/** The facts about the snapshot that is reverted to. @strings: keeps what they borrow. */
+static void revert_facts(Operation *op, PlanFacts *facts, GPtrArray *strings)
 {
+    const PlanRequest *request = &op->request;
     const ChainSnapshot *s = request->names->len
         ? chain_domain_snapshot(op->domain, g_ptr_array_index(request->names, 0))
         : op->domain->current;
     g_autoptr(GError) problem = NULL;
-    g_autofree char *xml = NULL;
 
-    if (!s || s->memory != CHAIN_MEMORY_EXTERNAL || !s->memory_file)
-        return NULL;
-    xml = backend_memory_xml(op->conn, s->memory_file, &problem);
-    return xml ? NULL : g_strdup(problem->message);
+    if (!s)
+        return;
+    facts->uefi_variables = s->xml && strstr(s->xml, "<nvram");
+    facts->nvram_cannot_be_reset = request->reset_nvram && !backend_resets_nvram(op->conn);
+    if (s->memory != CHAIN_MEMORY_EXTERNAL || !s->memory_file)
+        return;
+    if (!backend_memory_check(op->conn, s->memory_file, op->domain->uuid, &problem)) {
+        facts->memory_problem = g_strdup(problem->message);
+        g_ptr_array_add(strings, (char *)facts->memory_problem);
+    } else if (!request->force) {
+        facts->memory_unfit = backend_memory_unfit(op->conn, s->memory_file);
+        g_ptr_array_add(strings, (char *)facts->memory_unfit);
+    }
 }
 
 static Plan *plan_now(Operation *op, gboolean ignore_operation)
 {
-    g_autofree char *memory =
-        op->request.operation == PLAN_REVERT ? memory_problem(op, &op->request) : NULL;
+    g_autoptr(GPtrArray) strings = g_ptr_array_new_with_free_func(g_free);
     PlanFacts facts = {
         .readonly = op->host->is_readonly(op->host),
         .helper_possible = TRUE,
         .ignore_operation = ignore_operation,
         .measures = op->measures,
         .now = op->now,
-        .memory_problem = memory,
-        .uefi_variables = op->domain->xml && strstr(op->domain->xml, "<nvram"),
     };
 
+    if (op->request.operation == PLAN_REVERT)
+        revert_facts(op, &facts, strings);
     return plan_make(op->graph, op->domain, &op->request, &facts);
 }
 

@@ -4,10 +4,7 @@
  */
 #include "plugin/backend/revert.h"
 
-#include <stdlib.h>
-
-/* Since libvirt 8.1; older ones reject the bit, which is the right answer to a request they
- * cannot fulfil. */
+/* Since libvirt 8.1. */
 #if LIBVIR_VERSION_NUMBER >= 8001000
 # define START_RESET_NVRAM VIR_DOMAIN_START_RESET_NVRAM
 # define SAVE_RESET_NVRAM VIR_DOMAIN_SAVE_RESET_NVRAM
@@ -80,6 +77,13 @@ gboolean backend_keeps_revert_disks(virConnectPtr conn)
     return virConnectGetLibVersion(conn, &version) == 0 && version >= 9009000;
 }
 
+gboolean backend_resets_nvram(virConnectPtr conn)
+{
+    unsigned long version = 0;
+
+    return virConnectGetLibVersion(conn, &version) == 0 && version >= 8001000;
+}
+
 gboolean backend_define(virConnectPtr conn, const char *xml, GError **error)
 {
     g_autoptr(virDomain) dom = virDomainDefineXML(conn, xml);
@@ -119,20 +123,6 @@ gboolean backend_start(virConnectPtr conn, virDomainPtr dom, const char *transie
     return virDomainCreateWithFlags(dom, flags) == 0 ? TRUE : backend_error(error);
 }
 
-char *backend_memory_xml(virConnectPtr conn, const char *file, GError **error)
-{
-    char *xml = virDomainSaveImageGetXMLDesc(conn, file, VIR_DOMAIN_SAVE_IMAGE_XML_SECURE);
-    char *copy;
-
-    if (!xml) {
-        backend_error(error);
-        return NULL;
-    }
-    copy = g_strdup(xml);
-    free(xml);
-    return copy;
-}
-
 gboolean backend_restore(virConnectPtr conn, const char *file, const char *xml, gboolean paused,
                          gboolean reset_nvram, GError **error)
 {
@@ -142,13 +132,12 @@ gboolean backend_restore(virConnectPtr conn, const char *file, const char *xml, 
     return virDomainRestoreFlags(conn, file, xml, flags) == 0 ? TRUE : backend_error(error);
 }
 
+gboolean backend_managed_save(virDomainPtr dom)
+{
+    return virDomainHasManagedSaveImage(dom, 0) == 1;
+}
+
 gboolean backend_drop_managed_save(virDomainPtr dom, GError **error)
 {
-    int has = virDomainHasManagedSaveImage(dom, 0);
-
-    if (has < 0)
-        return backend_error(error);
-    if (has == 0 || virDomainManagedSaveRemove(dom, 0) == 0)
-        return TRUE;
-    return backend_error(error);
+    return virDomainManagedSaveRemove(dom, 0) == 0 ? TRUE : backend_error(error);
 }

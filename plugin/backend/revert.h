@@ -36,6 +36,9 @@ gboolean backend_take_snapshot(virDomainPtr dom, const char *name, const Backend
 /** Whether this libvirt keeps <revertDisks> in a snapshot's XML (9.9 and newer). */
 gboolean backend_keeps_revert_disks(virConnectPtr conn);
 
+/** Whether this libvirt can reset the firmware's variables (8.1 and newer). */
+gboolean backend_resets_nvram(virConnectPtr conn);
+
 /** Defines @xml. */
 gboolean backend_define(virConnectPtr conn, const char *xml, GError **error);
 
@@ -50,14 +53,13 @@ gboolean backend_stop(virDomainPtr dom, GError **error);
 gboolean backend_start(virConnectPtr conn, virDomainPtr dom, const char *transient_xml,
                        gboolean paused, gboolean reset_nvram, GError **error);
 
-/** The configuration kept in a memory file (secure), or NULL: missing, damaged, incomplete. */
-char *backend_memory_xml(virConnectPtr conn, const char *file, GError **error);
-
 /** Resumes a guest from a memory file, which stays as it is, with @xml as its configuration. */
 gboolean backend_restore(virConnectPtr conn, const char *file, const char *xml, gboolean paused,
                          gboolean reset_nvram, GError **error);
 
-/** Drops a managed save image; none is no error. */
+/** Whether it has a managed save image. */
+gboolean backend_managed_save(virDomainPtr dom);
+/** Drops the managed save image. */
 gboolean backend_drop_managed_save(virDomainPtr dom, GError **error);
 
 G_END_DECLS

@@ -16,6 +16,7 @@
 #include "plugin/backend/domain.h"
 #include "plugin/backend/files.h"
 #include "plugin/backend/helper.h"
+#include "plugin/backend/memory.h"
 #include "plugin/backend/read.h"
 #include "plugin/backend/revert.h"
 #include "plugin/backend/snapshots.h"
@@ -242,18 +243,20 @@ static gboolean undo_overlays(ExecStep *s, GError **error)
 static ExecDone define_is_done(ExecStep *s, GError **error)
 {
     /* Without an overlay nothing tells the two configurations apart; defining is idempotent. */
-    return stands_on_overlays(s->ctx, FALSE) ? EXEC_IS_DONE : EXEC_NOT_DONE;
+    return !backend_managed_save(s->ctx->dom) && stands_on_overlays(s->ctx, FALSE)
+        ? EXEC_IS_DONE : EXEC_NOT_DONE;
 }
 
 static gboolean run_define(ExecStep *s, GError **error)
 {
     g_autofree char *xml = revert_domain_xml(s->journal, error);
 
-    if (!xml)
+    if (!xml || !backend_define(s->ctx->conn, xml, error))
         return FALSE;
-    if (s->plan->force && !backend_drop_managed_save(s->ctx->dom, error))
-        return FALSE;
-    return backend_define(s->ctx->conn, xml, error);
+    if (!s->plan->force || !backend_managed_save(s->ctx->dom))
+        return TRUE;
+    exec_no_return(s->ctx); /* the saved state does not come back */
+    return backend_drop_managed_save(s->ctx->dom, error);
 }
 
 static gboolean undo_define(ExecStep *s, GError **error)

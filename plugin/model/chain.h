@@ -164,6 +164,8 @@ typedef enum {
 typedef struct {
     char *target;
     ChainSnapshotKind kind;
+    gboolean not_written;       /**< as <domain> has it: CD-ROM, floppy, or read-only */
+    gboolean optional;          /**< the guest starts also where its image is missing */
     ChainImage *frozen;         /**< F(S): source in <domain>; NULL: disk not there or empty */
     ChainImage *frozen_inactive;/**< source in <inactiveDomain>, NULL without one */
     ChainImage *overlay;        /**< O(S): source in <disks>, external only */

@@ -75,9 +75,12 @@ typedef struct {
     gboolean ignore_operation; /**< the unfinished operation in the graph is our own (resume) */
     gint64 now;                /**< seconds since the epoch, for names */
     const char *memory_problem;/**< revert: why the memory file cannot be restored, or NULL */
+    const char *memory_unfit;  /**< revert: why this host cannot run it, or NULL */
     GHashTable *merged;        /**< repair: target -> "commit" or "pull": jobs that were seen to
                                     finish since the snapshots were true; or NULL */
-    gboolean uefi_variables;   /**< revert: the domain keeps UEFI variables in a file */
+    gboolean uefi_variables;   /**< revert: the snapshot's configuration keeps UEFI variables
+                                    in a file */
+    gboolean nvram_cannot_be_reset; /**< revert: it is asked for and this libvirt cannot do it */
 } PlanFacts;
 
 /** An image as the journal can keep it. */

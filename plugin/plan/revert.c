@@ -195,6 +195,16 @@ static gboolean check_target(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                                     s->name, s->memory_file ? s->memory_file : "?",
                                     facts->memory_problem),
                     g_strdup(_("Bring the file back to its place")));
+    if (s->memory == CHAIN_MEMORY_EXTERNAL && facts->memory_unfit)
+        plan_refuse(plan, "host-unfit",
+                    g_strdup_printf(_("The memory state of snapshot '%s' does not fit this host: "
+                                      "%s"), s->name, facts->memory_unfit),
+                    g_strdup(_("Revert on a host like the one it was taken on, or try it all the "
+                               "same with --force")));
+    if (facts->nvram_cannot_be_reset)
+        plan_refuse(plan, "no-nvram-reset",
+                    g_strdup(_("Before libvirt 8.1 UEFI variables cannot be reset")),
+                    g_strdup(_("Revert without --reset-nvram")));
     if (d->managed_save && !request->force)
         plan_refuse(plan, "managed-save",
                     g_strdup_printf(_("Domain '%s' has a managed save image, which would not fit "
@@ -425,6 +435,14 @@ static gboolean is_written_disk(const ChainDisk *disk)
                                g_str_equal(disk->device, "lun"));
 }
 
+/** The disk that the domain has at @target now, if it is one that the guest writes; else NULL. */
+static ChainDisk *present_disk(const ChainDomain *d, const char *target)
+{
+    ChainDisk *disk = chain_domain_disk(d, target);
+
+    return disk && disk->active && is_written_disk(disk) ? disk : NULL;
+}
+
 static PlanOverlay *overlay_new(const char *target, const ChainImage *frozen, const char *path)
 {
     g_autoptr(ChainSource) source = chain_source_new_file(path);
@@ -475,7 +493,7 @@ static void plan_saved_disk(Plan *plan, ChainGraph *graph, ChainDisk *disk, cons
 static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                               ChainSnapshotDisk *sd, const PlanFacts *facts)
 {
-    ChainDisk *disk = chain_domain_disk(s->domain, sd->target);
+    ChainDisk *disk = present_disk(s->domain, sd->target);
     g_autofree char *path = NULL;
 
     if (!sd->frozen) {
@@ -499,7 +517,7 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
     }
     g_ptr_array_add(plan->overlays, overlay_new(sd->target, sd->frozen, path));
 
-    if (!disk || !disk->active || disk->active == sd->frozen)
+    if (!disk || disk->active == sd->frozen)
         return;
     if (plan->save_current)
         plan_saved_disk(plan, graph, disk, facts);
@@ -507,65 +525,111 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
         add_discarded(plan, disk, sd->frozen);
 }
 
+/** What stands in the way of starting the guest with a disk that the snapshot leaves out. */
+static void check_left_out(Plan *plan, const ChainSnapshotDisk *sd, const ChainImage *image)
+{
+    g_autoptr(GPtrArray) chain = image ? chain_image_chain((ChainImage *)image) : NULL;
+
+    for (guint i = 0; chain && !sd->optional && i < chain->len; i++) {
+        const ChainImage *at = g_ptr_array_index(chain, i);
+
+        if (!(at->flags & CHAIN_IMAGE_MISSING))
+            continue;
+        if (g_str_equal(plan->want_state, "shutoff"))
+            g_ptr_array_add(plan->notes,
+                            g_strdup_printf(_("Image '%s' of disk '%s' is missing: without it the "
+                                              "domain cannot be started"), at->path, sd->target));
+        else
+            plan_refuse(plan, "missing-image",
+                        g_strdup_printf(_("Image '%s' of disk '%s' is missing: without it the "
+                                          "domain cannot be started"), at->path, sd->target),
+                        g_strdup(_("Bring it back to its place")));
+    }
+}
+
+/**
+ * @image, of a disk that @s leaves out and that is not in the domain any more, may be used as the
+ * configuration says, unless a snapshot of later froze it or something stands on it: the guest
+ * would overwrite that.
+ */
+static void check_comes_back(Plan *plan, const ChainSnapshot *s, const ChainSnapshotDisk *sd,
+                             const ChainImage *image)
+{
+    g_autofree char *holds = NULL;
+
+    for (guint i = 0; !holds && i < image->frozen_by->len; i++) {
+        const ChainSnapshot *other = g_ptr_array_index(image->frozen_by, i);
+        const ChainSnapshotDisk *od = chain_snapshot_disk(other, sd->target);
+
+        if (!od || od->kind != CHAIN_SNAP_NO)
+            holds = g_strdup_printf(_("its image '%s' holds the state of snapshot '%s'"),
+                                    image->path, other->name);
+    }
+    if (!holds && image->overlays->len > 0)
+        holds = g_strdup_printf(_("other images stand on its image '%s'"), image->path);
+    if (holds)
+        plan_refuse(plan, "frozen-image",
+                    g_strdup_printf(_("Disk '%s' is left out by snapshot '%s' and not in the "
+                                      "domain any more, and %s"), sd->target, s->name, holds),
+                    g_strdup(_("Attach the disk with its present image first")));
+}
+
 /** A disk that the snapshot leaves out: its content is kept, whatever image holds it now. */
 static void plan_left_out_disk(Plan *plan, ChainSnapshot *s, ChainSnapshotDisk *sd)
 {
-    ChainDisk *disk = chain_domain_disk(s->domain, sd->target);
+    ChainDisk *disk = present_disk(s->domain, sd->target);
+    ChainImage *images[] = { sd->frozen,
+                             sd->frozen_inactive != sd->frozen ? sd->frozen_inactive : NULL };
 
-    if (disk && !is_written_disk(disk))
-        return; /* a CD-ROM comes back as the configuration says */
-    if (disk && disk->active) {
+    if (disk && !sd->not_written) {
         g_ptr_array_add(plan->kept_disks, g_strdup(sd->target));
+        check_left_out(plan, sd, disk->active);
         return;
     }
-    if (!sd->frozen)
-        return;
-    /* The disk is not there any more. Its image may be used as the configuration says, unless
-     * a snapshot of later froze it: a guest on it would overwrite that. */
-    if (sd->frozen->frozen_by->len > 0 || sd->frozen->overlays->len > 0) {
-        for (guint i = 0; i < sd->frozen->frozen_by->len; i++) {
-            const ChainSnapshot *other = g_ptr_array_index(sd->frozen->frozen_by, i);
-            const ChainSnapshotDisk *od = chain_snapshot_disk(other, sd->target);
+    for (guint i = 0; i < G_N_ELEMENTS(images); i++) {
+        if (images[i] && !sd->not_written)
+            check_comes_back(plan, s, sd, images[i]);
+        check_left_out(plan, sd, images[i]);
+    }
+}
 
-            if (!od || od->kind == CHAIN_SNAP_NO)
-                continue;
-            plan_refuse(plan, "frozen-image",
-                        g_strdup_printf(_("Disk '%s' is left out by snapshot '%s' and not in the "
-                                          "domain any more, and its image '%s' holds the state of "
-                                          "snapshot '%s'"), sd->target, s->name, sd->frozen->path,
-                                        other->name),
-                        g_strdup(_("Attach the disk with its present image first")));
-            return;
-        }
-        if (sd->frozen->overlays->len > 0)
-            plan_refuse(plan, "frozen-image",
-                        g_strdup_printf(_("Disk '%s' is left out by snapshot '%s' and not in the "
-                                          "domain any more, and other images stand on its image "
-                                          "'%s'"), sd->target, s->name, sd->frozen->path),
-                        g_strdup(_("Attach the disk with its present image first")));
-    }
+/** A disk that is not in the snapshot's configuration: it leaves the domain. */
+static void plan_leaving_disk(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
+                              ChainDisk *disk, const PlanFacts *facts)
+{
+    g_ptr_array_add(plan->notes,
+                    g_strdup_printf(_("Disk '%s' is not in snapshot '%s' and leaves the domain; "
+                                      "its image '%s' is kept"), disk->target, s->name,
+                                    disk->active->path));
+    /* Where it cannot be in the snapshot, its image says the same as long as nobody uses it. */
+    if (plan->save_current && file_path(disk->active) && disk->active->format)
+        plan_saved_disk(plan, graph, disk, facts);
+}
+
+/** libvirt resets them when it starts the guest; QEMU writes those of a memory state back into the
+ *  file when the guest goes on. */
+static const char *uefi_note(const Plan *plan)
+{
+    gboolean stays_off = g_str_equal(plan->want_state, "shutoff");
+
+    if (plan->memory_file && plan->reset_nvram)
+        return _("UEFI variables are not reset: they come back with the memory state");
+    if (plan->memory_file)
+        return _("UEFI variables come back with the memory state");
+    if (plan->reset_nvram && stays_off)
+        return _("UEFI variables are not reset before the domain is started: use virsh start with "
+                 "--reset-nvram");
+    if (plan->reset_nvram)
+        return _("UEFI variables are reset: a snapshot without memory does not hold them");
+    return _("UEFI variables stay as they are now: a snapshot without memory does not hold them");
 }
 
 static void plan_notes(Plan *plan, ChainSnapshot *s, const PlanFacts *facts)
 {
     ChainDomain *d = s->domain;
 
-    for (guint i = 0; i < d->disks->len; i++) {
-        const ChainDisk *disk = g_ptr_array_index(d->disks, i);
-
-        if (disk->active && is_written_disk(disk) && !chain_snapshot_disk(s, disk->target))
-            g_ptr_array_add(plan->notes,
-                            g_strdup_printf(_("Disk '%s' is not in snapshot '%s' and leaves the "
-                                              "domain; its image '%s' is kept"), disk->target,
-                                            s->name, disk->active->path));
-    }
     if (facts->uefi_variables)
-        g_ptr_array_add(plan->notes,
-                        g_strdup(plan->reset_nvram
-                                 ? _("UEFI variables are reset: an external snapshot does not "
-                                     "hold them")
-                                 : _("UEFI variables stay as they are now: an external snapshot "
-                                     "does not hold them")));
+        g_ptr_array_add(plan->notes, g_strdup(uefi_note(plan)));
     if (plan->memory_file && plan->kept_disks->len > 0)
         g_ptr_array_add(plan->notes,
                         g_strdup(_("The memory state comes back over disks that the snapshot left "
@@ -657,8 +721,19 @@ void plan_revert(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
 
         if (sd->kind == CHAIN_SNAP_EXTERNAL)
             plan_covered_disk(plan, graph, s, sd, facts);
-        else if (sd->kind == CHAIN_SNAP_NO)
+        else if (sd->kind == CHAIN_SNAP_NO || sd->kind == CHAIN_SNAP_MANUAL)
             plan_left_out_disk(plan, s, sd);
+        if (sd->kind == CHAIN_SNAP_MANUAL)
+            g_ptr_array_add(plan->notes,
+                            g_strdup_printf(_("Disk '%s' is left to you by snapshot '%s' and "
+                                              "keeps its present content"), sd->target, s->name));
+    }
+    for (guint i = 0; i < d->disks->len; i++) {
+        ChainDisk *disk = present_disk(d, ((ChainDisk *)g_ptr_array_index(d->disks, i))->target);
+        const ChainSnapshotDisk *sd = disk ? chain_snapshot_disk(s, disk->target) : NULL;
+
+        if (disk && (!sd || sd->not_written))
+            plan_leaving_disk(plan, graph, s, disk, facts);
     }
     if (plan->refusals->len > 0)
         return;

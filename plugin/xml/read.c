@@ -221,6 +221,9 @@ static void read_snapshot_domain(XmlReader *reader, ChainSnapshot *s, GHashTable
             sd->frozen_inactive = image;
         else
             sd->frozen = image;
+        sd->not_written = xml_child(node, "readonly") || xml_attr_is(node, "device", "cdrom") ||
+                          xml_attr_is(node, "device", "floppy");
+        sd->optional = xml_attr_is(xml_child(node, "source"), "startupPolicy", "optional");
         if (xml_child(node, "snapshotDeleteInProgress"))
             s->delete_in_progress = TRUE;
     }
