@@ -66,46 +66,6 @@ def a_machine_that_this_host_does_not_know_is_refused(t):
 
 
 @test
-@requires("program")
-def a_cpu_that_this_host_does_not_have_is_refused(t):
-    g = memory_guest(t, top="<cpu mode='custom' match='exact' check='full'><model>qemu64</model>"
-                            "<feature policy='require' name='hypervisor'/></cpu>")
-    edit(g.memory_path("s1"), b"name='hypervisor'", b"name='avx512ifma'")
-    refused_untouched(t, g, "avx512ifma")
-
-
-@test
-@requires("program")
-def a_memory_file_cut_short_leaves_both_ways_open(t):
-    g = memory_guest(t)
-    o = g.oracle
-    path = g.memory_path("s1")
-    whole = os.path.join(g.workdir, "whole")
-    with open(path, "rb") as f, open(whole, "wb") as to:
-        to.write(f.read())
-    os.truncate(path, 64 << 10)
-
-    r = revert(t, g, rc=3)
-    t.has(r.err, f"To go on, run: virsh-ext chain-repair {g.name}")
-    t.rc(g.vext("chain-repair", g.name, "--abort"), 0)
-    t.eq(g.state(), "shut off")
-    with open(whole, "rb") as f, open(path, "wb") as to:
-        to.write(f.read())
-    o.check_all()
-    o.check_chain_clean(start=True)
-
-    os.truncate(path, 64 << 10)
-    revert(t, g, rc=3)
-    with open(whole, "rb") as f, open(path, "wb") as to:
-        to.write(f.read())
-    t.rc(g.vext("chain-repair", g.name), 0)
-    o.revert("s1")
-    t.eq(g.state(), "running")
-    o.check_all()
-    o.check_chain_clean()
-
-
-@test
 @requires("program", lambda: matrix.require_faults())
 def a_managed_save_that_was_dropped_is_not_called_unchanged(t):
     g = t.guest(start=True)
