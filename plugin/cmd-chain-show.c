@@ -106,6 +106,8 @@ static int show(VextHost *host, const VextCmd *cmd, const TextDomain *domains, g
     g_autofree char *text = NULL;
 
     options.bytes = host->opt_bool(cmd, "bytes");
+    options.several = all;
+    options.quiet = host->is_quiet(host);
     if (host->opt_bool(cmd, "json"))
         text = text_chain_json(domains, n, disk, all);
     else if (check)
@@ -122,6 +124,17 @@ static int show(VextHost *host, const VextCmd *cmd, const TextDomain *domains, g
     return check && text_chain_count_findings(domains, n, disk) ? VEXT_FAILED : VEXT_OK;
 }
 
+static gboolean has_disk(const ChainDomain *d, const char *target)
+{
+    g_autoptr(GPtrArray) disks = chain_domain_all_disks(d);
+
+    for (guint i = 0; i < disks->len; i++) {
+        if (g_strcmp0(((const ChainDisk *) g_ptr_array_index(disks, i))->target, target) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 int cmd_chain_show(VextHost *host, const VextCmd *cmd)
 {
     const char *name = host->opt_string(cmd, "domain");
@@ -133,6 +146,7 @@ int cmd_chain_show(VextHost *host, const VextCmd *cmd)
     g_autoptr(ChainGraph) graph = NULL;
     BackendReadOptions opt = {
         .readonly = host->is_readonly(host),
+        .complete = TRUE,
         .scan_orphans = host->opt_bool(cmd, "orphans"),
         .domain_of_helper = journal_domain_of_helper,
         .operation_from_xml = journal_operation_from_xml,
@@ -168,7 +182,7 @@ int cmd_chain_show(VextHost *host, const VextCmd *cmd)
         ChainDomain *d = g_ptr_array_index(graph->domains, i);
         TextDomain td = { 0 };
 
-        if (disk && !chain_domain_disk(d, disk)) {
+        if (disk && !has_disk(d, disk)) {
             g_autofree char *what = NULL;
 
             if (all)

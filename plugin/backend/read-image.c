@@ -29,6 +29,15 @@ static void storage_failed(Reading *r)
         r->storage = FALSE;
 }
 
+/* Where a volume is whose pool is not active, or was not read anew since it was made. */
+static char *path_in_pool(virStoragePoolPtr pool, const char *volume)
+{
+    g_autofree char *xml = virStoragePoolGetXMLDesc(pool, 0);
+    g_autofree char *target = xml ? xml_read_pool_target(xml) : NULL;
+
+    return target && !strchr(volume, '/') ? g_build_filename(target, volume, NULL) : NULL;
+}
+
 /* The path of a pool's volume, borrowed, "" when the pool cannot say it. */
 static const char *volume_path(Reading *r, const ChainSource *source)
 {
@@ -47,6 +56,8 @@ static const char *volume_path(Reading *r, const ChainSource *source)
         path = virStorageVolGetPath(volume);
     if (!path)
         storage_failed(r);
+    if (!path && pool)
+        path = path_in_pool(pool, source->volume);
     if (!path || path[0] != '/') {
         g_free(path);
         path = g_strdup("");
@@ -319,21 +330,49 @@ void reading_images(Reading *r)
 
 /* --- statistics ----------------------------------------------------------------------------- */
 
+static const char *block_string(virDomainStatsRecordPtr record, unsigned int i, const char *name)
+{
+    char field[VIR_TYPED_PARAM_FIELD_LENGTH];
+    const char *value = NULL;
+
+    g_snprintf(field, sizeof(field), "block.%u.%s", i, name);
+    virTypedParamsGetString(record->params, record->nparams, field, &value);
+    return value;
+}
+
+/* The image that is the @n-th of @disk from above, unless it is at another @path by now. Network
+ * images have no path there. */
+static ChainImage *image_in_use(Reading *r, const ChainDisk *disk, guint n, const char *path)
+{
+    ChainImage *image = NULL;
+
+    if (disk && disk->live_chain && n < disk->live_chain->len)
+        image = g_ptr_array_index(disk->live_chain, n);
+    else if (disk && n == 0)
+        image = disk->active;
+    return path && chain_graph_find_path(r->graph, path) != image ? NULL : image;
+}
+
 static void apply_record(Reading *r, virDomainStatsRecordPtr record)
 {
+    const ChainDomain *d = chain_graph_domain(r->graph, virDomainGetName(record->dom));
+    const char *last = NULL;
     unsigned int count = 0;
     unsigned int i;
+    guint n = 0;
 
     virTypedParamsGetUInt(record->params, record->nparams, "block.count", &count);
-    for (i = 0; i < count; i++) {
+    for (i = 0; d && d->active && i < count; i++) {
+        const char *name = block_string(record, i, "name");
         char field[VIR_TYPED_PARAM_FIELD_LENGTH];
         unsigned long long value;
-        const char *path = NULL;
         ChainImage *image;
 
-        g_snprintf(field, sizeof(field), "block.%u.path", i);
-        virTypedParamsGetString(record->params, record->nparams, field, &path);
-        image = path ? chain_graph_find_path(r->graph, path) : NULL;
+        /* the images of a disk follow each other, the active one first */
+        n = g_strcmp0(name, last) == 0 ? n + 1 : 0;
+        last = name;
+        image = name ? image_in_use(r, chain_domain_disk(d, name), n,
+                                    block_string(record, i, "path")) : NULL;
         if (!image)
             continue;
         g_snprintf(field, sizeof(field), "block.%u.physical", i);
@@ -347,6 +386,12 @@ static void apply_record(Reading *r, virDomainStatsRecordPtr record)
     }
 }
 
+static gboolean size_unknown(const ChainImage *image)
+{
+    return image && (image->allocation == CHAIN_UNKNOWN || image->virtual_size == CHAIN_UNKNOWN) &&
+           !(image->flags & (CHAIN_IMAGE_MISSING | CHAIN_IMAGE_UNREADABLE));
+}
+
 /* Whether a running domain has an image open whose size is not known. */
 static gboolean stats_could_help(Reading *r)
 {
@@ -358,11 +403,10 @@ static gboolean stats_could_help(Reading *r)
         for (j = 0; j < d->disks->len; j++) {
             const ChainDisk *disk = g_ptr_array_index(d->disks, j);
 
+            if (d->active && size_unknown(disk->active))
+                return TRUE;
             for (k = 0; disk->live_chain && k < disk->live_chain->len; k++) {
-                const ChainImage *image = g_ptr_array_index(disk->live_chain, k);
-
-                if (image->allocation == CHAIN_UNKNOWN &&
-                    !(image->flags & (CHAIN_IMAGE_MISSING | CHAIN_IMAGE_UNREADABLE)))
+                if (size_unknown(g_ptr_array_index(disk->live_chain, k)))
                     return TRUE;
             }
         }

@@ -25,6 +25,8 @@ typedef struct {
     GHashTable *volumes;   /**< "pool/volume" -> path or "" */
     GHashTable *pools;     /**< directory -> BackendPool *, with opt->pools */
     GHashTable *done;      /**< ChainImage * that were read */
+    GHashTable *saved;     /**< names of the domains with a managed save image */
+    gboolean saved_unknown;/**< what one of these needs could not be read */
 } Reading;
 
 /** XmlReader's callback: resolves volumes, finds the identity of local files. */

@@ -284,6 +284,32 @@ static void read_state(ChainDomain *d, virDomainPtr dom)
 
 /* --- domains -------------------------------------------------------------------------------- */
 
+static void list_saved(Reading *r)
+{
+    g_autoptr(DomainList) domains = NULL;
+    guint i;
+
+    if (virConnectListAllDomains(r->conn, &domains, VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE) < 0)
+        r->saved_unknown = virGetLastErrorCode() != VIR_ERR_NO_SUPPORT;
+    for (i = 0; domains && domains[i]; i++)
+        g_hash_table_add(r->saved, g_strdup(virDomainGetName(domains[i])));
+}
+
+/* A managed save image keeps the disks that the domain had, whatever it was given since. */
+static void read_saved(Reading *r, ChainDomain *d, virDomainPtr dom)
+{
+    g_autofree char *xml = NULL;
+
+    if (!g_hash_table_contains(r->saved, d->name))
+        return;
+    xml = virDomainManagedSaveGetXMLDesc(dom, 0);
+    if (xml && xml_read_saved(&r->reader, d, xml, NULL))
+        return;
+    /* unless it was restored or removed since it was listed */
+    if (virDomainHasManagedSaveImage(dom, 0) != 0)
+        r->saved_unknown = TRUE;
+}
+
 static gboolean read_domain(Reading *r, virDomainPtr dom, gboolean full, GError **error)
 {
     char uuid[VIR_UUID_STRING_BUFLEN] = "";
@@ -308,6 +334,7 @@ static gboolean read_domain(Reading *r, virDomainPtr dom, gboolean full, GError 
     d->persistent = persistent == 1;
     if (!xml_read_domain(&r->reader, d, live, inactive, error))
         return FALSE;
+    read_saved(r, d, dom);
     d->xml = g_strdup(live ? live : inactive);
     if (d->persistent)
         d->inactive_xml = g_steal_pointer(&inactive);
@@ -363,6 +390,7 @@ static gboolean read_domains(Reading *r, GError **error)
     gboolean complete = TRUE;
     guint i;
 
+    list_saved(r);
     if (virConnectListAllDomains(r->conn, &domains, 0) < 0)
         return backend_error(error);
     if (r->opt->domain && !read_domain(r, r->opt->domain, TRUE, error))
@@ -397,9 +425,19 @@ static gboolean read_domains(Reading *r, GError **error)
                                     (gpointer *) &d->operation);
         g_free(name);
     }
-    r->graph->complete = complete &&
+    r->graph->complete = complete && !r->saved_unknown &&
                          (!r->opt->domain || r->opt->complete || r->opt->scan_orphans);
     return TRUE;
+}
+
+/* Whether the connection has pools, or can have some made: asking those that have none costs a
+ * call for each image. */
+static gboolean has_storage(Reading *r)
+{
+    int active = virConnectNumOfStoragePools(r->conn);
+
+    return active > 0 ||
+           (active == 0 && (r->opt->pools || virConnectNumOfDefinedStoragePools(r->conn) > 0));
 }
 
 static void read_connection(Reading *r)
@@ -411,7 +449,7 @@ static void read_connection(Reading *r)
     r->graph->layer_limit = version >= 11000000 && version < 12000000 ? LAYER_LIMIT_11
                                                                        : LAYER_LIMIT;
     r->local = r->graph->local = backend_is_local(r->conn);
-    r->storage = virConnectNumOfStoragePools(r->conn) >= (r->opt->pools ? 0 : 1);
+    r->storage = has_storage(r);
 }
 
 ChainGraph *backend_read_graph(virConnectPtr conn, const BackendReadOptions *opt,
@@ -427,11 +465,12 @@ ChainGraph *backend_read_graph(virConnectPtr conn, const BackendReadOptions *opt
     g_autoptr(GHashTable) pools = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
                                                         (GDestroyNotify) backend_pool_close);
     g_autoptr(GHashTable) done = g_hash_table_new(NULL, NULL);
+    g_autoptr(GHashTable) saved = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     Reading r = {
         .reader = { graph, reading_image, NULL },
         .conn = conn, .opt = opt, .graph = graph, .secure = !opt->readonly,
         .files = files, .free_bytes = free_bytes, .volumes = volumes, .pools = pools,
-        .done = done,
+        .done = done, .saved = saved,
     };
 
     read_connection(&r);

@@ -28,8 +28,8 @@ typedef struct {
     virDomainPtr domain;   /**< read this one in full and of the others what uses images;
                                 NULL: all in full */
     gboolean readonly;     /**< the connection is: XML without secrets */
-    gboolean complete;     /**< the snapshots of the other domains too: needed before anything is
-                                changed, sets graph->complete */
+    gboolean complete;     /**< the snapshots of the other domains too, without which nobody knows
+                                who needs an image; sets graph->complete */
     gboolean scan_orphans; /**< look through directories and pools; implies complete */
     gboolean pools;        /**< before anything is changed: where images cannot be seen from here,
                                 pools are read anew, and made over their directories for the

@@ -66,6 +66,8 @@ static char *needed_by(const ExecStep *s, const ChainImage *image, gboolean *own
                 return g_strdup_printf(_("domain '%s'"), d->name);
             }
         }
+        if (has(d->saved, image))
+            return g_strdup_printf(_("the managed save image of domain '%s'"), d->name);
         for (guint k = 0; k < d->snapshots->len; k++) {
             const ChainSnapshot *snapshot = g_ptr_array_index(d->snapshots, k);
 

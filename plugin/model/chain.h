@@ -124,6 +124,10 @@ struct ChainImage {
                                 internal snapshots, in which their state is */
     GPtrArray *overlay_of; /**< ChainSnapshot *: snapshots that name it in <disks> or
                                 <revertDisks> */
+    GPtrArray *domains;    /**< ChainDomain *: domains with it in a chain, whether of a disk, of a
+                                snapshot, of a job or of a managed save image */
+    ChainDisk *writer;     /**< a disk that writes it, of a running domain if there is one; NULL:
+                                none does, nor would after its domain's next start */
 
     ChainImage *merged_into; /**< internal: the node that this one turned out to be */
 };
@@ -229,9 +233,14 @@ struct ChainDomain {
     gboolean active;        /**< QEMU runs */
     gboolean persistent;
     gboolean managed_save;
+    GPtrArray *saved;       /**< ChainImage *: what the managed save image has open when it is
+                                 restored, whatever the persistent XML names by now */
     guint checkpoints;      /**< number of libvirt checkpoints */
     gboolean backup_job;    /**< a backup job runs */
     GPtrArray *disks;       /**< ChainDisk * in XML order */
+    GPtrArray *detached;    /**< ChainDisk * without any image of their own, set by link: targets
+                                 that only snapshots have, and images of them that are behind no
+                                 other disk */
     GPtrArray *snapshots;   /**< ChainSnapshot *, parents before children after linking */
     ChainSnapshot *current; /**< set by link; may be NULL */
     char *xml;              /**< live XML if active, else inactive (secure unless read-only) */
@@ -240,6 +249,8 @@ struct ChainDomain {
 };
 
 ChainDisk *chain_domain_disk(const ChainDomain *d, const char *target);
+/** Its disks, then those that only snapshots have. New array of borrowed pointers. */
+GPtrArray *chain_domain_all_disks(const ChainDomain *d);
 ChainSnapshot *chain_domain_snapshot(const ChainDomain *d, const char *name);
 
 /** What is wrong or worth to know. */

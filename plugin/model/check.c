@@ -8,18 +8,14 @@
  */
 #include "config.h"
 
+#include <string.h>
+
 #include "include/vext-i18n.h"
-#include "plugin/model/chain.h"
+#include "plugin/model/check-private.h"
 
 /* What libvirt allows where nothing else is known; a warning from nine tenths on. */
 #define USUAL_LAYER_LIMIT 200
 #define NEAR_LIMIT(limit) ((limit) - (limit) / 10)
-
-typedef struct {
-    ChainGraph *graph;
-    ChainDomain *domain;
-    GPtrArray *findings;
-} Check;
 
 void chain_finding_free(ChainFinding *finding)
 {
@@ -32,9 +28,8 @@ void chain_finding_free(ChainFinding *finding)
     g_free(finding);
 }
 
-/* Takes @message and @remedy. */
-static ChainFinding *add(Check *c, const char *code, ChainSeverity severity,
-                         const ChainDisk *disk, ChainImage *image, char *message, char *remedy)
+ChainFinding *check_add(Check *c, const char *code, ChainSeverity severity,
+                        const ChainDisk *disk, ChainImage *image, char *message, char *remedy)
 {
     ChainFinding *finding = g_new0(ChainFinding, 1);
 
@@ -48,20 +43,34 @@ static ChainFinding *add(Check *c, const char *code, ChainSeverity severity,
     return finding;
 }
 
-static void add_stale(Check *c, ChainSeverity severity, const char *target, ChainImage *image,
-                      ChainSnapshot *s, char *message)
+char *check_command(const char *word, ...)
 {
-    ChainFinding *finding;
+    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                               "_.:+@%/=-";
+    GString *out = g_string_new(NULL);
+    va_list words;
 
-    finding = add(c, "stale-snapshot", severity, NULL, image, message,
-                  g_strdup_printf(_("Run 'chain-repair %s'; what cannot be repaired is forgotten "
-                                    "with 'snapshot-delete %s %s --metadata'"),
-                                  c->domain->name, c->domain->name, s->name));
-    finding->disk = g_strdup(target);
-    finding->snapshot = g_strdup(s->name);
+    va_start(words, word);
+    for (; word; word = va_arg(words, const char *)) {
+        if (out->len)
+            g_string_append_c(out, ' ');
+        if (*word && word[strspn(word, safe)] == '\0') {
+            g_string_append(out, word);
+            continue;
+        }
+        g_string_append_c(out, '"');
+        for (; *word; word++) {
+            if (strchr("\\\"$`", *word))
+                g_string_append_c(out, '\\');
+            g_string_append_c(out, *word);
+        }
+        g_string_append_c(out, '"');
+    }
+    va_end(words);
+    return g_string_free(out, FALSE);
 }
 
-static gboolean frozen_in(const ChainImage *image, const ChainDomain *d)
+gboolean check_frozen_in(const ChainImage *image, const ChainDomain *d)
 {
     guint i;
 
@@ -74,50 +83,53 @@ static gboolean frozen_in(const ChainImage *image, const ChainDomain *d)
     return FALSE;
 }
 
-/* In a chain of @d or named by one of its snapshots, not just standing on such an image. */
+/* In a chain of @d, not just standing on such an image. */
 static gboolean is_ours(const ChainImage *image, const ChainDomain *d)
 {
-    guint i;
-
-    for (i = 0; i < image->users->len; i++) {
-        const ChainDisk *disk = g_ptr_array_index(image->users, i);
-
-        if (disk->domain == d)
-            return TRUE;
-    }
-    for (i = 0; i < image->overlay_of->len; i++) {
-        const ChainSnapshot *s = g_ptr_array_index(image->overlay_of, i);
-
-        if (s->domain == d)
-            return TRUE;
-    }
-    return frozen_in(image, d);
+    return g_ptr_array_find(image->domains, d, NULL);
 }
 
-static gboolean used_elsewhere(const ChainImage *image, const ChainDomain *d, const char **who)
+/* The name of a domain other than @d that needs @image, or NULL. */
+static const char *used_elsewhere(const ChainImage *image, const ChainDomain *d)
 {
     guint i;
 
-    for (i = 0; i < image->users->len; i++) {
-        const ChainDisk *disk = g_ptr_array_index(image->users, i);
+    for (i = 0; i < image->domains->len; i++) {
+        const ChainDomain *other = g_ptr_array_index(image->domains, i);
 
-        if (disk->domain != d) {
-            *who = disk->domain->name;
-            return TRUE;
-        }
+        if (other != d)
+            return other->name;
     }
-    for (i = 0; i < image->frozen_by->len; i++) {
-        const ChainSnapshot *s = g_ptr_array_index(image->frozen_by, i);
-
-        if (s->domain != d) {
-            *who = s->domain->name;
-            return TRUE;
-        }
-    }
-    return FALSE;
+    return NULL;
 }
 
 /* --- one image ------------------------------------------------------------------------------ */
+
+static const char *format_of(const ChainImage *image)
+{
+    return image->format ? image->format : "qcow2";
+}
+
+/* Only the header is written; FORMAT is for the user to fill in. */
+static char *rebase_command(const ChainImage *image, const char *backing)
+{
+    return check_command("qemu-img", "rebase", "-u", "-f", format_of(image), "-F", "FORMAT", "-b",
+                         backing, image->path, NULL);
+}
+
+static char *remove_disk(const ChainDomain *d, const ChainDisk *disk)
+{
+    const char *where = d->persistent ? "--config" : "--live";
+
+    if (!disk->active && !disk->configured)
+        return g_strdup(_("Put the file back"));
+    if (g_strcmp0(disk->device, "cdrom") == 0 || g_strcmp0(disk->device, "floppy") == 0)
+        return check_remedy(_("Put the file back, or take the medium out with '%s'"),
+                            check_command("change-media", d->name, disk->target, "--eject",
+                                          where, NULL));
+    return check_remedy(_("Put the file back, or take the disk out of the domain with '%s'"),
+                        check_command("detach-disk", d->name, disk->target, where, NULL));
+}
 
 static void check_there(Check *c, ChainDisk *disk, ChainImage *image)
 {
@@ -125,77 +137,114 @@ static void check_there(Check *c, ChainDisk *disk, ChainImage *image)
         /* a snapshot's image has a finding of its own, unless the guest stands on it, and an
          * overlay on which nothing stands was discarded by a revert */
         if (!g_ptr_array_find(image->users, disk, NULL) &&
-            (frozen_in(image, c->domain) || image->overlays->len == 0))
+            (check_frozen_in(image, c->domain) || image->overlays->len == 0))
             return;
-        add(c, "missing-image", CHAIN_ERROR, disk, image,
-            g_strdup_printf(_("Image '%s' is missing"), image->path),
-            g_strdup_printf(_("Put the file back, or take the disk out of the domain with "
-                              "'detach-disk %s %s --config'"), c->domain->name, disk->target));
+        check_add(c, "missing-image", CHAIN_ERROR, disk, image,
+                  g_strdup_printf(_("Image '%s' is missing"), image->path),
+                  remove_disk(c->domain, disk));
+    } else if (image->flags & CHAIN_IMAGE_UNREADABLE && image->flags & CHAIN_IMAGE_DATA_FILE) {
+        check_add(c, "unreadable-image", CHAIN_ERROR, disk, image,
+                  g_strdup_printf(_("The data file of image '%s' is missing"), image->path),
+                  check_remedy(_("Put the file back; its name is in what '%s' says"),
+                               check_command("qemu-img", "info", "-U", "-f", image->format,
+                                             image->path, NULL)));
     } else if (image->flags & CHAIN_IMAGE_UNREADABLE) {
-        add(c, "unreadable-image", CHAIN_WARNING, disk, image,
-            g_strdup_printf(_("Image '%s' cannot be read: what it stands on is not known"),
-                            image->path),
-            image->format
-            ? g_strdup_printf(_("See what 'qemu-img info -U -f %s %s' says, as a user who may "
-                                "read the file"), image->format, image->path)
-            : g_strdup_printf(_("See what 'vol-info %s' says"), image->path));
+        check_add(c, "unreadable-image", CHAIN_WARNING, disk, image,
+                  g_strdup_printf(_("Image '%s' cannot be read: what it stands on is not known"),
+                                  image->path),
+                  image->format
+                  ? check_remedy(_("See what '%s' says, as a user who may read the file"),
+                                 check_command("qemu-img", "info", "-U", "-f", image->format,
+                                               image->path, NULL))
+                  : check_remedy(_("See what '%s' says"),
+                                 check_command("vol-info", image->path, NULL)));
     }
     if (image->flags & CHAIN_IMAGE_CORRUPT)
-        add(c, "corrupt-image", CHAIN_ERROR, disk, image,
-            g_strdup_printf(_("Image '%s' is marked as corrupt"), image->path),
-            g_strdup_printf(_("Keep a copy, then look at 'qemu-img check -f %s %s' while the "
-                              "domain is shut off"),
-                            image->format ? image->format : "qcow2", image->path));
+        check_add(c, "corrupt-image", CHAIN_ERROR, disk, image,
+                  g_strdup_printf(_("Image '%s' is marked as corrupt"), image->path),
+                  check_remedy(_("Keep a copy, then look at '%s' while the domain is shut off"),
+                               check_command("qemu-img", "check", "-f", format_of(image),
+                                             image->path, NULL)));
     if (image->flags & CHAIN_IMAGE_LOOP)
-        add(c, "backing-loop", CHAIN_ERROR, disk, image,
-            g_strdup_printf(_("Image '%s' stands on itself"), image->path),
-            g_strdup_printf(_("Name the right backing file with 'qemu-img rebase -u -F FORMAT "
-                              "-b FILE %s'"), image->path));
+        check_add(c, "backing-loop", CHAIN_ERROR, disk, image,
+                  g_strdup_printf(_("Image '%s' stands on itself"), image->path),
+                  check_remedy(_("Name the right backing file with '%s'"),
+                               rebase_command(image, "FILE")));
 }
 
+/* Wherever else its format may be recorded, in the XML of a running domain for one: it has to be
+ * in the header of what stands on it. */
 static void check_format(Check *c, ChainDisk *disk, ChainImage *image)
 {
-    if (image->flags & CHAIN_IMAGE_FORMAT_GUESSED) {
-        ChainImage *overlay = image->overlays->len
-                              ? g_ptr_array_index(image->overlays, 0) : NULL;
+    gboolean guessed = image->flags & CHAIN_IMAGE_FORMAT_GUESSED;
+    const ChainImage *overlay = NULL;
+    guint i;
 
-        if (overlay)
-            add(c, "format-not-recorded", CHAIN_WARNING, disk, image,
-                g_strdup_printf(_("Image '%s' does not record the format of its backing file "
-                                  "'%s', which is not opened therefore"),
-                                overlay->path, image->path),
-                g_strdup_printf(_("Record it while the domain is shut off: 'qemu-img rebase -u "
-                                  "-f %s -F FORMAT -b %s %s'"),
-                                overlay->format ? overlay->format : "qcow2",
-                                overlay->backing_spec ? overlay->backing_spec : image->path,
-                                overlay->path));
-        else
-            add(c, "format-not-recorded", CHAIN_WARNING, disk, image,
-                g_strdup_printf(_("The format of image '%s' is recorded nowhere"), image->path),
-                g_strdup_printf(_("Record it as the driver's type of disk '%s' with 'edit %s'"),
-                                disk->target, c->domain->name));
+    for (i = 0; i < image->overlays->len && !overlay; i++) {
+        const ChainImage *above = g_ptr_array_index(image->overlays, i);
+
+        if (!above->backing_format && (guessed || above->flags & CHAIN_IMAGE_HEADER_READ) &&
+            !(above->flags & CHAIN_IMAGE_ORPHAN))
+            overlay = above;
     }
+    if (overlay)
+        check_add(c, "format-not-recorded", CHAIN_WARNING, disk, image,
+                  g_strdup_printf(guessed
+                                  ? _("Image '%s' does not record the format of its backing file "
+                                      "'%s', which is not opened therefore")
+                                  : _("Image '%s' does not record the format of its backing file "
+                                      "'%s'"), overlay->path, image->path),
+                  check_remedy(_("Record it while the domain is shut off: '%s'"),
+                               rebase_command(overlay, overlay->backing_spec
+                                                       ? overlay->backing_spec : image->path)));
+    else if (guessed)
+        check_add(c, "format-not-recorded", CHAIN_WARNING, disk, image,
+                  g_strdup_printf(_("The format of image '%s' is recorded nowhere"), image->path),
+                  check_remedy(_("Record it as the type of the disk's driver with '%s'"),
+                               check_command("edit", c->domain->name, NULL)));
 }
 
 static void check_shared(Check *c, ChainDisk *disk, ChainImage *image)
 {
-    const char *who;
+    const char *who = is_ours(image, c->domain) ? used_elsewhere(image, c->domain) : NULL;
+    const ChainDisk *writer = image->writer;
 
-    if (!is_ours(image, c->domain) || !used_elsewhere(image, c->domain, &who))
+    if (image == disk->active && disk->readonly)
         return;
-    if (image == disk->active && !disk->readonly && !disk->shareable) {
-        add(c, "shared-image", CHAIN_WARNING, disk, image,
-            g_strdup_printf(_("Image '%s' is being written, and domain '%s' uses it too"),
-                            image->path, who),
-            g_strdup_printf(_("See 'chain-show %s' and give each domain an overlay of its own"),
-                            who));
+    /* whoever stands on it sees blocks change below */
+    if (writer && writer != disk && image != disk->active && image != disk->configured &&
+        g_ptr_array_find(image->users, disk, NULL)) {
+        gboolean now = writer->domain->active;
+
+        check_add(c, "shared-image", now ? CHAIN_ERROR : CHAIN_WARNING, disk, image,
+                  g_strdup_printf(now
+                                  ? _("Image '%s', on which disk '%s' stands, is written by disk "
+                                      "'%s' of domain '%s'")
+                                  : _("Image '%s', on which disk '%s' stands, would be written by "
+                                      "disk '%s' of domain '%s' if that was started"),
+                                  image->path, disk->target, writer->target,
+                                  writer->domain->name),
+                  check_remedy(now
+                               ? _("Stop that domain and give it an overlay of its own; see '%s'")
+                               : _("Give that domain an overlay of its own before it is started; "
+                                   "see '%s'"),
+                               check_command("chain-show", writer->domain->name, NULL)));
         return;
     }
-    if (disk->readonly && image == disk->active)
+    if (!who)
         return;
-    add(c, "shared-image", CHAIN_NOTICE, disk, image,
-        g_strdup_printf(_("Image '%s' is also used by domain '%s'"), image->path, who),
-        g_strdup_printf(_("Nothing to do: it is kept as it is; see 'chain-show %s'"), who));
+    if (image == disk->active && !disk->shareable) {
+        check_add(c, "shared-image", CHAIN_WARNING, disk, image,
+                  g_strdup_printf(_("Image '%s' is being written, and domain '%s' uses it too"),
+                                  image->path, who),
+                  check_remedy(_("See '%s' and give each domain an overlay of its own"),
+                               check_command("chain-show", who, NULL)));
+        return;
+    }
+    check_add(c, "shared-image", CHAIN_NOTICE, disk, image,
+              g_strdup_printf(_("Image '%s' is also used by domain '%s'"), image->path, who),
+              check_remedy(_("Nothing to do: it is kept as it is; see '%s'"),
+                           check_command("chain-show", who, NULL)));
 }
 
 /* --- chains --------------------------------------------------------------------------------- */
@@ -215,10 +264,10 @@ static void check_unmanaged(Check *c, ChainDisk *disk, GPtrArray *images)
         guint k;
 
         if (image == disk->active || image == disk->configured || image->overlays->len == 0 ||
-            image->flags & CHAIN_IMAGE_ORPHAN || frozen_in(image, c->domain))
+            image->flags & CHAIN_IMAGE_ORPHAN || check_frozen_in(image, c->domain))
             continue;
         /* made by another domain on an image of ours: that domain's business */
-        if (image->users->len > 0 && !g_ptr_array_find(image->users, disk, NULL))
+        if (image->domains->len && !is_ours(image, c->domain))
             continue;
         for (below = image->backing; below && !s; below = below->backing) {
             for (k = 0; k < below->frozen_by->len && !s; k++) {
@@ -230,10 +279,12 @@ static void check_unmanaged(Check *c, ChainDisk *disk, GPtrArray *images)
         }
         if (!s)
             continue;
-        add(c, "unmanaged-layer", CHAIN_WARNING, disk, image,
-            g_strdup_printf(_("Image '%s' belongs to no snapshot"), image->path),
-            g_strdup_printf(_("It does no harm; 'snapshot-delete-external %s %s' merges it with "
-                              "the snapshot below it"), c->domain->name, s->name));
+        check_add(c, "unmanaged-layer", CHAIN_WARNING, disk, image,
+                  g_strdup_printf(_("Image '%s' belongs to no snapshot"), image->path),
+                  check_remedy(_("It does no harm; it is merged when the snapshot below it is "
+                                 "deleted with '%s'"),
+                               check_command("snapshot-delete-external", c->domain->name, s->name,
+                                             NULL)));
     }
 }
 
@@ -246,18 +297,20 @@ static void check_depth(Check *c, ChainDisk *disk)
     if (chain->len < NEAR_LIMIT(limit))
         return;
     remedy = c->domain->snapshots->len
-             ? g_strdup_printf(_("Delete snapshots that are not needed with "
-                                 "'snapshot-delete-external %s NAME…'"), c->domain->name)
-             : g_strdup_printf(_("Merge layers with 'blockpull %s %s --wait' while the domain "
-                                 "runs"), c->domain->name, disk->target);
+             ? check_remedy(_("Delete snapshots that are not needed with '%s NAME…'"),
+                            check_command("snapshot-delete-external", c->domain->name, NULL))
+             : check_remedy(_("Merge layers with '%s' while the domain runs"),
+                            check_command("blockpull", c->domain->name, disk->target, "--wait",
+                                          NULL));
     if (chain->len > limit)
-        add(c, "deep-chain", CHAIN_ERROR, disk, disk->active,
-            g_strdup_printf(_("Disk '%s' has a chain of %u images; a domain with more than %u "
-                              "does not start here"), disk->target, chain->len, limit), remedy);
+        check_add(c, "deep-chain", CHAIN_ERROR, disk, disk->active,
+                  g_strdup_printf(_("Disk '%s' has a chain of %u images; a domain with more than "
+                                    "%u does not start here"), disk->target, chain->len, limit),
+                  remedy);
     else
-        add(c, "deep-chain", CHAIN_WARNING, disk, disk->active,
-            g_strdup_printf(_("Disk '%s' has a chain of %u images; the limit is %u"),
-                            disk->target, chain->len, limit), remedy);
+        check_add(c, "deep-chain", CHAIN_WARNING, disk, disk->active,
+                  g_strdup_printf(_("Disk '%s' has a chain of %u images; the limit is %u"),
+                                  disk->target, chain->len, limit), remedy);
 }
 
 static void check_relative(Check *c, ChainDisk *disk, GPtrArray *images)
@@ -276,19 +329,45 @@ static void check_relative(Check *c, ChainDisk *disk, GPtrArray *images)
     }
     if (!n)
         return;
-    add(c, "relative-backing", CHAIN_NOTICE, disk, first,
-        g_strdup_printf(P_("%u image of disk '%s' names its backing file relative to itself, "
-                           "'%s'",
-                           "%u images of disk '%s' name their backing file relative to "
-                           "themselves, such as '%s'", n), n, disk->target, first->path),
-        g_strdup_printf(_("Move the files only together; the name is made absolute with "
-                          "'qemu-img rebase -u -f %s -F FORMAT -b FILE %s' while the domain is "
-                          "shut off"), first->format ? first->format : "qcow2", first->path));
+    check_add(c, "relative-backing", CHAIN_NOTICE, disk, first,
+              g_strdup_printf(P_("%u image of disk '%s' names its backing file relative to itself, "
+                                 "'%s'",
+                                 "%u images of disk '%s' name their backing file relative to "
+                                 "themselves, such as '%s'", n), n, disk->target, first->path),
+              check_remedy(_("Move the files only together; the name is made absolute with '%s' "
+                             "while the domain is shut off"), rebase_command(first, "FILE")));
 }
 
-/* @told is from the active image down, as @what says it; as far as both sides know. */
+static void add_mismatch(Check *c, ChainDisk *disk, const ChainImage *says, ChainImage *is,
+                         gboolean live)
+{
+    const char *said = says ? says->path : _("no image");
+    const char *found = is ? is->path : _("no image");
+    const char *name = c->domain->name;
+
+    if (live) {
+        check_add(c, "chain-mismatch", CHAIN_ERROR, disk, (ChainImage *) says,
+                  g_strdup_printf(_("The running domain has '%s' open where the image headers of "
+                                    "disk '%s' lead to '%s'"), said, disk->target, found),
+                  check_remedy(_("Change nothing in this chain before it is understood: compare "
+                                 "'%s' with 'qemu-img info'"),
+                               check_command("dumpxml", name, NULL)));
+    } else {
+        g_autofree char *edit = check_command("edit", name, NULL);
+        g_autofree char *repair = check_command("chain-repair", name, NULL);
+
+        check_add(c, "chain-mismatch", CHAIN_WARNING, disk, (ChainImage *) (says ? says : is),
+                  g_strdup_printf(_("The configuration of disk '%s' names '%s' as backing file "
+                                    "where the image headers lead to '%s': the domain may not "
+                                    "start"), disk->target, said, found),
+                  g_strdup_printf(_("Run '%s', or remove <backingStore> with '%s'"), repair,
+                                  edit));
+    }
+}
+
+/* @told is from the active image down, as far as it is told; @ends: it ends where it does. */
 static void check_agreement(Check *c, ChainDisk *disk, ChainImage *top, GPtrArray *told,
-                            gboolean live)
+                            gboolean ends, gboolean live)
 {
     g_autoptr(GPtrArray) chain = NULL;
     guint i;
@@ -309,23 +388,11 @@ static void check_agreement(Check *c, ChainDisk *disk, ChainImage *top, GPtrArra
             if (!last->backing_known || last->flags & CHAIN_IMAGE_LOOP)
                 return;
         }
-        if (live)
-            add(c, "chain-mismatch", CHAIN_ERROR, disk, says,
-                g_strdup_printf(_("The running domain has '%s' open where the image headers of "
-                                  "disk '%s' lead to '%s'"), says->path, disk->target,
-                                is ? is->path : _("no image")),
-                g_strdup_printf(_("Change nothing in this chain before it is understood: compare "
-                                  "'dumpxml %s' with 'qemu-img info'"), c->domain->name));
-        else
-            add(c, "chain-mismatch", CHAIN_WARNING, disk, says,
-                g_strdup_printf(_("The configuration of disk '%s' names '%s' as backing file "
-                                  "where the image headers lead to '%s': the domain may not "
-                                  "start"), disk->target, says->path,
-                                is ? is->path : _("no image")),
-                g_strdup_printf(_("Run 'chain-repair %s', or remove <backingStore> with 'edit "
-                                  "%s'"), c->domain->name, c->domain->name));
+        add_mismatch(c, disk, says, is, live);
         return;
     }
+    if (ends && told->len < chain->len)
+        add_mismatch(c, disk, NULL, g_ptr_array_index(chain, told->len), live);
 }
 
 static void check_orphans(Check *c, ChainDisk *disk, GPtrArray *images)
@@ -339,151 +406,21 @@ static void check_orphans(Check *c, ChainDisk *disk, GPtrArray *images)
             ChainImage *overlay = g_ptr_array_index(image->overlays, j);
 
             /* what stands on an orphan has been or will be met as an overlay of the orphan */
-            if (!(overlay->flags & CHAIN_IMAGE_ORPHAN) || overlay->users->len ||
-                overlay->frozen_by->len || overlay->overlay_of->len)
+            if (!(overlay->flags & CHAIN_IMAGE_ORPHAN) || overlay->domains->len)
                 continue;
-            add(c, "orphan-file", CHAIN_WARNING, disk, overlay,
-                g_strdup_printf(_("File '%s' stands on '%s' and no domain and no snapshot uses "
-                                  "it"), overlay->path, image->path),
-                g_strdup_printf(_("If nothing outside libvirt needs it, remove it with "
-                                  "'vol-delete %s'"), overlay->path));
+            check_add(c, "orphan-file", CHAIN_WARNING, disk, overlay,
+                      g_strdup_printf(_("File '%s' stands on '%s' and no domain and no snapshot "
+                                        "uses it"), overlay->path, image->path),
+                      check_remedy(_("If nothing outside libvirt needs it, remove it with '%s'"),
+                                   check_command(c->graph->local ? "rm" : "vol-delete",
+                                                 overlay->path, NULL)));
             if (!g_ptr_array_find(images, overlay, NULL))
                 g_ptr_array_add(images, overlay);
         }
     }
 }
 
-/* --- snapshots ------------------------------------------------------------------------------ */
-
-static gboolean is_missing(const ChainImage *image)
-{
-    return image && image->flags & CHAIN_IMAGE_MISSING;
-}
-
-/* The image whose direct backing is @frozen and which is in use, unless it is @overlay. */
-static ChainImage *other_overlay(const ChainImage *frozen, const ChainImage *overlay)
-{
-    guint i;
-
-    for (i = 0; i < frozen->overlays->len; i++) {
-        ChainImage *image = g_ptr_array_index(frozen->overlays, i);
-
-        if (image != overlay && (image->users->len || image->frozen_by->len))
-            return image;
-    }
-    return NULL;
-}
-
-static void check_snapshot_disk(Check *c, ChainSnapshot *s, ChainSnapshotDisk *sd)
-{
-    ChainDisk *disk = chain_domain_disk(c->domain, sd->target);
-    ChainImage *frozen = sd->frozen;
-    ChainImage *overlay = sd->overlay;
-
-    if (sd->kind == CHAIN_SNAP_INTERNAL) {
-        if (is_missing(frozen))
-            add_stale(c, CHAIN_ERROR, sd->target, frozen, s,
-                      g_strdup_printf(_("Image '%s' that holds the state of snapshot '%s' is "
-                                        "missing"), frozen->path, s->name));
-        return;
-    }
-    if (sd->kind != CHAIN_SNAP_EXTERNAL || !frozen)
-        return;
-
-    if (is_missing(frozen)) {
-        add_stale(c, CHAIN_ERROR, sd->target, frozen, s,
-                  g_strdup_printf(_("Image '%s' with the state of snapshot '%s' is missing"),
-                                  frozen->path, s->name));
-        return;
-    }
-    if (disk && disk->active == frozen && frozen != overlay) {
-        add_stale(c, CHAIN_ERROR, sd->target, frozen, s,
-                  g_strdup_printf(_("Image '%s' with the state of snapshot '%s' is the one that "
-                                    "the domain writes: the state is lost or about to be"),
-                                  frozen->path, s->name));
-        return;
-    }
-    /* libvirt 7.0 leaves it so when it takes a snapshot of a running guest on a volume */
-    if (disk && disk->configured == frozen && frozen != overlay) {
-        add_stale(c, CHAIN_ERROR, sd->target, frozen, s,
-                  g_strdup_printf(_("Image '%s' with the state of snapshot '%s' is the one that "
-                                    "the domain writes after its next start: the state will be "
-                                    "lost"), frozen->path, s->name));
-        return;
-    }
-    if (!overlay)
-        return;
-    if (is_missing(overlay)) {
-        /* a discarded overlay is normal; one that was another snapshot's state was merged */
-        ChainImage *now = frozen_in(overlay, c->domain) ? other_overlay(frozen, overlay) : NULL;
-
-        if (now)
-            add_stale(c, CHAIN_WARNING, sd->target, overlay, s,
-                      g_strdup_printf(_("Image '%s' that followed snapshot '%s' is gone and '%s' "
-                                        "stands in its place: the state of the snapshot may "
-                                        "have been merged away"),
-                                      overlay->path, s->name, now->path));
-        return;
-    }
-    if (!overlay->backing_known || overlay->flags & (CHAIN_IMAGE_LOOP | CHAIN_IMAGE_UNREADABLE) ||
-        overlay->backing == frozen || overlay == frozen)
-        return;
-    if (chain_image_stands_on(overlay, frozen))
-        add_stale(c, CHAIN_WARNING, sd->target, frozen, s,
-                  g_strdup_printf(_("Snapshot '%s' names '%s' as its state, but the image that "
-                                    "followed it stands on '%s'"),
-                                  s->name, frozen->path, overlay->backing->path));
-    else
-        add_stale(c, CHAIN_WARNING, sd->target, frozen, s,
-                  g_strdup_printf(_("Image '%s' that followed snapshot '%s' does not stand on "
-                                    "'%s' any more: layers were merged without the snapshot"),
-                                  overlay->path, s->name, frozen->path));
-}
-
-static void check_snapshots(Check *c)
-{
-    gboolean external = FALSE, internal = FALSE;
-    ChainSnapshot *first_internal = NULL;
-    guint i, j;
-
-    for (i = 0; i < c->domain->snapshots->len; i++) {
-        ChainSnapshot *s = g_ptr_array_index(c->domain->snapshots, i);
-        gboolean ext = s->memory == CHAIN_MEMORY_EXTERNAL;
-        gboolean in = s->memory == CHAIN_MEMORY_INTERNAL;
-
-        for (j = 0; j < s->disks->len; j++) {
-            ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, j);
-
-            ext |= sd->kind == CHAIN_SNAP_EXTERNAL;
-            in |= sd->kind == CHAIN_SNAP_INTERNAL;
-            check_snapshot_disk(c, s, sd);
-        }
-        external |= ext;
-        internal |= in;
-        if (in && !first_internal)
-            first_internal = s;
-        if (s->memory == CHAIN_MEMORY_EXTERNAL && s->memory_missing)
-            add_stale(c, CHAIN_WARNING, NULL, NULL, s,
-                      g_strdup_printf(_("Memory file '%s' of snapshot '%s' is missing"),
-                                      s->memory_file ? s->memory_file : "", s->name));
-        if (ext && !s->has_domain)
-            add_stale(c, CHAIN_WARNING, NULL, NULL, s,
-                      g_strdup_printf(_("Snapshot '%s' carries no domain definition: it cannot "
-                                        "be reverted to"), s->name));
-    }
-    if (external && internal) {
-        ChainFinding *finding;
-
-        finding = add(c, "internal-and-external", CHAIN_WARNING, NULL, NULL,
-                      g_strdup_printf(_("Domain '%s' has internal and external snapshots; merging "
-                                        "an image loses the internal snapshots in it"),
-                                      c->domain->name),
-                      g_strdup_printf(_("Delete internal snapshots that are not needed with "
-                                        "'snapshot-delete %s %s'"),
-                                      c->domain->name, first_internal->name));
-        finding->snapshot = g_strdup(first_internal->name);
-    }
-}
+/* --- operations ------------------------------------------------------------------------------ */
 
 static void check_interrupted(Check *c)
 {
@@ -493,24 +430,29 @@ static void check_interrupted(Check *c)
     if (op && op->alive)
         return;
     if (op) {
-        add(c, "interrupted-operation", CHAIN_ERROR, NULL, NULL,
-            op->step
-            ? g_strdup_printf(_("'%s' of domain '%s' was interrupted at '%s'"),
-                              op->command ? op->command : "", c->domain->name, op->step)
-            : g_strdup_printf(_("'%s' of domain '%s' was interrupted"),
-                              op->command ? op->command : "", c->domain->name),
-            g_strdup_printf(_("Run 'chain-repair %s'"), c->domain->name));
+        check_add(c, "interrupted-operation", CHAIN_ERROR, NULL, NULL,
+                  op->step
+                  ? g_strdup_printf(_("'%s' of domain '%s' was interrupted at '%s'"),
+                                    op->command ? op->command : "", c->domain->name, op->step)
+                  : g_strdup_printf(_("'%s' of domain '%s' was interrupted"),
+                                    op->command ? op->command : "", c->domain->name),
+                  check_remedy(_("Run '%s'"), check_command("chain-repair", c->domain->name,
+                                                            NULL)));
         return;
     }
     for (i = 0; i < c->domain->disks->len; i++) {
         ChainDisk *disk = g_ptr_array_index(c->domain->disks, i);
+        g_autofree char *repair = NULL;
+        g_autofree char *pivot = NULL;
 
-        if (disk->job && disk->job->ready && g_strcmp0(disk->job->type, "active-commit") == 0)
-            add(c, "interrupted-operation", CHAIN_WARNING, disk, disk->active,
-                g_strdup_printf(_("A block commit of disk '%s' is ready and waits to be "
-                                  "finished"), disk->target),
-                g_strdup_printf(_("Run 'chain-repair %s', or finish it with 'blockjob %s %s "
-                                  "--pivot'"), c->domain->name, c->domain->name, disk->target));
+        if (!disk->job || !disk->job->ready || g_strcmp0(disk->job->type, "active-commit") != 0)
+            continue;
+        repair = check_command("chain-repair", c->domain->name, NULL);
+        pivot = check_command("blockjob", c->domain->name, disk->target, "--pivot", NULL);
+        check_add(c, "interrupted-operation", CHAIN_WARNING, disk, disk->active,
+                  g_strdup_printf(_("A block commit of disk '%s' is ready and waits to be "
+                                    "finished"), disk->target),
+                  g_strdup_printf(_("Run '%s', or finish it with '%s'"), repair, pivot));
     }
     for (i = 0; i < c->domain->snapshots->len; i++) {
         ChainSnapshot *s = g_ptr_array_index(c->domain->snapshots, i);
@@ -518,24 +460,31 @@ static void check_interrupted(Check *c)
 
         if (!s->delete_in_progress)
             continue;
-        finding = add(c, "interrupted-operation", CHAIN_WARNING, NULL, NULL,
-                      g_strdup_printf(_("A deletion of snapshot '%s' was begun and not finished: "
-                                        "its state may be half merged"), s->name),
-                      g_strdup_printf(_("Run 'snapshot-delete-external %s %s'"),
-                                      c->domain->name, s->name));
+        finding = check_add(c, "interrupted-operation", CHAIN_WARNING, NULL, NULL,
+                            g_strdup_printf(_("A deletion of snapshot '%s' was begun and not "
+                                              "finished: its state may be half merged"),
+                                            s->name),
+                            check_remedy(_("Run '%s'"),
+                                         check_command("snapshot-delete-external",
+                                                       c->domain->name, s->name, NULL)));
         finding->snapshot = g_strdup(s->name);
     }
 }
 
 GPtrArray *chain_graph_check(ChainGraph *graph, ChainDomain *d)
 {
-    Check c = { graph, d,
-                g_ptr_array_new_with_free_func((GDestroyNotify) chain_finding_free) };
+    g_autoptr(GHashTable) lost = g_hash_table_new(NULL, NULL);
+    g_autoptr(GHashTable) quiet = g_hash_table_new(NULL, NULL);
+    g_autoptr(GPtrArray) disks = chain_domain_all_disks(d);
+    Check c = {
+        .graph = graph, .domain = d, .lost = lost, .quiet = quiet,
+        .findings = g_ptr_array_new_with_free_func((GDestroyNotify) chain_finding_free),
+    };
     guint i, j;
 
     check_interrupted(&c);
-    for (i = 0; i < d->disks->len; i++) {
-        ChainDisk *disk = g_ptr_array_index(d->disks, i);
+    for (i = 0; i < disks->len; i++) {
+        ChainDisk *disk = g_ptr_array_index(disks, i);
         g_autoptr(GPtrArray) images = chain_disk_images(disk);
 
         for (j = 0; j < images->len; j++) {
@@ -546,8 +495,9 @@ GPtrArray *chain_graph_check(ChainGraph *graph, ChainDomain *d)
             check_shared(&c, disk, image);
         }
         check_unmanaged(&c, disk, images);
-        check_agreement(&c, disk, disk->active, disk->live_chain, TRUE);
-        check_agreement(&c, disk, disk->configured, disk->config_chain, FALSE);
+        check_agreement(&c, disk, disk->active, disk->live_chain, FALSE, TRUE);
+        check_agreement(&c, disk, disk->configured, disk->config_chain, disk->config_chain_ends,
+                        FALSE);
         check_depth(&c, disk);
         check_relative(&c, disk, images);
         check_orphans(&c, disk, images);

@@ -23,6 +23,7 @@ static void image_free(gpointer data)
     g_ptr_array_unref(image->users);
     g_ptr_array_unref(image->frozen_by);
     g_ptr_array_unref(image->overlay_of);
+    g_ptr_array_unref(image->domains);
     g_free(image);
 }
 
@@ -90,7 +91,9 @@ static void domain_free(gpointer data)
     g_free(d->uuid);
     g_free(d->state);
     g_ptr_array_unref(d->disks);
+    g_ptr_array_unref(d->detached);
     g_ptr_array_unref(d->snapshots);
+    g_ptr_array_unref(d->saved);
     g_free(d->xml);
     g_free(d->inactive_xml);
     chain_operation_free(d->operation);
@@ -132,6 +135,7 @@ static ChainImage *image_new(ChainGraph *graph, const ChainSource *source, const
     image->users = g_ptr_array_new();
     image->frozen_by = g_ptr_array_new();
     image->overlay_of = g_ptr_array_new();
+    image->domains = g_ptr_array_new();
     image->virtual_size = CHAIN_UNKNOWN;
     image->allocation = CHAIN_UNKNOWN;
     image->fs_free = CHAIN_UNKNOWN;
@@ -299,7 +303,9 @@ ChainDomain *chain_graph_add_domain(ChainGraph *graph, const char *name, const c
     d->name = g_strdup(name);
     d->uuid = g_strdup(uuid);
     d->disks = g_ptr_array_new_with_free_func(disk_free);
+    d->detached = g_ptr_array_new_with_free_func(disk_free);
     d->snapshots = g_ptr_array_new_with_free_func(snapshot_free);
+    d->saved = g_ptr_array_new();
     g_ptr_array_add(graph->domains, d);
     graph->linked = FALSE;
     return d;
@@ -327,6 +333,15 @@ ChainDisk *chain_domain_add_disk(ChainDomain *d, const char *target)
     g_ptr_array_add(d->disks, disk);
     d->graph->linked = FALSE;
     return disk;
+}
+
+GPtrArray *chain_domain_all_disks(const ChainDomain *d)
+{
+    GPtrArray *all = g_ptr_array_new();
+
+    g_ptr_array_extend(all, d->disks, NULL, NULL);
+    g_ptr_array_extend(all, d->detached, NULL, NULL);
+    return all;
 }
 
 ChainSnapshot *chain_domain_add_snapshot(ChainDomain *d, const char *name)

@@ -46,6 +46,7 @@ static void resolve_merged(ChainGraph *graph)
             resolve_array(disk->live_chain);
             resolve_array(disk->config_chain);
         }
+        resolve_array(d->saved);
         for (j = 0; j < d->snapshots->len; j++) {
             ChainSnapshot *s = g_ptr_array_index(d->snapshots, j);
 
@@ -122,9 +123,10 @@ static void break_loops(ChainGraph *graph)
         break_loop(g_ptr_array_index(graph->images, i), walk, ++number);
 }
 
+/* One disk is linked after the other: if it is there it is the last. */
 static void add_user(ChainImage *image, ChainDisk *disk)
 {
-    if (!g_ptr_array_find(image->users, disk, NULL))
+    if (!image->users->len || image->users->pdata[image->users->len - 1] != disk)
         g_ptr_array_add(image->users, disk);
 }
 
@@ -134,13 +136,47 @@ static void add_user_of_chain(ChainImage *top, ChainDisk *disk)
         add_user(top, disk);
 }
 
+/* So are domains; and below an image that has it in it all have. */
+static void add_domain(ChainImage *image, ChainDomain *d)
+{
+    for (; image; image = image->backing) {
+        if (image->domains->len && image->domains->pdata[image->domains->len - 1] == d)
+            return;
+        g_ptr_array_add(image->domains, d);
+    }
+}
+
+static void add_domain_to(const GPtrArray *images, ChainDomain *d)
+{
+    guint i;
+
+    for (i = 0; images && i < images->len; i++)
+        add_domain(g_ptr_array_index(images, i), d);
+}
+
+static void set_writer(ChainImage *image, ChainDisk *disk)
+{
+    if (image && !disk->readonly &&
+        (!image->writer || (disk->domain->active && !image->writer->domain->active)))
+        image->writer = disk;
+}
+
 static void link_disks(ChainDomain *d)
 {
     guint i, j;
 
+    add_domain_to(d->saved, d);
     for (i = 0; i < d->disks->len; i++) {
         ChainDisk *disk = g_ptr_array_index(d->disks, i);
 
+        add_domain(disk->active, d);
+        add_domain(disk->configured, d);
+        add_domain_to(disk->live_chain, d);
+        add_domain_to(disk->config_chain, d);
+        set_writer(disk->active, disk);
+        set_writer(disk->configured, disk);
+        if (disk->job)
+            add_domain(disk->job->target, d);
         add_user_of_chain(disk->active, disk);
         add_user_of_chain(disk->configured, disk);
         if (disk->job)
@@ -164,6 +200,10 @@ static void link_snapshot_disks(ChainSnapshot *s)
             if (sd->frozen_inactive)
                 add_once(sd->frozen_inactive->frozen_by, s);
         }
+        add_domain(sd->frozen, s->domain);
+        add_domain(sd->frozen_inactive, s->domain);
+        add_domain(sd->overlay, s->domain);
+        add_domain(sd->revert_overlay, s->domain);
         if (sd->overlay)
             add_once(sd->overlay->overlay_of, s);
         if (sd->revert_overlay)
@@ -248,36 +288,6 @@ static void link_snapshots(ChainDomain *d)
             g_ptr_array_add(s->parent->children, s);
     }
     sort_snapshots(d);
-}
-
-void chain_graph_link(ChainGraph *graph)
-{
-    guint i;
-
-    resolve_merged(graph);
-    for (i = 0; i < graph->images->len; i++) {
-        ChainImage *image = g_ptr_array_index(graph->images, i);
-
-        image->id = i;
-        g_ptr_array_set_size(image->overlays, 0);
-        g_ptr_array_set_size(image->users, 0);
-        g_ptr_array_set_size(image->frozen_by, 0);
-        g_ptr_array_set_size(image->overlay_of, 0);
-    }
-    break_loops(graph);
-    for (i = 0; i < graph->images->len; i++) {
-        ChainImage *image = g_ptr_array_index(graph->images, i);
-
-        if (image->backing)
-            g_ptr_array_add(image->backing->overlays, image);
-    }
-    for (i = 0; i < graph->domains->len; i++) {
-        ChainDomain *d = g_ptr_array_index(graph->domains, i);
-
-        link_disks(d);
-        link_snapshots(d);
-    }
-    graph->linked = TRUE;
 }
 
 GPtrArray *chain_image_chain(ChainImage *top)
@@ -404,4 +414,90 @@ GPtrArray *chain_disk_images(ChainDisk *disk)
         }
     }
     return c.images;
+}
+
+/* Whether a snapshot's disk has an image that is behind none of @shown. */
+static gboolean shows_more(const ChainSnapshotDisk *sd, GHashTable *shown)
+{
+    return (sd->frozen && !g_hash_table_contains(shown, sd->frozen)) ||
+           (sd->frozen_inactive && !g_hash_table_contains(shown, sd->frozen_inactive));
+}
+
+static void add_shown(GHashTable *shown, ChainDisk *disk)
+{
+    g_autoptr(GPtrArray) images = chain_disk_images(disk);
+    guint i;
+
+    for (i = 0; i < images->len; i++)
+        g_hash_table_add(shown, g_ptr_array_index(images, i));
+}
+
+/* Disks that were taken out of the domain since; not those that merely have another target now. */
+static void find_detached(ChainDomain *d)
+{
+    g_autoptr(GHashTable) shown = NULL;
+    guint i, j;
+
+    g_ptr_array_set_size(d->detached, 0);
+    for (i = 0; i < d->snapshots->len; i++) {
+        const ChainSnapshot *s = g_ptr_array_index(d->snapshots, i);
+
+        for (j = 0; j < s->disks->len; j++) {
+            const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, j);
+            ChainDisk *disk;
+
+            if ((sd->kind != CHAIN_SNAP_EXTERNAL && sd->kind != CHAIN_SNAP_INTERNAL) ||
+                chain_domain_disk(d, sd->target))
+                continue;
+            if (!shown) {
+                guint k;
+
+                shown = g_hash_table_new(NULL, NULL);
+                for (k = 0; k < d->disks->len; k++)
+                    add_shown(shown, g_ptr_array_index(d->disks, k));
+            }
+            if (!shows_more(sd, shown))
+                continue;
+            disk = g_new0(ChainDisk, 1);
+            disk->domain = d;
+            disk->target = g_strdup(sd->target);
+            disk->device = g_strdup("disk");
+            g_ptr_array_add(d->detached, disk);
+            add_shown(shown, disk);
+        }
+    }
+}
+
+void chain_graph_link(ChainGraph *graph)
+{
+    guint i;
+
+    resolve_merged(graph);
+    for (i = 0; i < graph->images->len; i++) {
+        ChainImage *image = g_ptr_array_index(graph->images, i);
+
+        image->id = i;
+        g_ptr_array_set_size(image->overlays, 0);
+        g_ptr_array_set_size(image->users, 0);
+        g_ptr_array_set_size(image->frozen_by, 0);
+        g_ptr_array_set_size(image->overlay_of, 0);
+        g_ptr_array_set_size(image->domains, 0);
+        image->writer = NULL;
+    }
+    break_loops(graph);
+    for (i = 0; i < graph->images->len; i++) {
+        ChainImage *image = g_ptr_array_index(graph->images, i);
+
+        if (image->backing)
+            g_ptr_array_add(image->backing->overlays, image);
+    }
+    for (i = 0; i < graph->domains->len; i++) {
+        ChainDomain *d = g_ptr_array_index(graph->domains, i);
+
+        link_disks(d);
+        link_snapshots(d);
+    }
+    for (i = 0; i < graph->domains->len; i++)
+        find_detached(g_ptr_array_index(graph->domains, i));
+    graph->linked = TRUE;
 }

@@ -422,6 +422,14 @@ static void check_config(Repair *r, const ChainDisk *disk)
                                            disk->target, said->path, disk->configured->path));
         return;
     }
+    if (disk->config_chain_ends && disk->config_chain->len < images->len) {
+        r->define = TRUE;
+        plan_note(r->plan, g_strdup_printf(_("Disk '%s': the configuration lists nothing below "
+                                             "'%s', the images go on"), disk->target,
+                                           ((ChainImage *) g_ptr_array_index(
+                                               disk->config_chain, disk->config_chain->len - 1))
+                                               ->path));
+    }
 }
 
 static ChainSnapshot *staying(const Repair *r, ChainSnapshot *s)

@@ -328,6 +328,9 @@ static gboolean only_for(const ChainImage *image, const ChainDisk *disk, const C
     for (guint i = 0; i < image->users->len; i++)
         if (g_ptr_array_index(image->users, i) != disk)
             return FALSE;
+    for (guint i = 0; i < image->domains->len; i++)
+        if (g_ptr_array_index(image->domains, i) != disk->domain)
+            return FALSE;
     for (guint i = 0; i < image->overlays->len; i++)
         if (g_ptr_array_index(image->overlays, i) != above)
             return FALSE;

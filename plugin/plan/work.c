@@ -91,6 +91,8 @@ Work *work_new(ChainGraph *graph, ChainDomain *d, GHashTable *deleted)
             keep(work, disk->active);
             keep(work, disk->configured);
         }
+        for (j = 0; j < other->saved->len; j++)
+            keep(work, g_ptr_array_index(other->saved, j));
         for (j = 0; j < other->snapshots->len; j++) {
             ChainSnapshot *s = g_ptr_array_index(other->snapshots, j);
 
@@ -153,6 +155,8 @@ static void focus_disks(Work *work, ChainDomain *other)
 {
     guint i;
 
+    for (i = 0; other != work->d && i < other->saved->len; i++)
+        foreign_chain(work, g_ptr_array_index(other->saved, i), other->name);
     for (i = 0; i < other->disks->len; i++) {
         ChainDisk *disk = g_ptr_array_index(other->disks, i);
 

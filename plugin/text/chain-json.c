@@ -49,6 +49,9 @@ static void add_disk(JsonBuilder *b, ChainDisk *disk)
     json_builder_begin_object(b);
     text_json_string(b, "target", disk->target);
     text_json_path(b, "active", disk->active ? disk->active->path : NULL);
+    /* "active": null alone would be an empty drive */
+    if (text_disk_detached(disk))
+        text_json_bool(b, "attached", FALSE);
     json_builder_set_member_name(b, "images");
     json_builder_begin_array(b);
     for (guint i = 0; i < rows->len; i++)
@@ -101,6 +104,7 @@ static void add_finding(JsonBuilder *b, const ChainFinding *finding)
 static void add_domain(JsonBuilder *b, const TextDomain *td, const char *only)
 {
     ChainDomain *d = td->domain;
+    g_autoptr(GPtrArray) disks = chain_domain_all_disks(d);
 
     json_builder_begin_object(b);
     json_builder_set_member_name(b, "domain");
@@ -112,8 +116,8 @@ static void add_domain(JsonBuilder *b, const TextDomain *td, const char *only)
     text_json_string(b, "current_snapshot", d->current ? d->current->name : NULL);
     json_builder_set_member_name(b, "disks");
     json_builder_begin_array(b);
-    for (guint i = 0; i < d->disks->len; i++) {
-        ChainDisk *disk = g_ptr_array_index(d->disks, i);
+    for (guint i = 0; i < disks->len; i++) {
+        ChainDisk *disk = g_ptr_array_index(disks, i);
 
         if (text_disk_wanted(disk, only))
             add_disk(b, disk);

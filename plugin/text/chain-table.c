@@ -146,8 +146,10 @@ static void fill_grid(Grid *grid, const TextDomain *domains, gsize n, const char
                       const TextOptions *options)
 {
     for (gsize i = 0; i < n; i++) {
-        for (guint j = 0; j < domains[i].domain->disks->len; j++) {
-            ChainDisk *disk = g_ptr_array_index(domains[i].domain->disks, j);
+        g_autoptr(GPtrArray) disks = chain_domain_all_disks(domains[i].domain);
+
+        for (guint j = 0; j < disks->len; j++) {
+            ChainDisk *disk = g_ptr_array_index(disks, j);
             g_autoptr(GArray) rows = NULL;
 
             if (!text_disk_wanted(disk, only))
@@ -240,7 +242,7 @@ static char *print_grid(const Grid *grid, const TextOptions *options)
 char *text_chain_table(const TextDomain *domains, gsize n, const char *disk,
                        const char *columns, const TextOptions *options, GError **error)
 {
-    g_autoptr(GPtrArray) chosen = choose_columns(columns, n != 1, error);
+    g_autoptr(GPtrArray) chosen = choose_columns(columns, n != 1 || options->several, error);
     g_autoptr(GPtrArray) cells = g_ptr_array_new_with_free_func(g_free);
     Grid grid = { chosen, cells };
 

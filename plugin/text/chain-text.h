@@ -49,7 +49,8 @@ char *text_chain_tree(const TextDomain *domains, gsize n, const char *disk,
                       const TextOptions *options);
 
 /**
- * Only the findings, each with its remedy (--check). With several domains each is named.
+ * Only the findings, each with its remedy (--check). With several domains, or with
+ * options->several, each is named.
  * Returns: new text; empty if there is none
  */
 char *text_chain_findings(const TextDomain *domains, gsize n, const char *disk,
@@ -62,7 +63,8 @@ gsize text_chain_count_findings(const TextDomain *domains, gsize n, const char *
  * A line per image (--table).
  *
  * @columns: names separated by commas, any case; a leading "+" adds to the default ones;
- *           NULL: the default ones (with the domain first if @n is not 1)
+ *           NULL: the default ones (with the domain first if @n is not 1 or with
+ *           options->several)
  * Returns: new text, or NULL with an error that names the unknown column and the known ones
  *          (G_IO_ERROR_INVALID_ARGUMENT)
  */

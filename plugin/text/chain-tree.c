@@ -254,7 +254,9 @@ static void append_heading(Tree *tree, const ChainDisk *disk, const char *dir)
 
         g_string_append_printf(label, " (%s)", device);
     }
-    if (!disk->active)
+    if (text_disk_detached(disk))
+        size = g_strdup(_("not in the domain any more"));
+    else if (!disk->active)
         size = g_strdup(_("empty"));
     else if (disk->active->virtual_size == CHAIN_UNKNOWN)
         size = g_strdup(_("size not known"));
@@ -412,7 +414,8 @@ static void append_lines(Tree *tree, GArray *lines)
     }
 }
 
-static void append_disk(Tree *tree, ChainDisk *disk)
+/* @shown: gets the images of the picture */
+static void append_disk(Tree *tree, ChainDisk *disk, GHashTable *shown)
 {
     g_autoptr(GArray) rows = text_rows(disk);
     g_autoptr(GArray) leaves = text_forest(rows, tree->options->utf8);
@@ -429,6 +432,7 @@ static void append_disk(Tree *tree, ChainDisk *disk)
         const ChainImage *image = row->image;
         guint first = lines->len;
 
+        g_hash_table_add(shown, row->image);
         if (leaf->root && text_backing_unknown(image) &&
             !(image->flags & (CHAIN_IMAGE_LOOP | CHAIN_IMAGE_MISSING)))
             add_unknown(lines, tree, leaf, image);
@@ -478,8 +482,21 @@ static void append_operation(Tree *tree, const ChainOperation *operation)
     g_string_append_c(tree->out, '\n');
 }
 
-/* Snapshots that no line of the picture names. */
-static void append_elsewhere(Tree *tree, const ChainDomain *d)
+/* Whether the picture names @s at an image; @shown: its images. */
+static gboolean is_shown(const ChainSnapshot *s, GHashTable *shown)
+{
+    for (guint i = 0; i < s->disks->len; i++) {
+        const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, i);
+
+        if ((sd->kind == CHAIN_SNAP_EXTERNAL || sd->kind == CHAIN_SNAP_INTERNAL) &&
+            (g_hash_table_contains(shown, sd->frozen) ||
+             g_hash_table_contains(shown, sd->frozen_inactive)))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void append_elsewhere(Tree *tree, const ChainDomain *d, GHashTable *picture)
 {
     const TextOptions *options = tree->options;
     g_autoptr(GString) names = g_string_new(NULL);
@@ -489,15 +506,8 @@ static void append_elsewhere(Tree *tree, const ChainDomain *d)
     for (guint i = 0; i < d->snapshots->len; i++) {
         const ChainSnapshot *s = g_ptr_array_index(d->snapshots, i);
         g_autofree char *name = NULL;
-        gboolean shown = FALSE;
 
-        for (guint j = 0; j < s->disks->len && !shown; j++) {
-            const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, j);
-
-            shown = (sd->frozen || sd->frozen_inactive) && chain_domain_disk(d, sd->target) &&
-                    (sd->kind == CHAIN_SNAP_EXTERNAL || sd->kind == CHAIN_SNAP_INTERNAL);
-        }
-        if (shown)
+        if (is_shown(s, picture))
             continue;
         name = name_snapshot(s, options);
         g_string_append_printf(names, "%s%s", n++ ? ", " : "", name);
@@ -544,21 +554,23 @@ static void append_finding(Tree *tree, const ChainDomain *d, const ChainFinding 
 static void append_domain(Tree *tree, const TextDomain *td, const char *only)
 {
     ChainDomain *d = td->domain;
+    g_autoptr(GPtrArray) disks = chain_domain_all_disks(d);
+    g_autoptr(GHashTable) shown = g_hash_table_new(NULL, NULL);
     gboolean blank = FALSE;
 
     append_title(tree, d);
     if (d->operation)
         append_operation(tree, d->operation);
-    for (guint i = 0; i < d->disks->len; i++) {
-        ChainDisk *disk = g_ptr_array_index(d->disks, i);
+    for (guint i = 0; i < disks->len; i++) {
+        ChainDisk *disk = g_ptr_array_index(disks, i);
 
         if (!text_disk_wanted(disk, only))
             continue;
         g_string_append_c(tree->out, '\n');
-        append_disk(tree, disk);
+        append_disk(tree, disk, shown);
     }
     if (!only)
-        append_elsewhere(tree, d);
+        append_elsewhere(tree, d, shown);
     for (guint i = 0; td->findings && i < td->findings->len; i++) {
         const ChainFinding *finding = g_ptr_array_index(td->findings, i);
 
@@ -596,7 +608,8 @@ char *text_chain_findings(const TextDomain *domains, gsize n, const char *disk,
             const ChainFinding *finding = g_ptr_array_index(findings, j);
 
             if (text_finding_wanted(finding, disk))
-                append_finding(&tree, n == 1 ? NULL : domains[i].domain, finding);
+                append_finding(&tree, n == 1 && !options->several ? NULL : domains[i].domain,
+                               finding);
         }
     }
     return g_string_free(tree.out, FALSE);

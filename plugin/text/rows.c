@@ -68,28 +68,16 @@ GPtrArray *text_row_snapshots(const TextRow *row)
     return found;
 }
 
-static void add_user(GPtrArray *found, GHashTable *seen, ChainDomain *d, const ChainDomain *self)
-{
-    if (d != self && g_hash_table_add(seen, d))
-        g_ptr_array_add(found, d->name);
-}
-
 GPtrArray *text_row_users(const TextRow *row)
 {
     GPtrArray *found = g_ptr_array_new();
-    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
-    GPtrArray *users = row->image->users;
-    GPtrArray *frozen = row->image->frozen_by;
+    const GPtrArray *domains = row->image->domains;
 
-    for (guint i = 0; users && i < users->len; i++) {
-        ChainDisk *user = g_ptr_array_index(users, i);
+    for (guint i = 0; i < domains->len; i++) {
+        const ChainDomain *d = g_ptr_array_index(domains, i);
 
-        add_user(found, seen, user->domain, row->disk->domain);
-    }
-    for (guint i = 0; frozen && i < frozen->len; i++) {
-        ChainSnapshot *s = g_ptr_array_index(frozen, i);
-
-        add_user(found, seen, s->domain, row->disk->domain);
+        if (d != row->disk->domain)
+            g_ptr_array_add(found, d->name);
     }
     return found;
 }
@@ -105,6 +93,11 @@ const char *text_row_role(const TextRow *row)
     if (row->depth == 0)
         return "active";
     return row->image->backing || text_backing_unknown(row->image) ? "layer" : "root";
+}
+
+gboolean text_disk_detached(const ChainDisk *disk)
+{
+    return g_ptr_array_find(disk->domain->detached, disk, NULL);
 }
 
 gboolean text_disk_wanted(const ChainDisk *disk, const char *only)

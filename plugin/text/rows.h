@@ -55,6 +55,9 @@ GPtrArray *text_row_users(const TextRow *row);
 
 const char *text_row_role(const TextRow *row);
 
+/** Whether only snapshots have it: it was taken out of the domain. */
+gboolean text_disk_detached(const ChainDisk *disk);
+
 /** Whether there may be an image below that the graph does not have. */
 gboolean text_backing_unknown(const ChainImage *image);
 

@@ -22,6 +22,7 @@ typedef struct {
     guint width;     /**< columns of the terminal; 0: not a terminal, nothing is shortened */
     gboolean bytes;  /**< --bytes: sizes as plain numbers */
     gboolean quiet;  /**< -q: no table header */
+    gboolean several;/**< --all: the domain is named even if there is only one */
 } TextOptions;
 
 /**

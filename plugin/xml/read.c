@@ -153,6 +153,30 @@ gboolean xml_read_domain(XmlReader *reader, ChainDomain *d, const char *live,
            (!inactive || read_disks(reader, d, inactive, FALSE, error));
 }
 
+gboolean xml_read_saved(XmlReader *reader, ChainDomain *d, const char *xml, GError **error)
+{
+    g_autoptr(xmlDoc) doc = xml_parse(xml, "domain", error);
+    xmlNode *devices, *disk;
+
+    if (!doc)
+        return FALSE;
+    devices = xml_child(xmlDocGetRootElement(doc), "devices");
+    for (disk = xml_child(devices, "disk"); disk; disk = xml_next(disk, "disk")) {
+        ChainImage *image = node_for(reader, disk);
+        g_autoptr(GPtrArray) chain = NULL;
+        gboolean ends;
+
+        if (!image)
+            continue;
+        record_format(image, disk, "driver");
+        g_ptr_array_add(d->saved, image);
+        chain = read_chain(reader, disk, image, FALSE, &ends);
+        if (chain)
+            g_ptr_array_extend(d->saved, chain, NULL, NULL);
+    }
+    return TRUE;
+}
+
 /* --- snapshots ------------------------------------------------------------------------------ */
 
 static ChainSnapshotDisk *snapshot_disk(ChainSnapshot *s, GHashTable *by_target,
@@ -285,6 +309,20 @@ static guint64 read_bytes(xmlNode *node)
         return CHAIN_UNKNOWN;
     value = g_ascii_strtoull(text, &end, 10);
     return end == text ? CHAIN_UNKNOWN : value;
+}
+
+char *xml_read_pool_target(const char *xml)
+{
+    static const char *const types[] = { "dir", "fs", "netfs", "logical" };
+    g_autoptr(xmlDoc) doc = xml_parse(xml, "pool", NULL);
+    xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
+    gsize i;
+
+    for (i = 0; root && i < G_N_ELEMENTS(types); i++) {
+        if (xml_attr_is(root, "type", types[i]))
+            return xml_text(xml_child(xml_child(root, "target"), "path"));
+    }
+    return NULL;
 }
 
 XmlVolume *xml_read_volume(const char *xml, GError **error)

@@ -38,9 +38,20 @@ struct XmlReader {
 gboolean xml_read_domain(XmlReader *reader, ChainDomain *d, const char *live,
                          const char *inactive, GError **error);
 
+/**
+ * The images that the XML of a managed save image names, into d->saved.
+ *
+ * Returns: FALSE with @error when it is no domain's XML
+ */
+gboolean xml_read_saved(XmlReader *reader, ChainDomain *d, const char *xml, GError **error);
+
 /** Adds a snapshot to @d. Returns: borrowed, NULL with @error. Takes a copy of @xml. */
 ChainSnapshot *xml_read_snapshot(XmlReader *reader, ChainDomain *d, const char *xml,
                                  GError **error);
+
+/** The directory of a pool whose volumes are the files and devices in it, or NULL: its type is
+ *  another or it is no pool's XML. New string. */
+char *xml_read_pool_target(const char *xml);
 
 /** A storage volume. Strings NULL and numbers CHAIN_UNKNOWN where the XML says nothing. */
 typedef struct {

@@ -5,8 +5,10 @@
 import hashlib
 import json
 import os
+import re
 import struct
 import sys
+import time
 from xml.sax.saxutils import escape, quoteattr
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -489,6 +491,316 @@ def a_backing_name_that_is_not_utf8(t):
     t.rc(g.vext("chain-show", g.name, "--table"), 0)
 
 
+# --- who else needs an image ----------------------------------------------------------------------
+
+def clone(t, g, **kwargs):
+    """vm2, with a disk of its own on the image that s1 of @g froze."""
+    path = t.path("vm2.qcow2")
+    image(path, backing=g.disks["vda"].path)
+    return t.guest("vm2", daemon=g.daemon, disks=[{"path": path, "create": False}], **kwargs), path
+
+
+def moves_on(t, other, path):
+    """vm2's configuration names another image than @path from now on."""
+    image(t.path("elsewhere.qcow2"))
+    other.define(other.virsh("dumpxml", other.name, "--inactive").out
+                 .replace(path, t.path("elsewhere.qcow2")))
+
+
+def refuses_to_commit(t, g, path):
+    """No delete writes to what vm2 stands on, whatever vm2's configuration names."""
+    with open(path, "rb") as f:
+        before = f.read()
+    base = content(g.disks["vda"].path)
+    r = g.vext("snapshot-delete-external", g.name, "s1", "--direction", "commit")
+    t.rc(r, 1)
+    t.has(r.err, "vm2")
+    t.eq(content(g.disks["vda"].path), base, "what vm2 stands on")
+    with open(path, "rb") as f:
+        t.eq(f.read(), before, "vm2's image")
+
+
+def content(path):
+    with open(path, "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
+@test
+@requires("program")
+def what_only_a_managed_save_needs_is_used(t):
+    """It is restored with the disks that it was saved with, whatever vm2 was given since."""
+    g = t.guest()
+    g.snapshot("s1")
+    g.oracle.write("vda", 0, "64k", 0x11)
+    other, path = clone(t, g, start=True)
+    other.virsh("managedsave", other.name)
+    moves_on(t, other, path)
+    for shown in (show(g), show(g, readonly=True), show(g, "--orphans")):
+        t.eq(image_of(shown, "vda", g.disks["vda"].path)["used_by"], ["vm2"])
+        t.eq(image_of(shown, "vda", path)["used_by"], ["vm2"])
+        t.eq(codes(shown), ["shared-image"])
+    refuses_to_commit(t, g, path)
+
+
+@test
+@requires("program")
+def what_only_a_snapshot_needs_is_used(t):
+    g = t.guest()
+    g.snapshot("s1")
+    g.oracle.write("vda", 0, "64k", 0x11)
+    other, path = clone(t, g)
+    other.snapshot("x", files={"vda": t.path("vm2.x")})
+    moves_on(t, other, t.path("vm2.x"))
+    r = t.rc(g.daemon.vext("chain-show", "--all", "--json"), 0)
+    for shown in (show(g), next(d for d in json.loads(r.out) if d["domain"]["name"] == g.name)):
+        for name in (g.disks["vda"].path, path, t.path("vm2.x")):
+            t.eq(image_of(shown, "vda", name)["used_by"], ["vm2"], name)
+        t.eq(codes(shown), ["shared-image"])
+    refuses_to_commit(t, g, path)
+
+
+@test(cases=["running", "shut-off", "cdrom"])
+@requires("program")
+def an_image_below_that_another_writes(t, how):
+    g = t.guest()
+    g.snapshot("s1")
+    g.snapshot("s2")
+    path = os.path.join(g.dir, "vda.s1")
+    more = {"device": "cdrom", "target": "hda"} if how == "cdrom" else {}
+    t.guest("vm2", daemon=g.daemon, disks=[{"path": path, "create": False, **more}],
+            start=how == "running")
+    found = {(f["code"], f["severity"], f["image"], f.get("snapshot"))
+             for f in show(g)["findings"] if f["image"] == path}
+    t.eq(found, {"running": {("shared-image", "error", path, None),
+                             ("stale-snapshot", "error", path, "s2")},
+                 "shut-off": {("shared-image", "warning", path, None)},
+                 "cdrom": {("shared-image", "notice", path, None)}}[how])
+
+
+# --- disks that have changed since ----------------------------------------------------------------
+
+@test
+@requires("program")
+def a_disk_that_was_taken_out_shows_what_its_snapshots_keep(t):
+    g = t.guest(disks=2)
+    g.snapshot("s1")
+    g.virsh("detach-disk", g.name, "vdb", "--config")
+    shown = show(g)
+    t.eq([d["target"] for d in shown["disks"]], ["vda", "vdb"])
+    gone = disk(shown, "vdb")
+    t.eq((gone["active"], gone["attached"], gone["job"]), (None, False, None))
+    t.eq([(os.path.basename(i["path"]), i["snapshots"], i["in_active_chain"], i["depth"])
+          for i in gone["images"]], [("vdb.qcow2", ["s1"], False, None),
+                                     ("vdb.s1", [], False, None)])
+    t.ok("attached" not in disk(shown, "vda"), "the other is there")
+    t.has(t.rc(g.vext("chain-show", g.name), 0).out, "vdb: not in the domain any more")
+    r = t.rc(g.vext("chain-show", g.name, "--disk", "vdb", "--table"), 0)
+    t.has(r.out, "vdb.qcow2")
+    g.virsh("attach-disk", g.name, os.path.join(g.dir, "vdb.s1"), "vdb", "--config",
+            "--driver", "qemu", "--subdriver", "qcow2")
+    t.eq(chain(show(g), "vdb"), ["vdb.qcow2", "vdb.s1"])
+    t.ok("attached" not in disk(show(g), "vdb"), "it is back")
+
+
+@test
+@requires("program")
+def a_disk_with_another_target_now(t):
+    g = t.guest(disks=[{"target": "sda"}])
+    g.snapshot("s1")
+    xml = g.virsh("dumpxml", g.name, "--inactive").out
+    g.define(xml.replace("<target dev='sda'", "<target dev='sdb'")
+             .replace("unit='0'/>", "unit='1'/>"))
+    shown = show(g)
+    t.eq([d["target"] for d in shown["disks"]], ["sdb"])
+    t.eq([i["snapshots"] for i in disk(shown, "sdb")["images"]], [["s1"], []])
+    t.eq(shown["findings"], [])
+    t.ok("without an image" not in t.rc(g.vext("chain-show", g.name), 0).out, "s1 has one")
+
+
+# --- volumes, sizes, formats ----------------------------------------------------------------------
+
+@test(cases=["inactive", "not read anew", "gone"])
+@requires("program")
+def a_volume_whose_pool_does_not_tell_its_path(t, how):
+    directory = t.path("pool")
+    os.mkdir(directory)
+    d = t.daemon()
+    d.virsh("pool-define-as", "pool-vm1", "dir", "--target", directory)
+    d.virsh("pool-start", "pool-vm1")
+    g = t.guest(daemon=d, dir=directory, disks=[{"kind": "volume", "pool": "pool-vm1"}])
+    g.snapshot("s1")
+    before = show(g)
+    t.eq([i["snapshots"] for i in disk(before, "vda")["images"]], [["s1"], []])
+    if how == "not read anew":
+        root = g.disks["vda"].path
+        os.rename(root, root + ".away")
+        d.virsh("pool-refresh", "pool-vm1")
+        os.rename(root + ".away", root)
+    else:
+        d.virsh("pool-destroy", "pool-vm1")
+    if how == "gone":
+        d.virsh("pool-undefine", "pool-vm1")
+        t.eq(codes(show(g)), [])    # it is not known what is where, and nothing is made up
+    else:
+        t.eq(show(g), before)
+
+
+@test
+@requires("program", "qemu-nbd")
+def sizes_of_network_images_are_those_that_qemu_sees(t):
+    base, socket = t.path("base.raw"), t.path("nbd")
+    image(base, format="raw")
+    server = spawn(["qemu-nbd", "-f", "raw", "-t", "-e", "9", "-k", socket, "-x", "disk", base])
+    t.cleanup(server.kill)
+    t.wait_for(lambda: os.path.exists(socket), "qemu-nbd")
+    os.chmod(socket, 0o777)
+    g = t.guest(disks=[], start=True,
+                xml="<disk type='network'><driver name='qemu' type='raw'/><source protocol='nbd' "
+                f"name='disk'><host transport='unix' socket='{socket}'/></source>"
+                "<target dev='vdb'/></disk>")
+    t.eq(disk(show(g), "vdb")["images"][0]["virtual_size"], 24 << 20)
+    g.virsh("snapshot-create-as", g.name, "s1", "--disk-only", "--diskspec",
+            f"vdb,snapshot=external,file={t.path('vdb.s1')}")
+    t.eq([(i["format"], i["virtual_size"], i["allocation"] is None)
+          for i in disk(show(g), "vdb")["images"]],
+         [("raw", 24 << 20, False), ("qcow2", 24 << 20, False)])
+
+
+@test
+@requires("program")
+def a_format_that_only_the_running_domain_knows_is_not_recorded(t):
+    base, top = t.path("base.qcow2"), t.path("top.qcow2")
+    image(base)
+    image(top, backing=base)
+    forget_format(top)
+    g = t.guest(disks=[{"path": top, "create": False}])
+    t.eq(codes(show(g)), ["format-not-recorded"])
+    g.start()      # libvirt looks itself where that is safe
+    t.eq(codes(show(g)), ["format-not-recorded"])
+
+
+@test
+@requires("program")
+def a_configuration_that_cuts_the_chain_off(t):
+    """<backingStore/> has QEMU read zeros where the images below have data."""
+    g = t.guest()
+    g.snapshot("s1")
+    source = f"<source file='{g.active('vda').path}'/>"
+    g.define(g.virsh("dumpxml", g.name, "--inactive").out
+             .replace(source, source + "<backingStore/>"))
+    shown = show(g)
+    t.eq(codes(shown), ["chain-mismatch"])
+    t.has(shown["findings"][0]["remedy"], "chain-repair vm1")
+    t.rc(g.vext("chain-repair", g.name), 0)
+    t.eq(codes(show(g)), [])
+
+
+# --- remedies -------------------------------------------------------------------------------------
+
+def remedies(shown, code):
+    """The commands that the findings of @code name, as a shell has their words."""
+    texts = [f["remedy"] for f in shown["findings"] if f["code"] == code]
+    return [run(["sh", "-c", f"printf '%s\\0' {c}"]).out.split("\0")[:-1] for text in texts
+            for c in re.findall(r"'((?:[^'\"]|\"(?:\\\\.|[^\"])*\")+)'", text)]
+
+
+def follow(t, g, words, **fill):
+    """Runs the command of a remedy; what it leaves open is filled in."""
+    words = [fill.get(w, w) for w in words]
+    if words[0] in ("qemu-img", "rm"):
+        return run(words)
+    line = " ".join('"%s"' % re.sub(r'(["\\])', r"\\\1", w) for w in words)
+    t.rc(g.daemon.vext(line), 0)    # by virsh's own lexer
+    return None
+
+
+ODD = "my \"vm\" $x `y` it's \\"
+
+
+@test(cases=["plain", "odd"])
+@requires("program")
+def the_remedies_work(t, names):
+    """One after the other, until nothing is wrong any more; names as a user may have chosen."""
+    odd = names == "odd"
+    snapshot = 's "1" $x' if odd else "s1"
+    folder = t.path('images $y "z"' if odd else "images")
+    g = t.guest(ODD.replace("\\", "") if odd else "vm1", dir=folder,
+                disks=[{}, {}, {"target": "hda", "device": "cdrom", "format": "raw"}])
+    iso = os.path.join(folder, "x.iso")
+    with open(iso, "wb") as f:
+        f.truncate(1 << 20)
+    root = g.disks["vda"].path
+    g.virsh("change-media", g.name, "hda", iso, "--insert", "--config")
+    g.snapshot(snapshot, files={d: os.path.join(folder, d + ".s1") for d in ("vda", "vdb")})
+    g.snapshot("unnamed", metadata=False)
+    image(os.path.join(folder, "forgotten"), backing=root)
+    forget_format(os.path.join(folder, "vdb.s1"))
+    os.unlink(iso)
+
+    shown = show(g, "--orphans")
+    t.eq(sorted(set(codes(shown))),
+         ["format-not-recorded", "missing-image", "orphan-file", "unmanaged-layer"])
+    orphan, = remedies(shown, "orphan-file")
+    follow(t, g, orphan)
+    t.ok(not os.path.exists(os.path.join(folder, "forgotten")), "the orphan is gone")
+    eject, = remedies(shown, "missing-image")
+    t.eq(eject[0], "change-media")
+    follow(t, g, eject)
+    record, = remedies(shown, "format-not-recorded")
+    follow(t, g, record, FORMAT="qcow2")
+    shown = show(g, "--orphans")
+    t.eq(set(codes(shown)), {"unmanaged-layer"})
+    delete = remedies(shown, "unmanaged-layer")
+    t.eq(delete, [["snapshot-delete-external", g.name, snapshot]] * 2)
+    follow(t, g, delete[0])
+    t.eq(show(g, "--orphans")["findings"], [])
+    t.eq([len(disk(show(g), d)["images"]) for d in ("vda", "vdb")], [2, 2])
+
+
+@test
+@requires("program")
+def the_remedy_of_a_loop_works(t):
+    a, b, c = (t.path(n) for n in ("a.qcow2", "b.qcow2", "c.qcow2"))
+    for path in (a, b, c):
+        image(path)
+    qemu_img("rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", b, a)
+    qemu_img("rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", a, b)
+    g = t.guest(disks=[{"path": a, "create": False}])
+    commands = remedies(show(g), "backing-loop")
+    t.eq(sorted(w[-1] for w in commands), [a, b])
+    follow(t, g, next(w for w in commands if w[-1] == b), FORMAT="qcow2", FILE=c)
+    t.eq(show(g)["findings"], [])
+    t.eq(chain(show(g), "vda"), ["c.qcow2", "b.qcow2", "a.qcow2"])
+
+
+@test
+@requires("program")
+def the_remedies_of_relative_names_and_internal_snapshots_work(t):
+    g = t.guest()
+    g.virsh("snapshot-create-as", g.name, "inside")
+    g.snapshot("s1", relative=True)
+    shown = show(g)
+    t.eq(codes(shown), ["internal-and-external", "relative-backing"])
+    command, = remedies(shown, "relative-backing")
+    follow(t, g, command, FORMAT="qcow2", FILE=g.disks["vda"].path)
+    command, = remedies(shown, "internal-and-external")
+    follow(t, g, command)
+    t.eq(show(g)["findings"], [])
+    t.eq(chain(show(g), "vda"), ["vda.qcow2", "vda.s1"])
+
+
+@test
+@requires("program")
+def findings_and_tables_of_all_name_the_domain_even_if_it_is_the_only_one(t):
+    g = t.guest()
+    g.snapshot("s1")
+    g.snapshot("unnamed", metadata=False)
+    t.has(t.rc(g.daemon.vext("chain-show", "--all", "--check"), 1).out, "warning: vm1: vda: ")
+    t.has(t.rc(g.daemon.vext("chain-show", "--all", "--table"), 0).out, "DOMAIN")
+    t.has(t.rc(g.daemon.vext("-q", "chain-show", "--all", "--table"), 0).out, "vm1 ")
+    t.ok("DOMAIN" not in g.daemon.vext("-q", "chain-show", "--all", "--table").out, "-q: no header")
+
+
 # --- findings about snapshots ---------------------------------------------------------------------
 
 @test
@@ -501,6 +813,46 @@ def a_manual_commit_makes_a_snapshot_stale(t):
     t.eq(codes(shown), ["stale-snapshot"])
     t.eq(shown["findings"][0]["severity"], "error")
     t.has(shown["findings"][0]["remedy"], "chain-repair")
+
+
+@test
+@requires("program")
+def a_manual_commit_in_the_middle_costs_the_snapshots_below(t):
+    """Not the one above, whose state the merged layers are; chain-repair judges the same way."""
+    g = t.guest(start=True)
+    for name in ("s1", "s2", "s3"):
+        g.snapshot(name)
+        g.oracle.write("vda", 0, "64k", 0x11)
+    taken = max(int(g.snapshot_xml(n).findtext("creationTime")) for n in ("s1", "s2", "s3"))
+    t.wait_for(lambda: time.time() >= taken + 1, "the next second")
+    g.virsh("blockcommit", g.name, "vda", "--base", g.disks["vda"].path, "--top",
+            os.path.join(g.dir, "vda.s1"), "--wait")
+    t.eq([(f["code"], f["severity"], f["snapshot"]) for f in show(g)["findings"]],
+         [("stale-snapshot", "error", "s1")])
+    t.rc(g.vext("chain-repair", g.name), 0)
+    t.eq(g.snapshots(), ["s2", "s3"])
+    t.eq(show(g)["findings"], [])
+
+
+@test
+@requires("program")
+def a_manual_pull_costs_no_snapshot(t):
+    g = t.guest(start=True)
+    g.snapshot("s1")
+    g.snapshot("s2")
+    g.virsh("blockpull", g.name, "vda", "--wait")
+    t.eq(show(g)["findings"], [])
+
+
+@test
+@requires("program")
+def an_active_commit_by_hand_costs_all_on_its_base(t):
+    g = t.guest(start=True)
+    for name in ("s1", "s2"):
+        g.snapshot(name)
+    g.virsh("blockcommit", g.name, "vda", "--active", "--pivot", "--wait")
+    t.eq([(f["code"], f["severity"], f["snapshot"]) for f in show(g)["findings"]],
+         [("stale-snapshot", "error", "s1"), ("stale-snapshot", "error", "s2")])
 
 
 @test
