@@ -336,8 +336,10 @@ def encrypted_images_are_refused_before_anything_changes(t, state):
         f.write("letmein")
     d.virsh("secret-set-value", number, "--file", key, "--plain")
     path = t.path("vda.qcow2")
-    qemu_img("create", "-q", "-f", "qcow2", "--object", f"secret,id=s0,file={key}", "-o",
-             "encrypt.format=luks,encrypt.key-secret=s0,encrypt.iter-time=10", path, "24M")
+    create = ["create", "-q", "-f", "qcow2", "--object", f"secret,id=s0,file={key}", "-o",
+              "encrypt.format=luks,encrypt.key-secret=s0,encrypt.iter-time=10", path, "24M"]
+    # It measures the time, and at times finds that too short ("accurate CPU usage").
+    t.wait_for(lambda: qemu_img(*create, check=False).rc == 0, "an encrypted image")
     g = t.guest(start=state == "running", disks=[
         {"path": path, "create": False,
          "extra": f"<encryption format='luks'><secret type='passphrase' uuid='{number}'/>"
