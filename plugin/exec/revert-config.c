@@ -47,11 +47,45 @@ static char *set_disk(char *xml_take, const char *target, const ChainSource *sou
     return result;
 }
 
+static const char *xml_before(const Journal *journal)
+{
+    return journal->live_xml ? journal->live_xml : journal->domain_xml;
+}
+
+gboolean revert_kept_disks_same(const Journal *journal, const char *now_xml, GError **error)
+{
+    GPtrArray *kept = journal->plan->kept_disks;
+    ChainDomain *d = NULL, *d_now = NULL;
+    g_autoptr(ChainGraph) before = NULL, now = NULL;
+
+    if (kept->len == 0)
+        return TRUE;
+    before = read_disks(xml_before(journal), &d, error);
+    now = before ? read_disks(now_xml, &d_now, error) : NULL;
+    if (!now)
+        return FALSE;
+    for (guint i = 0; i < kept->len; i++) {
+        const char *target = g_ptr_array_index(kept, i);
+        const ChainDisk *disk = chain_domain_disk(d, target);
+        const ChainDisk *disk_now = chain_domain_disk(d_now, target);
+        const ChainImage *image = disk ? disk_image(disk) : NULL;
+        const ChainImage *image_now = disk_now ? disk_image(disk_now) : NULL;
+
+        if (image && image_now && g_str_equal(image->key, image_now->key) &&
+            (!disk_now->job || !disk_now->job->target))
+            continue;
+        g_set_error(error, VEXT_XML_ERROR, VEXT_XML_ERROR_CONTENT,
+                    _("Somebody has changed the image of disk '%s' meanwhile"), target);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 /** See the head of the header. */
 static char *with_our_disks(const Journal *journal, const char *xml, GError **error)
 {
     const Plan *plan = journal->plan;
-    const char *before = journal->live_xml ? journal->live_xml : journal->domain_xml;
+    const char *before = xml_before(journal);
     g_autofree char *result = xml_strip_backing_store(xml, error);
     g_autoptr(ChainGraph) graph = NULL;
     ChainDomain *d = NULL;
@@ -96,6 +130,34 @@ char *revert_domain_xml(const Journal *journal, GError **error)
     }
     xml = xml_snapshot_extract_domain(snapshot, TRUE, error);
     return xml ? with_our_disks(journal, xml, error) : NULL;
+}
+
+char *revert_undo_xml(const Journal *journal, const char *live, GError **error)
+{
+    g_autofree char *result = g_strdup(journal->domain_xml);
+    ChainDomain *d = NULL, *d_now = NULL;
+    g_autoptr(ChainGraph) before = NULL, now = NULL;
+
+    if (!live)
+        return g_steal_pointer(&result);
+    before = read_disks(journal->domain_xml, &d, error);
+    now = before ? read_disks(live, &d_now, error) : NULL;
+    if (!now)
+        return NULL;
+    for (guint i = 0; result && i < d->disks->len; i++) {
+        const ChainDisk *disk = g_ptr_array_index(d->disks, i);
+        const ChainDisk *disk_now = chain_domain_disk(d_now, disk->target);
+        char *stripped;
+
+        if (!disk->active || !disk_now || !disk_now->active ||
+            g_str_equal(disk->active->key, disk_now->active->key))
+            continue;
+        stripped = xml_strip_backing_store(result, error);
+        g_free(result);
+        result = stripped ? set_disk(stripped, disk->target, disk_now->active->source,
+                                     disk_now->active->format, error) : NULL;
+    }
+    return g_steal_pointer(&result);
 }
 
 char *revert_memory_xml(const Journal *journal, const char *memory_xml, GError **error)

@@ -247,6 +247,17 @@ static ExecDone define_is_done(ExecStep *s, GError **error)
         ? EXEC_IS_DONE : EXEC_NOT_DONE;
 }
 
+/** Disks that the snapshot leaves out go on with the image that was read when it was planned. */
+static gboolean check_kept_disks(ExecStep *s, GError **error)
+{
+    g_autofree char *xml = NULL;
+
+    if (!s->ctx->dom)
+        return TRUE; /* a transient domain that is stopped already */
+    xml = exec_domain_xml(s->ctx, TRUE, error);
+    return xml && revert_kept_disks_same(s->journal, xml, error);
+}
+
 static gboolean run_define(ExecStep *s, GError **error)
 {
     g_autofree char *xml = revert_domain_xml(s->journal, error);
@@ -261,10 +272,15 @@ static gboolean run_define(ExecStep *s, GError **error)
 
 static gboolean undo_define(ExecStep *s, GError **error)
 {
+    g_autofree char *live = NULL, *xml = NULL;
+
     if (is_transient(s->journal) ||
         (s->plan->overlays->len > 0 && !stands_on_overlays(s->ctx, FALSE)))
         return TRUE;
-    return backend_define(s->ctx->conn, s->journal->domain_xml, error);
+    if (exec_domain_active(s->ctx) && !(live = exec_domain_xml(s->ctx, TRUE, error)))
+        return FALSE;
+    xml = revert_undo_xml(s->journal, live, error);
+    return xml && backend_define(s->ctx->conn, xml, error);
 }
 
 /* --- stop-guest ----------------------------------------------------------------------------- */
@@ -275,6 +291,20 @@ static ExecDone stop_is_done(ExecStep *s, GError **error)
         return EXEC_IS_DONE;
     return s->plan->overlays->len > 0 && stands_on_overlays(s->ctx, TRUE) ? EXEC_IS_DONE
                                                                           : EXEC_NOT_DONE;
+}
+
+/** Also what would else show when the guest is off. */
+static gboolean check_stop(ExecStep *s, GError **error)
+{
+    g_autofree char *saved = NULL, *xml = NULL;
+
+    if (s->plan->memory_file) {
+        saved = backend_memory_xml(s->ctx->conn, s->plan->memory_file, error);
+        xml = saved ? revert_memory_xml(s->journal, saved, error) : NULL;
+        if (!xml)
+            return FALSE;
+    }
+    return check_kept_disks(s, error);
 }
 
 static gboolean run_stop(ExecStep *s, GError **error)
@@ -446,8 +476,9 @@ const ExecStepOps exec_revert_ops[] = {
     { PLAN_STEP_SAVE_CURRENT, EXEC_REVERT, NULL, NULL, run_save, save_is_done, NULL },
     { PLAN_STEP_CREATE_OVERLAYS, EXEC_REVERT, NULL, NULL, run_overlays, overlays_are_done,
       undo_overlays },
-    { PLAN_STEP_DEFINE_DOMAIN, EXEC_REVERT, NULL, NULL, run_define, define_is_done, undo_define },
-    { PLAN_STEP_STOP_GUEST, EXEC_REVERT, NULL, NULL, run_stop, stop_is_done, NULL },
+    { PLAN_STEP_DEFINE_DOMAIN, EXEC_REVERT, NULL, check_kept_disks, run_define, define_is_done,
+      undo_define },
+    { PLAN_STEP_STOP_GUEST, EXEC_REVERT, NULL, check_stop, run_stop, stop_is_done, NULL },
     { PLAN_STEP_UPDATE_SNAPSHOTS, EXEC_REVERT, NULL, NULL, run_update, NULL, undo_update },
     { PLAN_STEP_RESTORE_MEMORY, EXEC_REVERT, NULL, NULL, run_restore, start_is_done, NULL },
     { PLAN_STEP_START_GUEST, EXEC_REVERT, NULL, NULL, run_start, start_is_done, NULL },

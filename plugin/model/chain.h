@@ -193,6 +193,7 @@ struct ChainSnapshot {
     char *state;            /**< "running", "paused", "shutoff", "disk-snapshot", … */
     gboolean current;
     gboolean has_domain;    /**< it carries a <domain>: without one nothing can be restored */
+    gboolean has_inactive;  /**< and an <inactiveDomain>: the persistent one is another */
     gboolean delete_in_progress; /**< libvirt's own <snapshotDeleteInProgress/> on any disk */
     ChainMemoryKind memory;
     char *memory_file;

@@ -505,6 +505,23 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                                       "no image for it"), s->name, sd->target), NULL);
         return;
     }
+    if (s->has_inactive && !sd->frozen_inactive && !plan->memory_file) {
+        g_ptr_array_add(plan->notes,
+                        g_strdup_printf(_("Disk '%s' was plugged in for the running guest only and "
+                                          "does not come back; its state in snapshot '%s' stays in "
+                                          "'%s'"), sd->target, s->name, sd->frozen->path));
+        return;
+    }
+    if (s->has_inactive && !sd->frozen_inactive) {
+        plan_refuse(plan, "not-in-configuration",
+                    g_strdup_printf(_("Disk '%s' of snapshot '%s' was plugged in for the running "
+                                      "guest only: the memory state needs it, and the "
+                                      "configuration does not have it"), sd->target, s->name),
+                    with_command(_("Add it to <inactiveDomain> with: %s"),
+                                 plan_command("virsh-ext", "snapshot-edit", s->domain->name,
+                                              s->name, NULL)));
+        return;
+    }
     check_frozen(plan, graph, s, sd);
     path = overlay_path(plan, graph, disk ? disk->active : NULL, sd->frozen, s->name, facts->now);
     if (!path) {

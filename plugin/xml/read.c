@@ -289,6 +289,7 @@ ChainSnapshot *xml_read_snapshot(XmlReader *reader, ChainDomain *d, const char *
         s->memory_file = xml_attr(memory, "file");
 
     s->has_domain = xml_child(xml_child(root, "domain"), "devices") != NULL;
+    s->has_inactive = xml_child(root, "inactiveDomain") != NULL;
     read_snapshot_list(reader, s, by_target, xml_child(root, "disks"), FALSE);
     read_snapshot_list(reader, s, by_target, xml_child(root, "revertDisks"), TRUE);
     read_snapshot_domain(reader, s, by_target, xml_child(root, "domain"), FALSE);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Long random walks: snapshot, write, revert, delete, branch, restart; all checked as it goes.
 
-VEXT_WALK_STEPS=N   steps of each walk (default 60; four walks)
+VEXT_WALK_STEPS=N   steps of each walk (default 200 of the first one, 60 of the three others)
 VEXT_WALK_SEED=N    the seed of the first walk (default 1, "time" for the clock's); the others
                     follow
 """
@@ -16,7 +16,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402,F403
 
-STEPS = int(os.environ.get("VEXT_WALK_STEPS", "60"))
+STEPS = os.environ.get("VEXT_WALK_STEPS")
 SEED = os.environ.get("VEXT_WALK_SEED", "1")
 SEED = int(time.time()) % 1000000 if SEED == "time" else int(SEED)
 MANY = 7  # snapshots; beyond that, deleting becomes likelier
@@ -70,8 +70,15 @@ class Walk:
             return False
         name = self.rng.choice(sorted(self.o.snapshots))
         how = self.rng.choice([[], [], ["--running"], ["--paused"]])
+        saved = None
+        if len(self.o.snapshots) < MANY and self.rng.random() < 0.15:
+            saved = f"s{self.next_name}"
+            self.next_name += 1
+            how = how + ["--save-current", saved]
         self.say(f"revert {name} {how}")
         self.t.rc(self.vext("snapshot-revert-external", self.g.name, name, *how), 0)
+        if saved:
+            self.o.taken(saved)
         self.o.revert(name)
         return True
 
@@ -118,11 +125,14 @@ class Walk:
             self.o.check_all()
 
 
-def walk(t, seed, disks, daemon=None):
+def walk(t, seed, disks, steps=60, daemon=None):
+    steps = int(STEPS or steps)
+    # With the name of the test this makes the same walk again.
+    t.diag(f"seed {seed}: VEXT_WALK_SEED={SEED} VEXT_WALK_STEPS={steps}")
     rng = random.Random(seed)
     w = Walk(t, t.guest(disks=disks, size="16M", daemon=daemon), rng)
     try:
-        for i in range(STEPS):
+        for i in range(steps):
             w.say(f"{i}:")
             w.step()
         w.o.check_all()
@@ -133,33 +143,32 @@ def walk(t, seed, disks, daemon=None):
         w.o.check_all()
         w.o.check_chain_clean(start=True, allow=w.stays)
     except BaseException:
-        t.diag(f"seed {seed} (VEXT_WALK_SEED={seed}), the walk: " + " ".join(w.log))
+        t.diag("the walk: " + " ".join(w.log))
         raise
-    t.diag(f"seed {seed}: {STEPS} steps")
+
+
+@test(timeout=300)
+@requires("program")
+def long_walk_with_two_disks(t):
+    walk(t, SEED, 2, 200)
 
 
 @test(timeout=300)
 @requires("program")
 def walk_with_one_disk(t):
-    walk(t, SEED, 1)
+    walk(t, SEED + 1, 1)
 
 
 @test(timeout=300)
 @requires("program")
 def walk_with_two_disks(t):
-    walk(t, SEED + 1, 2)
+    walk(t, SEED + 2, 2)
 
 
 @test(timeout=300)
 @requires("program")
 def another_walk_with_one_disk(t):
-    walk(t, SEED + 2, 1)
-
-
-@test(timeout=300)
-@requires("program")
-def another_walk_with_two_disks(t):
-    walk(t, SEED + 3, 2)
+    walk(t, SEED + 3, 1)
 
 
 if __name__ == "__main__":

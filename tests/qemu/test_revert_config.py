@@ -320,5 +320,39 @@ def another_machine_since_a_memory_snapshot(t):
     o.check_chain_clean()
 
 
+def plugged_in(t, memory):
+    """A guest with a disk that its persistent configuration does not have."""
+    g = t.guest(start=True)
+    path = image(os.path.join(g.dir, "vdb.qcow2"))
+    g.virsh("attach-disk", g.name, path, "vdb", "--driver", "qemu", "--subdriver", "qcow2",
+            "--live")
+    g.oracle.snapshot("s1", memory=memory)
+    return g, [path, g.active("vdb").path]
+
+
+@test(cases=["--running", "--paused", None])
+@requires("program")
+def a_disk_that_was_plugged_in_for_the_running_guest_only(t, how):
+    g, files = plugged_in(t, memory=False)
+    o = g.oracle
+    g.destroy()
+    r = revert(t, g, "s1", *([how] if how else []))
+    t.has(r.err, "Disk 'vdb' was plugged in for the running guest only and does not come back")
+    t.eq(sorted(g.active()), ["vda"])
+    o.revert("s1")
+    o.check_all()
+    o.check_chain_clean(allow=files)
+
+
+@test
+@requires("program")
+def memory_with_a_disk_that_was_plugged_in_for_the_running_guest_only(t):
+    g, files = plugged_in(t, memory=True)
+    r = revert(t, g, "s1", rc=1)
+    t.has(r.err, "the memory state needs it, and the configuration does not have it")
+    t.eq(g.state(), "running")
+    g.oracle.check_chain_clean(allow=files)
+
+
 if __name__ == "__main__":
     main()

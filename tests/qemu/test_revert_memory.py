@@ -32,10 +32,10 @@ def edit(path, old, new):
         f.write(new)
 
 
-def refused_untouched(t, g, text, *args):
+def refused_untouched(t, g, text):
     memory = g.oracle.memory.pop("s1")
     files = sorted(os.listdir(g.dir))
-    r = revert(t, g, *args, rc=1)
+    r = revert(t, g, rc=1)
     t.has(r.err, text)
     t.eq(g.state(), "running")
     t.eq(sorted(os.listdir(g.dir)), files)
@@ -50,8 +50,7 @@ def the_memory_of_another_domain_is_refused(t):
     g = memory_guest(t)
     os.replace(other.memory_path("s1"), g.memory_path("s1"))
     refused_untouched(t, g, "It was saved of another domain, 'vm2'")
-    refused_untouched_with_force = revert(t, g, "--force", rc=1)
-    t.has(refused_untouched_with_force.err, "another domain")
+    t.has(revert(t, g, "--force", rc=1).err, "another domain")
     t.eq(other.state(), "running")
     t.eq(g.state(), "running")
 
@@ -63,6 +62,58 @@ def a_machine_that_this_host_does_not_know_is_refused(t):
     machine = g.xml().find("os/type").get("machine")
     edit(g.memory_path("s1"), machine.encode(), machine[:-1].encode() + b"x")
     refused_untouched(t, g, f"'{machine[:-1]}x' is not supported")
+
+
+@test
+@requires("program")
+def a_cpu_that_this_host_does_not_have_is_refused(t):
+    cpu = ("<cpu mode='custom' match='exact' check='full'><model>qemu64</model>"
+           "<feature policy='require' name='lahf_lm'/>"
+           "<feature policy='require' name='hypervisor'/></cpu>")
+    try:
+        g = memory_guest(t, top=cpu)
+    except CommandError as e:
+        if "doesn't match specification" in str(e):
+            skip("this QEMU's qemu64 has other features")
+        raise
+    edit(g.memory_path("s1"), b"name='hypervisor'", b"name='avx512ifma'")
+    refused_untouched(t, g, "avx512ifma")
+
+
+@test
+@requires("program")
+def a_memory_file_cut_short_leaves_both_ways_open(t):
+    g = memory_guest(t)
+    o = g.oracle
+    path = g.memory_path("s1")
+    whole = os.path.join(g.workdir, "whole")
+    with open(path, "rb") as f, open(whole, "wb") as to:
+        to.write(f.read())
+    os.truncate(path, os.path.getsize(whole) // 2)
+
+    r = revert(t, g, rc=3)
+    t.has(r.err, f"To go on, run: virsh-ext chain-repair {g.name}")
+    t.rc(g.vext("chain-repair", g.name, "--abort"), 0)
+    t.eq(g.state(), "shut off")
+    with open(whole, "rb") as f, open(path, "wb") as to:
+        to.write(f.read())
+    o.check_all()
+    o.check_chain_clean(start=True)
+
+    os.truncate(path, os.path.getsize(whole) // 2)
+    t.has(revert(t, g, rc=1).err, "Nothing was changed")    # it did not run
+    o.check_active()
+
+    g.start()
+    os.truncate(path, os.path.getsize(whole) // 2)
+    revert(t, g, rc=3)
+    with open(whole, "rb") as f, open(path, "wb") as to:
+        to.write(f.read())
+    t.rc(g.vext("chain-repair", g.name), 0)
+    o.revert("s1")
+    t.eq(g.state(), "running")
+    o.check_all()
+    o.check_chain_clean()
 
 
 @test
