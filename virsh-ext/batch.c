@@ -362,6 +362,7 @@ static int run_handler(VextSession *s, const VextCmd *cmd)
     if (!vext_cmd_check_run(cmd, vext_report_error, s))
         return VEXT_FAILED;
 
+    vext_session_set_reporting(s, false);
     vext_signals_own_begin();
     status = cmd->def->handler(&s->host, cmd);
     sig = vext_signals_own_end(&noticed);

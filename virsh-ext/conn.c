@@ -150,7 +150,8 @@ static void connection_lost(virConnectPtr conn, int reason, void *opaque)
     if (s->interactive)
         return; /* the virsh behind the shell says so: once is enough */
     uri = s->conn->virConnectGetURI(conn);
-    switch (reason) {
+    pthread_mutex_lock(&s->report_lock);
+    switch (s->reporting ? VIR_CONNECT_CLOSE_REASON_CLIENT : reason) {
     case VIR_CONNECT_CLOSE_REASON_ERROR:
         vext_error(s, V_("Disconnected from %s due to I/O error"), uri ? uri : "");
         break;
@@ -161,6 +162,7 @@ static void connection_lost(virConnectPtr conn, int reason, void *opaque)
         vext_error(s, V_("Disconnected from %s due to keepalive timeout"), uri ? uri : "");
         break;
     }
+    pthread_mutex_unlock(&s->report_lock);
     free(uri);
 }
 

@@ -109,6 +109,7 @@ static void print_extra(VextHost *host, const char *text)
 
 static void host_error(VextHost *host, const char *message)
 {
+    vext_session_set_reporting(session(host), true);
     vext_error(session(host), "%s", message);
 }
 

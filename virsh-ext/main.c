@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -99,6 +100,8 @@ int main(int argc, char **argv)
     static VextSession session;
     int status;
 
+    /* A parent that ignores it hands that down, and then no status of a child can be had. */
+    signal(SIGCHLD, SIG_DFL);
     vext_i18n_init();
     vext_session_init(&session, argc, argv);
     status = run(&session);

@@ -207,8 +207,10 @@ int vext_virsh_wait(pid_t pid)
     int status = 0;
 
     while (waitpid(pid, &status, 0) < 0) {
-        if (errno != EINTR)
+        if (errno != EINTR) {
+            status = 1 << 8; /* not known is no success */
             break;
+        }
     }
     vext_signals_child_end();
     return status;

@@ -20,6 +20,14 @@ void vext_session_init(VextSession *s, int argc, char **argv)
     s->opts.keepalive_interval = -1;
     s->opts.keepalive_count = -1;
     s->log_fd = -1;
+    pthread_mutex_init(&s->report_lock, NULL);
+}
+
+void vext_session_set_reporting(VextSession *s, bool reporting)
+{
+    pthread_mutex_lock(&s->report_lock);
+    s->reporting = reporting;
+    pthread_mutex_unlock(&s->report_lock);
 }
 
 void vext_session_end(VextSession *s)

@@ -17,6 +17,8 @@
 #ifndef VEXT_SESSION_H
 #define VEXT_SESSION_H
 
+#include <pthread.h>
+
 #include "include/virsh-ext-plugin.h"
 #include "virsh-ext/cmd.h"
 #include "virsh-ext/conn.h"
@@ -57,11 +59,17 @@ struct VextSession {
 
     VextRegistry registry;
     VextConn *conn; /* conn.c; NULL until it is used */
+    /* An own command says why it fails: its last line is the one that tells how to go on, so
+     * that the loop's thread has to keep out of it. */
+    pthread_mutex_t report_lock;
+    bool reporting;
     int log_fd;     /* -1: no log */
 };
 
 /* Fills a zeroed session; the options keep pointers into @argv. */
 void vext_session_init(VextSession *s, int argc, char **argv);
+/* Whether an own command has begun to say why it fails. */
+void vext_session_set_reporting(VextSession *s, bool reporting);
 /* Closes the connection and what else is open. */
 void vext_session_end(VextSession *s);
 

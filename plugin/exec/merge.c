@@ -378,8 +378,8 @@ static void explain_space(ExecContext *ctx, const PlanMerge *merge, guint64 befo
     if (now >= 16 * 1024 * 1024)
         return;
     dir = g_path_get_dirname(grows->source->path);
-    is = g_format_size_full(now, G_FORMAT_SIZE_IEC_UNITS);
-    was = g_format_size_full(before, G_FORMAT_SIZE_IEC_UNITS);
+    is = plan_size_text(now, FALSE);
+    was = plan_size_text(before, FALSE);
     g_string_append(message, "; ");
     if (before != CHAIN_UNKNOWN && before > now)
         g_string_append_printf(message, _("the file system of '%s' is full: %s free, %s before"),

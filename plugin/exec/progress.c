@@ -38,7 +38,7 @@ void exec_progress(const char *disk, const BackendJobInfo *info, gpointer data)
         double seconds = (double)(now - p->started) / G_USEC_PER_SEC;
         double rate = (double)info->cur / seconds;
         guint64 left = (guint64)((double)(info->end - info->cur) / rate + 0.5);
-        g_autofree char *speed = g_format_size_full((guint64)rate, G_FORMAT_SIZE_IEC_UNITS);
+        g_autofree char *speed = plan_size_text((guint64)rate, FALSE);
         g_autofree char *more =
             g_strdup_printf(_("%s, %s/s, %" G_GUINT64_FORMAT ":%02u left"), line, speed,
                             left / 60, (guint)(left % 60));

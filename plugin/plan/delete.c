@@ -441,10 +441,8 @@ static void refuse_space(Plan *plan, const GArray *spaces)
 
         if (space->need <= space->free)
             continue;
-        need = g_format_size_full(space->need, G_FORMAT_SIZE_IEC_UNITS |
-                                               G_FORMAT_SIZE_LONG_FORMAT);
-        room = g_format_size_full(space->free, G_FORMAT_SIZE_IEC_UNITS |
-                                               G_FORMAT_SIZE_LONG_FORMAT);
+        need = plan_size_text(space->need, TRUE);
+        room = plan_size_text(space->free, TRUE);
         plan_refuse(plan, "no-space",
                     g_strdup_printf(_("Not enough space where image '%s' lies: up to %s needed, "
                                       "%s free"),

@@ -509,6 +509,16 @@ static char *describe_snapshots(const Plan *plan)
     return g_strdup(_("Correct the metadata of the snapshots"));
 }
 
+char *plan_size_text(guint64 bytes, gboolean exact)
+{
+    g_autofree char *text = g_format_size_full(bytes, exact ? G_FORMAT_SIZE_IEC_UNITS |
+                                                              G_FORMAT_SIZE_LONG_FORMAT :
+                                                              G_FORMAT_SIZE_IEC_UNITS);
+    g_auto(GStrv) parts = g_strsplit(text, "\u00a0", -1);
+
+    return g_strjoinv(" ", parts);
+}
+
 char *plan_step_describe(const Plan *plan, const PlanStep *step)
 {
     const PlanMerge *merge;

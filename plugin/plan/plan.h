@@ -268,6 +268,9 @@ void plan_sum(Plan *plan);
 const char *plan_action_name(const Plan *plan, const PlanStep *step);
 /** One line for people, as --dry-run prints it. New string. */
 char *plan_step_describe(const Plan *plan, const PlanStep *step);
+/** "8.3 MiB" in the user's language, without GLib's no-break space, which not every terminal can
+ *  show. New string. */
+char *plan_size_text(guint64 bytes, gboolean exact);
 char *plan_measure_key(const char *lo, const char *top);
 
 /** Whether two plans do the same with the same images, whatever it costs: their snapshots,

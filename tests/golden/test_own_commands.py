@@ -486,6 +486,12 @@ refused("two plugins with one command", with_plugins(plain + ":" + two, ["help",
         "has the command 'example-show' already", True)
 check("a folder that does not exist", with_plugins("/nonexistent", T + ["domid", "test"]),
       out="1\n\n")
+p = subprocess.run([shell.EXT] + T + ["example-status 0; domid nope"], env=dict(
+    shell.ENV, VIRSH_EXT_PLUGIN_PATH=shell.plugins, VIRSH_EXT_VIRSH=shell.VIRSH),
+    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+tap.ok(p.returncode == 1 and b"nope" in p.stderr,
+       "a parent that ignores SIGCHLD: virsh's status is known all the same", p)
 if os.geteuid() == 0:
     # for another user a set-uid program: the environment is not to be trusted
     suid = os.path.join(shell.tmp, "suid")

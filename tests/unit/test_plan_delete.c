@@ -719,6 +719,8 @@ static void test_space(Fixture *f, const void *data)
     f->request.direction = PLAN_PULL;
     assert_refused(f, "no-space");
     g_assert_nonnull(strstr(((PlanRefusal *) f->plan->refusals->pdata[0])->message, "65536"));
+    /* no character that a terminal may not have */
+    g_assert_true(g_str_is_ascii(((PlanRefusal *) f->plan->refusals->pdata[0])->message));
     f->request.direction = PLAN_AUTO;
     image(f, 1)->fs_free = 100;
     assert_refused(f, "no-space");

@@ -179,13 +179,13 @@ class Scenario:
         else:
             self.oracle.revert(self.names[0])
 
-    def check(self):
+    def check(self, leaks=False):
         if self.command == DELETE and self.running and self.guest.is_active():
             state = self.guest.state()
             if state != "running":
                 raise AssertionError(f"the guest is left {state}")
         self.oracle.check_all()
-        self.oracle.check_chain_clean(start=True)
+        self.oracle.check_chain_clean(start=True, leaks=leaks)
 
 
 class Injection:
@@ -399,7 +399,7 @@ def _recover(scenario, injection, event, rc):
     if rc == 1:
         # "Nothing was changed" is a promise.
         o.check_all()
-        o.check_chain_clean()
+        o.check_chain_clean(leaks=injection.action is kill_qemu)
     if scenario.running and not g.is_active() and injection.late == "start":
         g.start()
     if not scenario.running and not g.is_active() and injection.late == "write":
@@ -417,7 +417,7 @@ def _recover(scenario, injection, event, rc):
         r = g.vext(REPAIR, g.name, "--abort")
         if r.rc == 0 and "Undone" in r.out:
             o.check_all()
-            o.check_chain_clean()
+            o.check_chain_clean(leaks=injection.action is kill_qemu)
             seen += ", undone"
         elif r.rc == 0:
             seen += ", nothing to undo"
@@ -490,7 +490,7 @@ def inject(scenario, injection):
     try:
         seen = _recover(scenario, injection, event, rc)
         scenario.finished()
-        scenario.check()
+        scenario.check(leaks=injection.action is kill_qemu)
         for verify in event.verify:
             verify()
     except Exception as e:
