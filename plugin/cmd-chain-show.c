@@ -116,7 +116,7 @@ static int show(VextHost *host, const VextCmd *cmd, const TextDomain *domains, g
         text = text_chain_table(domains, n, disk, columns, &options, &error);
     else
         text = text_chain_tree(domains, n, disk, &options);
-    if (!text) {
+    if (error) {
         operation_print_error(host, error->message);
         return VEXT_FAILED;
     }

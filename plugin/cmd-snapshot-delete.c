@@ -121,15 +121,16 @@ static void print_failed(VextHost *host, GPtrArray *names)
 {
     g_autoptr(GString) list = g_string_new(NULL);
     g_autofree char *line = NULL;
+    guint n = names ? names->len : 0;
 
-    for (guint i = 0; names && i < names->len; i++)
+    for (guint i = 0; i < n; i++)
         g_string_append_printf(list, "%s'%s'", i ? ", " : "",
                                (const char *)g_ptr_array_index(names, i));
-    if (!list->len)
+    if (!n)
         line = g_strdup(_("Failed to delete snapshots"));
     else
         line = g_strdup_printf(g_dngettext(GETTEXT_PACKAGE, "Failed to delete snapshot %s",
-                                           "Failed to delete snapshots %s", names->len),
+                                           "Failed to delete snapshots %s", n),
                                list->str);
     operation_print_error(host, line);
 }

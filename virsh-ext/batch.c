@@ -182,6 +182,14 @@ static void add_stock(VextBatch *b, const VextStrv *words, const char *text, siz
         note_stock(seg, words);
 }
 
+/* What the lexer found wrong, to the end. Only text can be wrong; words, where @begin is NULL, are
+ * taken as they are. */
+static void add_rest(VextBatch *b, const VextStrv *words, const char *begin)
+{
+    if (begin)
+        add_stock(b, words, begin, strlen(begin));
+}
+
 /* Reads the rest of a command; @end is set behind its last word. Returns what ended it. */
 static VextToken read_words(VextLexer *lx, VextStrv *words, const char **end)
 {
@@ -243,7 +251,7 @@ static VextToken parse_command(VextSession *s, VextBatch *b, VextLexer *lx, cons
     if (tk == VEXT_TK_ERROR) {
         /* virsh says what is wrong, or finds something before that */
         b->lex_error = true;
-        add_stock(b, &words, begin, strlen(begin));
+        add_rest(b, &words, begin);
         vext_strv_clear(&words);
         return tk;
     }
@@ -292,7 +300,7 @@ static VextBatch *parse(VextSession *s, VextLexer *lx)
             VextStrv none = {0};
 
             b->lex_error = true;
-            add_stock(b, &none, begin, strlen(begin));
+            add_rest(b, &none, begin);
         }
     }
     return b;

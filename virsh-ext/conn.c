@@ -44,6 +44,7 @@
     F(virConnectUnregisterCloseCallback)
 
 struct VextConn {
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a declaration */
 #define MEMBER(name) __typeof__(&name) name;
     LIBVIRT_FUNCTIONS(MEMBER)
 #undef MEMBER

@@ -164,8 +164,9 @@ bool vext_coproc_at_prompt(VextCoproc *co)
         return false;
     for (size_t i = 0; i < G_N(prompts); i++) {
         if (memcmp(co->held.data + co->held.len - len, prompts[i], len) == 0) {
+            /* There was more: look again, for nothing that could be waited for may follow. */
             if (vext_coproc_drain(co))
-                return false; /* there was more: look again */
+                return vext_coproc_at_prompt(co);
             co->readonly = i == 1;
             co->held.len -= len;
             pass_on(co, true);

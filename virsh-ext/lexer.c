@@ -35,7 +35,9 @@ const char *vext_lexer_peek(VextLexer *lx)
 {
     const char *p = lx->pos;
 
-    while (p) {
+    if (!p)
+        return NULL;
+    for (;;) {
         if (is_blank(*p))
             p++;
         else if (p[0] == '\\' && p[1] == '\n')
@@ -91,7 +93,7 @@ VextToken vext_lexer_next(VextLexer *lx, char **word)
     const char *p;
 
     if (lx->words || !lx->pos) {
-        if (lx->nwords == 0)
+        if (!lx->words || lx->nwords == 0)
             return VEXT_TK_END;
         *word = vext_strdup(lx->words[0]);
         lx->words++;

@@ -4,8 +4,9 @@
  *
  *      daemon-admin URI show            what the daemon says of itself, "name<TAB>value" lines
  *      daemon-admin URI log FILE        lets the daemon log its block layer to FILE too, prints
- *                                       "ready", waits for the end of standard input and puts
- *                                       the settings back
+ *                                       "ready", waits for the end of standard input and takes
+ *                                       what it added out of the settings again: others may
+ *                                       have changed them meanwhile
  *
  * A program of its own for two reasons. libvirt-admin and libvirt cannot be used in one process:
  * both register the same GObject types (seen with libvirt 9.0). And the settings must be put
@@ -127,17 +128,120 @@ static int cmd_show(virAdmConnectPtr admin)
     return 0;
 }
 
+/* --- the log ---------------------------------------------------------------------------------- */
+
+typedef struct {
+    GPtrArray *filters, *outputs; /* char * */
+} Settings;
+
+static void settings_clear(Settings *s)
+{
+    g_clear_pointer(&s->filters, g_ptr_array_unref);
+    g_clear_pointer(&s->outputs, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Settings, settings_clear)
+
+static GPtrArray *words_of(const char *text)
+{
+    GPtrArray *words = g_ptr_array_new_with_free_func(g_free);
+    g_auto(GStrv) all = g_strsplit(text ? text : "", " ", -1);
+
+    for (gsize i = 0; all[i]; i++)
+        if (*all[i])
+            g_ptr_array_add(words, g_strdup(all[i]));
+    return words;
+}
+
+/* libvirt puts a "*" on either side of a filter's name and tells it so; given back to it like
+ * that it would have one more each time. */
+static void take_stars(char *filter)
+{
+    char *name = strchr(filter, ':');
+    gsize stars, length;
+
+    if (!name)
+        return;
+    stars = strspn(++name, "*");
+    length = strlen(name + stars);
+    memmove(name, name + stars, length + 1);
+    while (length && name[length - 1] == '*')
+        name[--length] = '\0';
+}
+
+static gboolean settings_read(virAdmConnectPtr admin, Settings *s)
+{
+    char *filters = NULL, *outputs = NULL;
+    gboolean ok = virAdmConnectGetLoggingFilters(admin, &filters, 0) >= 0 &&
+                  virAdmConnectGetLoggingOutputs(admin, &outputs, 0) >= 0;
+
+    if (ok) {
+        s->filters = words_of(filters);
+        s->outputs = words_of(outputs);
+        for (guint i = 0; i < s->filters->len; i++)
+            take_stars(g_ptr_array_index(s->filters, i));
+    }
+    free(filters);
+    free(outputs);
+    return ok;
+}
+
+static char *joined(GPtrArray *words)
+{
+    GString *text = g_string_new(NULL);
+
+    for (guint i = 0; i < words->len; i++)
+        g_string_append_printf(text, "%s%s", i ? " " : "", (char *) words->pdata[i]);
+    return g_string_free(text, FALSE);
+}
+
+static gboolean settings_write(virAdmConnectPtr admin, const Settings *s)
+{
+    g_autofree char *filters = joined(s->filters), *outputs = joined(s->outputs);
+
+    return virAdmConnectSetLoggingOutputs(admin, outputs, 0) >= 0 &&
+           virAdmConnectSetLoggingFilters(admin, filters, 0) >= 0;
+}
+
+static void remove_one(GPtrArray *words, const char *word)
+{
+    guint i;
+
+    if (g_ptr_array_find_with_equal_func(words, word, g_str_equal, &i))
+        g_ptr_array_remove_index(words, i);
+}
+
+static int end_log(virAdmConnectPtr admin, GPtrArray *ours, const char *output)
+{
+    g_auto(Settings) now = { NULL, NULL };
+    g_autofree char *filters = NULL, *outputs = NULL;
+
+    if (!settings_read(admin, &now))
+        return fail();
+    for (guint i = 0; i < ours->len; i++)
+        remove_one(now.filters, g_ptr_array_index(ours, i));
+    remove_one(now.outputs, output);
+    if (settings_write(admin, &now))
+        return 0;
+    fail();
+    filters = joined(now.filters);
+    outputs = joined(now.outputs);
+    fprintf(stderr, _("Set filters '%s' and outputs '%s' with virt-admin\n"), filters, outputs);
+    return 1;
+}
+
 static int cmd_log(virAdmConnectPtr admin, const char *file)
 {
-    g_autofree char *filters = NULL, *outputs = NULL;
-    char *old_filters = NULL, *old_outputs = NULL;
+    g_autoptr(GPtrArray) ours = words_of(LOG_FILTERS);
+    g_autofree char *output = g_strdup_printf("1:file:%s", file);
+    g_auto(Settings) with_ours = { NULL, NULL };
     char buffer[256];
 
-    if (virAdmConnectGetLoggingFilters(admin, &old_filters, 0) < 0 ||
-        virAdmConnectGetLoggingOutputs(admin, &old_outputs, 0) < 0)
+    if (!settings_read(admin, &with_ours))
         return fail();
-    old_filters = old_filters ? old_filters : strdup("");
-    old_outputs = old_outputs ? old_outputs : strdup("");
+    /* The first matching filter counts: ours stand in front. */
+    for (guint i = 0; i < ours->len; i++)
+        g_ptr_array_insert(with_ours.filters, (int) i, g_strdup(g_ptr_array_index(ours, i)));
+    g_ptr_array_add(with_ours.outputs, g_strdup(output));
 
     /* A terminal's Ctrl-C reaches this process too; its end is the end of the pipe alone. */
     signal(SIGINT, SIG_IGN);
@@ -146,15 +250,10 @@ static int cmd_log(virAdmConnectPtr admin, const char *file)
     signal(SIGQUIT, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
 
-    /* The first matching filter counts: ours stand in front. */
-    filters = g_strjoin(*old_filters ? " " : "", LOG_FILTERS, old_filters, NULL);
-    outputs = g_strdup_printf("%s%s1:file:%s", old_outputs, *old_outputs ? " " : "", file);
-    if (virAdmConnectSetLoggingOutputs(admin, outputs, 0) < 0)
-        return fail();
-    if (virAdmConnectSetLoggingFilters(admin, filters, 0) < 0) {
-        int rc = fail();
-        virAdmConnectSetLoggingOutputs(admin, old_outputs, 0);
-        return rc;
+    if (!settings_write(admin, &with_ours)) {
+        fail();
+        end_log(admin, ours, output);
+        return 1;
     }
     printf("ready\n");
     fflush(stdout);
@@ -163,16 +262,7 @@ static int cmd_log(virAdmConnectPtr admin, const char *file)
         if (got == 0 || (got < 0 && errno != EINTR))
             break;
     }
-    if (virAdmConnectSetLoggingFilters(admin, old_filters, 0) < 0 ||
-        virAdmConnectSetLoggingOutputs(admin, old_outputs, 0) < 0) {
-        fail();
-        fprintf(stderr, _("Set filters '%s' and outputs '%s' with virt-admin\n"), old_filters,
-                old_outputs);
-        return 1;
-    }
-    free(old_filters);
-    free(old_outputs);
-    return 0;
+    return end_log(admin, ours, output);
 }
 
 int main(int argc, char **argv)

@@ -67,17 +67,23 @@ guint64 local_free_bytes(const char *path)
     return (guint64) st.f_bavail * st.f_frsize;
 }
 
+static gboolean is_image(const struct stat *st, GError **error)
+{
+    if (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode))
+        return TRUE;
+    g_set_error(error, BACKEND_ERROR, VIR_ERR_OPEN_FAILED,
+                _("It is not a file or a block device"));
+    return FALSE;
+}
+
 /* A regular file or block device; anything else could block or have effects when opened. */
 static int open_image(const char *path, struct stat *st, GError **error)
 {
     int fd = -1;
 
     if (stat(path, st) == 0) {
-        if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode)) {
-            g_set_error(error, BACKEND_ERROR, VIR_ERR_OPEN_FAILED,
-                        _("It is not a file or a block device"));
+        if (!is_image(st, error))
             return -1;
-        }
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOATIME);
         if (fd < 0 && errno == EPERM) /* another's file: without O_NOATIME */
             fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -86,6 +92,10 @@ static int open_image(const char *path, struct stat *st, GError **error)
         g_set_error_literal(error, BACKEND_ERROR, VIR_ERR_OPEN_FAILED, g_strerror(errno));
         if (fd >= 0)
             close(fd);
+        return -1;
+    }
+    if (!is_image(st, error)) { /* exchanged in between */
+        close(fd);
         return -1;
     }
     return fd;
@@ -135,12 +145,41 @@ static ImageInfo *read_qcow2(int fd, GError **error)
     }
 }
 
-static ImageInfo *read_other(const char *path, const char *format, GError **error)
+/* A VMDK image can be a list of other files and addresses, or have one in it: then it names what
+ * qemu-img would open. */
+static gboolean is_vmdk_alone(int fd)
+{
+    static const guint8 nothing[8];
+    guint8 data[20];
+
+    if (read_start(fd, data, sizeof(data)) != sizeof(data))
+        return FALSE;
+    return memcmp(data, "COWD", 4) == 0 ||
+           (memcmp(data, "KDMV", 4) == 0 && memcmp(data + 12, nothing, sizeof(nothing)) != 0);
+}
+
+/* The format may be an image's word for the one below; some are protocols, or lead elsewhere. */
+static gboolean may_be_opened(int fd, const char *format)
+{
+    static const char *const alone[] = { "bochs", "cloop", "dmg", "luks", "parallels", "qcow", "qed",
+                                         "vdi", "vhdx", "vpc", NULL };
+
+    return g_strv_contains(alone, format) || (g_str_equal(format, "vmdk") && is_vmdk_alone(fd));
+}
+
+static ImageInfo *read_other(int fd, const char *path, const char *format, GError **error)
 {
     const char *argv[] = { "info", "--output=json", "-U", "-f", format, path, NULL };
-    g_autofree char *out = local_qemu_img(argv, error);
-    g_autoptr(GPtrArray) infos = out ? image_info_parse(out, strlen(out), error) : NULL;
+    g_autofree char *out = NULL;
+    g_autoptr(GPtrArray) infos = NULL;
 
+    if (!may_be_opened(fd, format)) {
+        g_set_error(error, BACKEND_ERROR, VIR_ERR_OPEN_FAILED,
+                    _("Format '%s' is not opened here: it may lead to other files"), format);
+        return NULL;
+    }
+    out = local_qemu_img(argv, error);
+    infos = out ? image_info_parse(out, strlen(out), error) : NULL;
     if (!infos)
         return NULL;
     if (infos->len != 1) {
@@ -176,7 +215,7 @@ ImageInfo *local_read_header(const char *path, const char *format, gboolean *imm
         info->format = g_strdup("raw");
         info->virtual_size = bytes;
     } else {
-        info = read_other(path, format, error);
+        info = read_other(fd, path, format, error);
     }
     if (info)
         info->allocation = S_ISBLK(st.st_mode) ? bytes : (guint64) st.st_blocks * 512;

@@ -11,14 +11,16 @@
 #include "plugin/backend/read.h"
 #include "plugin/xml/json.h"
 
-/* qemu-img opens the whole chain: only where it needs to guess nothing. */
+/* qemu-img opens the whole chain: only where it needs to guess nothing, and no data file, which
+ * is any name in an image's header. */
 static gboolean can_be_mapped(const ChainImage *top)
 {
     const ChainImage *image;
 
     for (image = top; image; image = image->backing) {
         if (!(image->flags & CHAIN_IMAGE_HEADER_READ) || !image->format || !image->source->path ||
-            image->flags & (CHAIN_IMAGE_ENCRYPTED | CHAIN_IMAGE_LOOP | CHAIN_IMAGE_MISSING) ||
+            image->flags & (CHAIN_IMAGE_ENCRYPTED | CHAIN_IMAGE_LOOP | CHAIN_IMAGE_MISSING |
+                            CHAIN_IMAGE_DATA_FILE) ||
             (image->backing && !image->backing_format))
             return FALSE;
     }

@@ -145,7 +145,7 @@ void reading_set_backing(Reading *r, ChainImage *image, const char *spec, const 
         source = xml_source_from_spec(spec, dir, &told, &relative);
         if (!format)
             format = told;
-        image->backing_spec = g_strdup(spec);
+        image->backing_spec = xml_spec_hide_secrets(spec);
         image->backing_format = g_strdup(format);
         image->backing = reading_image(&r->reader, source);
         if (!image->backing->format)

@@ -69,7 +69,7 @@ static void scan_file(Scan *scan, const char *path)
         c = g_new0(Candidate, 1);
         c->path = g_strdup(path);
         c->identity = g_strdup(file->identity);
-        c->backing_spec = g_strdup(info->backing);
+        c->backing_spec = xml_spec_hide_secrets(info->backing);
         c->backing_format = g_strdup(info->backing_format);
         c->backing = xml_source_from_spec(info->backing, dir, &c->backing_format, NULL);
         c->virtual_size = info->virtual_size;
@@ -115,7 +115,7 @@ static void scan_volume(Scan *scan, virStorageVolPtr volume)
         return;
     c = g_new0(Candidate, 1);
     c->path = g_strdup(path);
-    c->backing_spec = g_strdup(told->backing_path);
+    c->backing_spec = xml_spec_hide_secrets(told->backing_path);
     c->backing_format = g_strdup(told->backing_format);
     c->backing = xml_source_from_spec(told->backing_path, dir, &c->backing_format, NULL);
     c->virtual_size = told->capacity;

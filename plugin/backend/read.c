@@ -175,7 +175,7 @@ static gpointer fetch_thread(gpointer data)
 
 static void fetch_all(SnapshotFetch *fetch)
 {
-    GThread *threads[FETCH_THREADS - 1];
+    GThread *threads[FETCH_THREADS - 1] = { NULL };
     int n = MIN(fetch->n / FETCH_PER_THREAD, FETCH_THREADS - 1);
     int i;
 

@@ -153,7 +153,7 @@ static gboolean run_remove(ExecStep *s, GError **error)
         exec_note(ctx, g_strdup_printf(_("'%s' stays: %s needs it"), path, who));
         return TRUE;
     }
-    if (!path) {
+    if (file->image && !path) {
         exec_note(ctx, g_strdup_printf(_("'%s' is not needed any more; where it lies is not "
                                          "known, it is left to you"), file->image->path));
         return TRUE;

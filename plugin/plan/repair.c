@@ -179,15 +179,15 @@ typedef struct {
     ChainSnapshot *newest;  /* frozen at the last of run */
 } Merge;
 
-/* The snapshot that says that @image followed its own. */
-static ChainSnapshot *before(const Repair *r, const char *target, const ChainImage *image)
+/* The image of a snapshot that says that @image followed it, or NULL. */
+static ChainImage *before(const Repair *r, const char *target, const ChainImage *image)
 {
     for (guint i = 0; i < r->d->snapshots->len; i++) {
         ChainSnapshot *s = g_ptr_array_index(r->d->snapshots, i);
         const ChainSnapshotDisk *sd = external(s, target);
 
         if (sd && sd->overlay == image && sd->frozen != image)
-            return s;
+            return sd->frozen;
     }
     return NULL;
 }
@@ -197,7 +197,7 @@ static gboolean find_merge(const Repair *r, ChainSnapshot *s, const ChainSnapsho
                            Merge *m)
 {
     ChainImage *above = sd->overlay;
-    ChainSnapshot *t = NULL;
+    ChainImage *below = NULL;
 
     if (!above || missing(above) || !above->backing_known || above == sd->frozen ||
         above->flags & (CHAIN_IMAGE_LOOP | CHAIN_IMAGE_UNREADABLE) || !in_use(r, above) ||
@@ -211,19 +211,16 @@ static gboolean find_merge(const Repair *r, ChainSnapshot *s, const ChainSnapsho
     g_ptr_array_add(m->run, sd->frozen);
     /* down to what it stands on; longer than the snapshots are many it cannot be */
     for (guint i = 0; i < r->d->snapshots->len; i++) {
-        ChainImage *below;
-
-        t = before(r, sd->target, g_ptr_array_index(m->run, 0));
-        if (!t)
+        below = before(r, sd->target, g_ptr_array_index(m->run, 0));
+        if (!below)
             break;
-        below = external(t, sd->target)->frozen;
         if (below == m->base)
             return TRUE;
         if (chain_image_stands_on(above, below) || g_ptr_array_find(m->run, below, NULL))
             break;
         g_ptr_array_insert(m->run, 0, below);
     }
-    if (t && m->base) {
+    if (below && m->base) {
         /* Something else lies in between: not understood, left alone. */
         g_clear_pointer(&m->run, g_ptr_array_unref);
         return FALSE;
@@ -323,14 +320,11 @@ static gboolean stood_on(const Repair *r, const char *target, const ChainImage *
                          const ChainImage *below)
 {
     for (guint i = 0; i <= r->d->snapshots->len; i++) {
-        const ChainSnapshot *t;
-
         if (chain_image_stands_on(image, below))
             return TRUE;
-        t = missing(image) ? before(r, target, image) : NULL;
-        if (!t)
+        image = missing(image) ? before(r, target, image) : NULL;
+        if (!image)
             return FALSE;
-        image = external(t, target)->frozen;
     }
     return FALSE;
 }

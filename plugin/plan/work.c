@@ -129,7 +129,7 @@ static void own_chain(Work *work, const ChainImage *image)
 
 static void foreign_node(WorkNode *node, const char *domain)
 {
-    if (node->foreign)
+    if (!node || node->foreign)
         return;
     node->foreign = TRUE;
     node->foreign_domain = domain;
@@ -377,8 +377,8 @@ void work_commit(Work *work, WorkNode *lo, WorkNode *top)
     }
     /* it holds now what the top held; whoever kept that keeps this */
     if (top->kept)
-        lo->kept = TRUE;
-    lo->del = top->del;
+        lo->kept = TRUE; /* NOLINT(clang-analyzer-core.NullDereference): as below */
+    lo->del = top->del; /* NOLINT(clang-analyzer-core.NullDereference): @top stands on @lo */
     if (work->active == top)
         work->active = lo;
 }

@@ -225,7 +225,7 @@ static char *print_grid(const Grid *grid, const TextOptions *options)
             g_error("libsmartcols: out of memory");
     }
     for (guint i = 0; i < grid->cells->len; i++) {
-        if (i % n == 0)
+        if (i % n == 0) /* NOLINT(clang-analyzer-core.DivideZero): cells are of columns */
             line = scols_table_new_line(table, NULL);
         if (!line || scols_line_set_data(line, i % n, g_ptr_array_index(grid->cells, i)) != 0)
             g_error("libsmartcols: out of memory");

@@ -64,6 +64,7 @@ static void find_sizes(Forest *f)
             g_array_append_val(order, i);
     }
     for (guint i = 0; i < order->len; i++) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): find_parents() filled all */
         for (guint c = f->nodes[g_array_index(order, guint, i)].first; c != NONE;
              c = f->nodes[c].next)
             g_array_append_val(order, c);

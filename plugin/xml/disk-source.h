@@ -42,4 +42,7 @@ const char *xml_source_disk_type(const ChainSource *source);
 ChainSource *xml_source_from_spec(const char *spec, const char *base_dir, char **format,
                                   gboolean *relative);
 
+/** The name as it may be shown: without passwords, cookies and keys. New string. */
+char *xml_spec_hide_secrets(const char *spec);
+
 G_END_DECLS

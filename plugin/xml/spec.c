@@ -12,11 +12,72 @@
 #include "plugin/xml/disk-source.h"
 #include "plugin/xml/json.h"
 
+/* --- secrets -------------------------------------------------------------------------------- */
+
+#define HIDDEN "***"
+
+static gboolean is_secret(const char *name)
+{
+    static const char *const secrets[] = { "cookie", "key", "password", "proxy-password", NULL };
+    const char *dot = strrchr(name, '.');
+
+    return g_strv_contains(secrets, dot ? dot + 1 : name);
+}
+
+/* json_read() has limited the depth. Returns: whether there was anything */
+static gboolean hide_members(JsonNode *node)
+{
+    JsonObject *object = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+    g_autoptr(GList) names = object ? json_object_get_members(object) : NULL;
+    gboolean any = FALSE;
+
+    for (GList *name = names; name; name = name->next) {
+        if (is_secret(name->data)) {
+            json_object_set_string_member(object, name->data, HIDDEN);
+            any = TRUE;
+        } else {
+            any |= hide_members(json_object_get_member(object, name->data));
+        }
+    }
+    return any;
+}
+
+char *xml_spec_hide_secrets(const char *spec)
+{
+    const char *scheme = strstr(spec, "://");
+    const char *start, *end;
+
+    if (g_str_has_prefix(spec, "json:")) {
+        const char *text = spec + strlen("json:");
+        g_autoptr(JsonNode) root = json_read(text, strlen(text), NULL);
+
+        if (root && hide_members(root)) {
+            g_autofree char *json = json_to_string(root, FALSE);
+
+            return g_strconcat("json:", json, NULL);
+        }
+    } else if (g_str_has_prefix(spec, "rbd:") && (start = strstr(spec, ":key="))) {
+        start += strlen(":key=");
+        for (end = start; *end && *end != ':'; end++)
+            end += *end == '\\' && end[1];
+        return g_strdup_printf("%.*s" HIDDEN "%s", (int) (start - spec), spec, end);
+    } else if (scheme) {
+        /* USER:PASSWORD@, with a % in iSCSI */
+        start = scheme + strlen("://");
+        end = g_strrstr_len(start, strcspn(start, "/?#"), "@");
+        start += strcspn(start, ":%");
+        if (end && start < end)
+            return g_strdup_printf("%.*s" HIDDEN "%s", (int) (start + 1 - spec), spec, end);
+    }
+    return g_strdup(spec);
+}
+
+/* Nothing is ever done with it but to print it. */
 static ChainSource *other(const char *spec)
 {
     ChainSource *source = chain_source_new(CHAIN_SOURCE_OTHER);
 
-    source->other = g_strdup(spec);
+    source->other = xml_spec_hide_secrets(spec);
     return source;
 }
 
@@ -213,6 +274,9 @@ static ChainSource *json_spec(const char *spec, const char *base_dir, char **for
     g_autofree char *driver = json_member_string(object, "driver");
     ChainSource *source = NULL;
 
+    /* a part of a file is not the file */
+    if (json_member(object, "offset") || json_member(object, "size"))
+        return other(spec);
     if (object && file)
         source = json_protocol(file, "", base_dir, relative);
     else if (object && (dotted_driver || dotted_name))

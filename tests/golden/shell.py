@@ -14,6 +14,8 @@ BUILD = os.environ.get("top_builddir") or SRC
 VIRSH = os.environ.get("VIRSH") or shutil.which("virsh") or "/usr/bin/virsh"
 EXT = os.path.join(BUILD, "virsh-ext", "virsh-ext")
 CC = shlex.split(os.environ.get("CC") or "cc")
+# Such as valgrind; in front of runs of virsh-ext that are waited for.
+WRAPPER = shlex.split(os.environ.get("VEXT_WRAPPER", ""))
 TIMEOUT = 60
 
 tmp = tempfile.mkdtemp(prefix="vext-shell-")
@@ -59,7 +61,8 @@ def run(program, argv, stdin=b"", env=None, cwd=None, merge=False):
         else:
             full[key] = value
     given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
-    p = subprocess.run([program] + argv, stdout=subprocess.PIPE, env=full, cwd=cwd,
+    wrapper = WRAPPER if program == EXT else []
+    p = subprocess.run(wrapper + [program] + argv, stdout=subprocess.PIPE, env=full, cwd=cwd,
                        stderr=subprocess.STDOUT if merge else subprocess.PIPE,
                        timeout=TIMEOUT, **given)
     return Done(p.returncode, p.stdout, p.stderr or b"")

@@ -384,6 +384,9 @@ static void test_specs(void)
           "rbd:p/i", "raw", FALSE },
         { "json:{\"driver\":\"qcow2\"}", "other:json:{\"driver\":\"qcow2\"}", NULL, FALSE },
         { "json:{", "other:json:{", NULL, FALSE },
+        { "json:{\"driver\":\"raw\",\"offset\":512,\"file\":{\"filename\":\"/a\"}}",
+          "other:json:{\"driver\":\"raw\",\"offset\":512,\"file\":{\"filename\":\"/a\"}}", NULL,
+          FALSE },
         { "json:{\"filename\":\"json:{}\"}", "other:json:{}", NULL, FALSE },
         { "fat:rw:/d", "other:fat:rw:/d", NULL, FALSE },
         { "", "other:", NULL, TRUE },
@@ -400,6 +403,38 @@ static void test_specs(void)
         g_assert_cmpstr(key, ==, table[i].key);
         g_assert_cmpstr(format, ==, table[i].format);
         g_assert_cmpint(relative, ==, table[i].relative);
+    }
+}
+
+static void test_specs_without_secrets(void)
+{
+    static const char *const specs[][2] = {
+        { "https://u:secret@h/i", "https://u:***@h/i" },
+        { "https://u:secret@h@h", "https://u:***@h" },
+        { "iscsi://u%secret@h/i/0", "iscsi://u%***@h/i/0" },
+        { "https://h:1/i@2", "https://h:1/i@2" },
+        { "rbd:p/i:id=a:key=sec\\:ret:conf=c", "rbd:p/i:id=a:key=***:conf=c" },
+        { "rbd:p/i:key=secret", "rbd:p/i:key=***" },
+        { "rbd:p/i:key=secret\\", "rbd:p/i:key=***" },
+        { "json:{\"driver\":\"ftp\",\"cookie\":\"secret\"}",
+          "json:{\"driver\":\"ftp\",\"cookie\":\"***\"}" },
+        { "json:{\"file\":{\"x\":{\"password\":{\"y\":\"secret\"}}}}",
+          "json:{\"file\":{\"x\":{\"password\":\"***\"}}}" },
+        { "json:{\"file.cookie\":\"secret\"}", "json:{\"file.cookie\":\"***\"}" },
+        { "json:{\"file\" : \"/a\"}", "json:{\"file\" : \"/a\"}" },
+        { "/a:b@c", "/a:b@c" },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(specs); i++) {
+        g_autofree char *shown = xml_spec_hide_secrets(specs[i][0]);
+        g_autofree char *twice = xml_spec_hide_secrets(shown);
+        g_autofree char *format = NULL;
+        g_autoptr(ChainSource) source = xml_source_from_spec(specs[i][0], "/", &format, NULL);
+        g_autofree char *described = chain_source_describe(source);
+
+        g_assert_cmpstr(shown, ==, specs[i][1]);
+        g_assert_cmpstr(twice, ==, shown);
+        g_assert_null(strstr(described, "secret"));
     }
 }
 
@@ -447,6 +482,7 @@ int main(int argc, char **argv)
     ADD(qcow2_needs_more);
     ADD(qcow2_damaged);
     ADD(specs);
+    ADD(specs_without_secrets);
     ADD(xml_and_header_agree);
     return g_test_run();
 }
