@@ -161,8 +161,8 @@ static gboolean is_vmdk_alone(int fd)
 /* The format may be an image's word for the one below; some are protocols, or lead elsewhere. */
 static gboolean may_be_opened(int fd, const char *format)
 {
-    static const char *const alone[] = { "bochs", "cloop", "dmg", "luks", "parallels", "qcow", "qed",
-                                         "vdi", "vhdx", "vpc", NULL };
+    static const char *const alone[] = { "bochs", "cloop", "dmg", "luks", "parallels", "qcow",
+                                         "qed", "vdi", "vhdx", "vpc", NULL };
 
     return g_strv_contains(alone, format) || (g_str_equal(format, "vmdk") && is_vmdk_alone(fd));
 }
