@@ -109,15 +109,10 @@ gboolean exec_go_on(ExecContext *ctx, GError **error)
 
 char *exec_repair_command(const Plan *plan)
 {
-    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                               "_.:+@%/=-";
-    g_autofree char *name = NULL;
+    gboolean option = *plan->domain == '-';
 
-    if (*plan->domain && plan->domain[strspn(plan->domain, safe)] == '\0')
-        name = g_strdup(plan->domain);
-    else
-        name = g_shell_quote(plan->domain);
-    return g_strdup_printf("virsh-ext chain-repair %s%s", *name == '-' ? "-- " : "", name);
+    return chain_command("virsh-ext", "chain-repair", option ? "--" : plan->domain,
+                         option ? plan->domain : NULL, NULL);
 }
 
 /* --- running ------------------------------------------------------------------------------- */
@@ -221,12 +216,20 @@ static gboolean roll_back(ExecContext *ctx, Journal *journal, guint n, GPtrArray
     return TRUE;
 }
 
+/* The last of @reasons where there is something to be gone on with. */
+static VextStatus incomplete(const Plan *plan, GPtrArray *reasons)
+{
+    g_autofree char *command = exec_repair_command(plan);
+
+    g_ptr_array_add(reasons, g_strdup_printf(_("To go on, run: %s"), command));
+    return VEXT_INCOMPLETE;
+}
+
 static VextStatus stopped(ExecStep *s, const ExecStepOps *ops, GError *problem,
                           GPtrArray *reasons)
 {
     ExecContext *ctx = s->ctx;
     gboolean fenced = g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_BUSY);
-    g_autofree char *command = exec_repair_command(s->plan);
     g_autofree char *what = describe(s, ops);
 
     g_ptr_array_add(reasons, g_strdup(problem->message));
@@ -248,8 +251,7 @@ static VextStatus stopped(ExecStep *s, const ExecStepOps *ops, GError *problem,
     g_ptr_array_add(reasons,
                     g_strdup_printf(_("Stopped at step %u of %u (%s); nothing is lost"),
                                     s->index + 1, s->plan->steps->len, what));
-    g_ptr_array_add(reasons, g_strdup_printf(_("To go on, run: %s"), command));
-    return VEXT_INCOMPLETE;
+    return incomplete(s->plan, reasons);
 }
 
 /* The journal's XML with the secrets that it must not hold, from what libvirt says now: from
@@ -326,10 +328,8 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
         }
         restore_secrets(ctx, journal);
         if (!exec_wake_guest(ctx, &problem)) {
-            command = exec_repair_command(plan);
             g_ptr_array_add(reasons, g_strdup(problem->message));
-            g_ptr_array_add(reasons, g_strdup_printf(_("To go on, run: %s"), command));
-            return VEXT_INCOMPLETE;
+            return incomplete(plan, reasons);
         }
         /* A helper that runs is in the way of making overlays on it. */
         if (plan->operation != PLAN_DELETE)
@@ -394,14 +394,14 @@ VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
         return VEXT_FAILED;
     }
     restore_secrets(ctx, journal);
-    if (!exec_wake_guest(ctx, &problem)) {
+    if (!exec_wake_guest(ctx, &problem) || !exec_merges_settle(ctx, &problem)) {
         g_ptr_array_add(reasons, g_strdup(problem->message));
-        return VEXT_INCOMPLETE;
+        return incomplete(journal->plan, reasons);
     }
     exec_helper_stop(ctx, NULL);
     exec_merges_abort(ctx);
     ctx->resuming = TRUE;
     if (!roll_back(ctx, journal, journal->plan->steps->len, reasons))
-        return VEXT_INCOMPLETE;
+        return incomplete(journal->plan, reasons);
     return VEXT_OK;
 }

@@ -99,6 +99,25 @@ static ExecDone merge_done(ExecContext *ctx, const Plan *plan, guint n, GError *
     return EXEC_NOT_DONE;
 }
 
+gboolean exec_merges_settle(ExecContext *ctx, GError **error)
+{
+    const Plan *plan = ctx->journal->plan;
+
+    for (guint i = 0; i < plan->merges->len; i++) {
+        const PlanMerge *merge = merge_at(plan, i);
+        g_auto(ExecMergeView) view = { 0 };
+
+        if (merge->direction != PLAN_PULL)
+            continue;
+        if (!exec_merge_look(ctx, merge, &view, error))
+            return FALSE;
+        if (view.live && view.state == EXEC_MERGE_MERGED &&
+            live_done(ctx, merge, error) != EXEC_IS_DONE)
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static ExecDone merge_is_done(ExecStep *s, GError **error)
 {
     if (g_hash_table_contains(s->ctx->finished, GUINT_TO_POINTER(s->step->merge + 1)))

@@ -17,6 +17,9 @@ G_BEGIN_DECLS
 /** Cancels what we run and have not finished; errors are ignored: the helper's end or the next
  *  run deals with what stays. */
 void exec_merges_abort(ExecContext *ctx);
+/** On abort: a pull that has ended on the running domain stays; the record may go when what it took
+ *  is on the disk. FALSE with @error. */
+gboolean exec_merges_settle(ExecContext *ctx, GError **error);
 /** Stops the helper; not running is success. */
 gboolean exec_helper_stop(ExecContext *ctx, GError **error);
 /** Whether an unfinished delete can be undone without loss; FALSE with @error saying why not. */

@@ -254,6 +254,10 @@ ChainDisk *chain_domain_disk(const ChainDomain *d, const char *target);
 GPtrArray *chain_domain_all_disks(const ChainDomain *d);
 ChainSnapshot *chain_domain_snapshot(const ChainDomain *d, const char *name);
 
+/** A command as a shell and virsh's own both take it, from its words up to a NULL: names can have
+ *  blanks and quotes. Quoted with ", as it will mostly stand between '. New string. */
+char *chain_command(const char *word, ...) G_GNUC_NULL_TERMINATED;
+
 /** What is wrong or worth to know. */
 typedef enum { CHAIN_NOTICE, CHAIN_WARNING, CHAIN_ERROR } ChainSeverity;
 

@@ -20,9 +20,6 @@ typedef struct {
 ChainFinding *check_add(Check *c, const char *code, ChainSeverity severity,
                         const ChainDisk *disk, ChainImage *image, char *message, char *remedy);
 
-/** A command as a shell and virsh's own both take it, from its words up to a NULL: names can have
- *  blanks and quotes. Quoted with ", as it will stand between '. New string. */
-char *check_command(const char *word, ...) G_GNUC_NULL_TERMINATED;
 /** @format with one %s for @command, which is taken. */
 #define check_remedy(format, command) \
     ({ \

@@ -11,8 +11,8 @@ static void add_stale(Check *c, ChainSeverity severity, const char *target, Chai
                       ChainSnapshot *s, char *message)
 {
     const char *name = c->domain->name;
-    g_autofree char *repair = check_command("chain-repair", name, NULL);
-    g_autofree char *forget = check_command("snapshot-delete", name, s->name, "--metadata", NULL);
+    g_autofree char *repair = chain_command("chain-repair", name, NULL);
+    g_autofree char *forget = chain_command("snapshot-delete", name, s->name, "--metadata", NULL);
     ChainFinding *finding;
 
     finding = check_add(c, "stale-snapshot", severity, NULL, image, message,
@@ -251,7 +251,7 @@ void check_snapshots(Check *c)
                                               "it"), c->domain->name),
                             check_remedy(_("Delete internal snapshots that are not needed with "
                                            "'%s'"),
-                                         check_command("snapshot-delete", c->domain->name,
+                                         chain_command("snapshot-delete", c->domain->name,
                                                        first_internal->name, NULL)));
         finding->snapshot = g_strdup(first_internal->name);
     }

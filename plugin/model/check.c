@@ -43,7 +43,7 @@ ChainFinding *check_add(Check *c, const char *code, ChainSeverity severity,
     return finding;
 }
 
-char *check_command(const char *word, ...)
+char *chain_command(const char *word, ...)
 {
     static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                "_.:+@%/=-";
@@ -56,6 +56,13 @@ char *check_command(const char *word, ...)
             g_string_append_c(out, ' ');
         if (*word && word[strspn(word, safe)] == '\0') {
             g_string_append(out, word);
+            continue;
+        }
+        if (strchr(word, '!')) {
+            /* which an interactive bash expands between " */
+            g_autofree char *quoted = g_shell_quote(word);
+
+            g_string_append(out, quoted);
             continue;
         }
         g_string_append_c(out, '"');
@@ -113,7 +120,7 @@ static const char *format_of(const ChainImage *image)
 /* Only the header is written; FORMAT is for the user to fill in. */
 static char *rebase_command(const ChainImage *image, const char *backing)
 {
-    return check_command("qemu-img", "rebase", "-u", "-f", format_of(image), "-F", "FORMAT", "-b",
+    return chain_command("qemu-img", "rebase", "-u", "-f", format_of(image), "-F", "FORMAT", "-b",
                          backing, image->path, NULL);
 }
 
@@ -125,10 +132,10 @@ static char *remove_disk(const ChainDomain *d, const ChainDisk *disk)
         return g_strdup(_("Put the file back"));
     if (g_strcmp0(disk->device, "cdrom") == 0 || g_strcmp0(disk->device, "floppy") == 0)
         return check_remedy(_("Put the file back, or take the medium out with '%s'"),
-                            check_command("change-media", d->name, disk->target, "--eject",
+                            chain_command("change-media", d->name, disk->target, "--eject",
                                           where, NULL));
     return check_remedy(_("Put the file back, or take the disk out of the domain with '%s'"),
-                        check_command("detach-disk", d->name, disk->target, where, NULL));
+                        chain_command("detach-disk", d->name, disk->target, where, NULL));
 }
 
 static void check_there(Check *c, ChainDisk *disk, ChainImage *image)
@@ -146,7 +153,7 @@ static void check_there(Check *c, ChainDisk *disk, ChainImage *image)
         check_add(c, "unreadable-image", CHAIN_ERROR, disk, image,
                   g_strdup_printf(_("The data file of image '%s' is missing"), image->path),
                   check_remedy(_("Put the file back; its name is in what '%s' says"),
-                               check_command("qemu-img", "info", "-U", "-f", image->format,
+                               chain_command("qemu-img", "info", "-U", "-f", image->format,
                                              image->path, NULL)));
     } else if (image->flags & CHAIN_IMAGE_UNREADABLE) {
         check_add(c, "unreadable-image", CHAIN_WARNING, disk, image,
@@ -154,16 +161,16 @@ static void check_there(Check *c, ChainDisk *disk, ChainImage *image)
                                   image->path),
                   image->format
                   ? check_remedy(_("See what '%s' says, as a user who may read the file"),
-                                 check_command("qemu-img", "info", "-U", "-f", image->format,
+                                 chain_command("qemu-img", "info", "-U", "-f", image->format,
                                                image->path, NULL))
                   : check_remedy(_("See what '%s' says"),
-                                 check_command("vol-info", image->path, NULL)));
+                                 chain_command("vol-info", image->path, NULL)));
     }
     if (image->flags & CHAIN_IMAGE_CORRUPT)
         check_add(c, "corrupt-image", CHAIN_ERROR, disk, image,
                   g_strdup_printf(_("Image '%s' is marked as corrupt"), image->path),
                   check_remedy(_("Keep a copy, then look at '%s' while the domain is shut off"),
-                               check_command("qemu-img", "check", "-f", format_of(image),
+                               chain_command("qemu-img", "check", "-f", format_of(image),
                                              image->path, NULL)));
     if (image->flags & CHAIN_IMAGE_LOOP)
         check_add(c, "backing-loop", CHAIN_ERROR, disk, image,
@@ -201,7 +208,7 @@ static void check_format(Check *c, ChainDisk *disk, ChainImage *image)
         check_add(c, "format-not-recorded", CHAIN_WARNING, disk, image,
                   g_strdup_printf(_("The format of image '%s' is recorded nowhere"), image->path),
                   check_remedy(_("Record it as the type of the disk's driver with '%s'"),
-                               check_command("edit", c->domain->name, NULL)));
+                               chain_command("edit", c->domain->name, NULL)));
 }
 
 static void check_shared(Check *c, ChainDisk *disk, ChainImage *image)
@@ -228,7 +235,7 @@ static void check_shared(Check *c, ChainDisk *disk, ChainImage *image)
                                ? _("Stop that domain and give it an overlay of its own; see '%s'")
                                : _("Give that domain an overlay of its own before it is started; "
                                    "see '%s'"),
-                               check_command("chain-show", writer->domain->name, NULL)));
+                               chain_command("chain-show", writer->domain->name, NULL)));
         return;
     }
     if (!who)
@@ -238,13 +245,13 @@ static void check_shared(Check *c, ChainDisk *disk, ChainImage *image)
                   g_strdup_printf(_("Image '%s' is being written, and domain '%s' uses it too"),
                                   image->path, who),
                   check_remedy(_("See '%s' and give each domain an overlay of its own"),
-                               check_command("chain-show", who, NULL)));
+                               chain_command("chain-show", who, NULL)));
         return;
     }
     check_add(c, "shared-image", CHAIN_NOTICE, disk, image,
               g_strdup_printf(_("Image '%s' is also used by domain '%s'"), image->path, who),
               check_remedy(_("Nothing to do: it is kept as it is; see '%s'"),
-                           check_command("chain-show", who, NULL)));
+                           chain_command("chain-show", who, NULL)));
 }
 
 /* --- chains --------------------------------------------------------------------------------- */
@@ -283,7 +290,7 @@ static void check_unmanaged(Check *c, ChainDisk *disk, GPtrArray *images)
                   g_strdup_printf(_("Image '%s' belongs to no snapshot"), image->path),
                   check_remedy(_("It does no harm; it is merged when the snapshot below it is "
                                  "deleted with '%s'"),
-                               check_command("snapshot-delete-external", c->domain->name, s->name,
+                               chain_command("snapshot-delete-external", c->domain->name, s->name,
                                              NULL)));
     }
 }
@@ -298,9 +305,9 @@ static void check_depth(Check *c, ChainDisk *disk)
         return;
     remedy = c->domain->snapshots->len
              ? check_remedy(_("Delete snapshots that are not needed with '%s NAME…'"),
-                            check_command("snapshot-delete-external", c->domain->name, NULL))
+                            chain_command("snapshot-delete-external", c->domain->name, NULL))
              : check_remedy(_("Merge layers with '%s' while the domain runs"),
-                            check_command("blockpull", c->domain->name, disk->target, "--wait",
+                            chain_command("blockpull", c->domain->name, disk->target, "--wait",
                                           NULL));
     if (chain->len > limit)
         check_add(c, "deep-chain", CHAIN_ERROR, disk, disk->active,
@@ -351,10 +358,10 @@ static void add_mismatch(Check *c, ChainDisk *disk, const ChainImage *says, Chai
                                     "disk '%s' lead to '%s'"), said, disk->target, found),
                   check_remedy(_("Change nothing in this chain before it is understood: compare "
                                  "'%s' with 'qemu-img info'"),
-                               check_command("dumpxml", name, NULL)));
+                               chain_command("dumpxml", name, NULL)));
     } else {
-        g_autofree char *edit = check_command("edit", name, NULL);
-        g_autofree char *repair = check_command("chain-repair", name, NULL);
+        g_autofree char *edit = chain_command("edit", name, NULL);
+        g_autofree char *repair = chain_command("chain-repair", name, NULL);
 
         check_add(c, "chain-mismatch", CHAIN_WARNING, disk, (ChainImage *) (says ? says : is),
                   g_strdup_printf(_("The configuration of disk '%s' names '%s' as backing file "
@@ -412,7 +419,7 @@ static void check_orphans(Check *c, ChainDisk *disk, GPtrArray *images)
                       g_strdup_printf(_("File '%s' stands on '%s' and no domain and no snapshot "
                                         "uses it"), overlay->path, image->path),
                       check_remedy(_("If nothing outside libvirt needs it, remove it with '%s'"),
-                                   check_command(c->graph->local ? "rm" : "vol-delete",
+                                   chain_command(c->graph->local ? "rm" : "vol-delete",
                                                  overlay->path, NULL)));
             if (!g_ptr_array_find(images, overlay, NULL))
                 g_ptr_array_add(images, overlay);
@@ -436,7 +443,7 @@ static void check_interrupted(Check *c)
                                     op->command ? op->command : "", c->domain->name, op->step)
                   : g_strdup_printf(_("'%s' of domain '%s' was interrupted"),
                                     op->command ? op->command : "", c->domain->name),
-                  check_remedy(_("Run '%s'"), check_command("chain-repair", c->domain->name,
+                  check_remedy(_("Run '%s'"), chain_command("chain-repair", c->domain->name,
                                                             NULL)));
         return;
     }
@@ -447,8 +454,8 @@ static void check_interrupted(Check *c)
 
         if (!disk->job || !disk->job->ready || g_strcmp0(disk->job->type, "active-commit") != 0)
             continue;
-        repair = check_command("chain-repair", c->domain->name, NULL);
-        pivot = check_command("blockjob", c->domain->name, disk->target, "--pivot", NULL);
+        repair = chain_command("chain-repair", c->domain->name, NULL);
+        pivot = chain_command("blockjob", c->domain->name, disk->target, "--pivot", NULL);
         check_add(c, "interrupted-operation", CHAIN_WARNING, disk, disk->active,
                   g_strdup_printf(_("A block commit of disk '%s' is ready and waits to be "
                                     "finished"), disk->target),
@@ -465,7 +472,7 @@ static void check_interrupted(Check *c)
                                               "finished: its state may be half merged"),
                                             s->name),
                             check_remedy(_("Run '%s'"),
-                                         check_command("snapshot-delete-external",
+                                         chain_command("snapshot-delete-external",
                                                        c->domain->name, s->name, NULL)));
         finding->snapshot = g_strdup(s->name);
     }

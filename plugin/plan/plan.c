@@ -198,25 +198,6 @@ void plan_refuse(Plan *plan, const char *code, char *message_take, char *remedy_
     g_ptr_array_add(plan->refusals, refusal);
 }
 
-char *plan_command(const char *word, ...)
-{
-    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                               "_.:+@%/=-";
-    GString *out = g_string_new(NULL);
-    va_list words;
-
-    va_start(words, word);
-    for (; word; word = va_arg(words, const char *)) {
-        g_autofree char *quoted = NULL;
-
-        if (!*word || word[strspn(word, safe)] != '\0')
-            quoted = g_shell_quote(word);
-        g_string_append_printf(out, "%s%s", out->len > 0 ? " " : "", quoted ? quoted : word);
-    }
-    va_end(words);
-    return g_string_free(out, FALSE);
-}
-
 void plan_note(Plan *plan, char *note_take)
 {
     guint i;
@@ -606,7 +587,7 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
                                         d->operation->command ? d->operation->command : "?",
                                         d->operation->snapshots ? d->operation->snapshots : "?",
                                         d->name),
-                        plan_command("virsh-ext", "chain-repair", d->name, NULL));
+                        chain_command("virsh-ext", "chain-repair", d->name, NULL));
     }
     if (plan->metadata_only)
         return;
@@ -614,7 +595,7 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
         plan_refuse(plan, "incomplete-view",
                     g_strdup(_("Not all domains and snapshots of the connection could be read: "
                                "nobody knows who else needs the images")),
-                    plan_command("virsh-ext", "chain-show", "--all", "--check", NULL));
+                    chain_command("virsh-ext", "chain-show", "--all", "--check", NULL));
     if (unknown)
         plan_refuse(plan, "incomplete-view",
                     g_strdup_printf(_("What image '%s' stands on is not known: it may need what "
@@ -622,8 +603,8 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
                                     unknown->path),
                     g_strdup(_("Start a storage pool over its directory, or run this where the "
                                "image can be read")));
-    repair = plan_command("virsh-ext", "chain-repair", d->name, NULL);
-    discard = plan_command("virsh", "managedsave-remove", d->name, NULL);
+    repair = chain_command("virsh-ext", "chain-repair", d->name, NULL);
+    discard = chain_command("virsh", "managedsave-remove", d->name, NULL);
     for (i = 0; i < d->disks->len; i++) {
         const ChainDisk *disk = g_ptr_array_index(d->disks, i);
 
@@ -639,7 +620,7 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
     if (d->backup_job)
         plan_refuse(plan, "backup-job",
                     g_strdup_printf(_("A backup of domain '%s' is running"), d->name),
-                    plan_command("virsh", "domjobabort", d->name, NULL));
+                    chain_command("virsh", "domjobabort", d->name, NULL));
     /* A revert has its own rule: --force drops it. */
     if (d->managed_save && plan->operation != PLAN_REVERT)
         plan_refuse(plan, "managed-save",
@@ -652,5 +633,5 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
         plan_refuse(plan, "checkpoints",
                     g_strdup_printf(_("Domain '%s' has checkpoints, whose bitmaps would break"),
                                     d->name),
-                    plan_command("virsh", "checkpoint-delete", d->name, "--children", NULL));
+                    chain_command("virsh", "checkpoint-delete", d->name, "--children", NULL));
 }

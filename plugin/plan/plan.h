@@ -253,9 +253,6 @@ PlanImage *plan_image_copy(const PlanImage *image);
 void plan_image_free(PlanImage *image);
 
 void plan_refuse(Plan *plan, const char *code, char *message_take, char *remedy_take);
-/** A command for people to copy: the words (up to NULL), quoted for a shell where they have to be.
- *  New string. */
-char *plan_command(const char *word, ...) G_GNUC_NULL_TERMINATED;
 /** Adds a word for the user, once. */
 void plan_note(Plan *plan, char *note_take);
 PlanStep *plan_add_step(Plan *plan, PlanAction action);

@@ -137,7 +137,7 @@ static ChainSnapshot *find_target(Plan *plan, ChainDomain *d, const PlanRequest 
         plan_refuse(plan, "unknown-snapshot",
                     g_strdup_printf(_("Domain '%s' has no snapshot '%s'"), d->name, name),
                     with_command(_("List them with: %s"),
-                                 plan_command("virsh-ext", "snapshot-list", d->name, NULL)));
+                                 chain_command("virsh-ext", "snapshot-list", d->name, NULL)));
     return s;
 }
 
@@ -152,8 +152,9 @@ static gboolean check_target(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
     if (chain_snapshot_is_internal(s)) {
         plan_refuse(plan, "internal-snapshot",
                     g_strdup_printf(_("Snapshot '%s' is internal"), s->name),
-                    with_command(_("Use: %s"), plan_command("virsh-ext", "snapshot-revert", d->name,
-                                                         s->name, NULL)));
+                    with_command(_("Use: %s"),
+                                 chain_command("virsh-ext", "snapshot-revert", d->name,
+                                               s->name, NULL)));
         return FALSE;
     }
     if (!chain_snapshot_is_external(s)) {
@@ -161,7 +162,7 @@ static gboolean check_target(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                     g_strdup_printf(_("Snapshot '%s' is not an external snapshot, or a mix of "
                                       "internal and external"), s->name),
                     with_command(_("See what it holds with: %s"),
-                                 plan_command("virsh-ext", "snapshot-dumpxml", d->name, s->name,
+                                 chain_command("virsh-ext", "snapshot-dumpxml", d->name, s->name,
                                               NULL)));
         return FALSE;
     }
@@ -175,7 +176,7 @@ static gboolean check_target(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                     g_strdup_printf(_("Deleting snapshot '%s' was begun and not finished: its "
                                       "state is gone"), s->name),
                     with_command(_("Finish with: %s"),
-                                 plan_command("virsh-ext", "snapshot-delete-external", d->name,
+                                 chain_command("virsh-ext", "snapshot-delete-external", d->name,
                                               s->name, NULL)));
 
     findings = chain_graph_check(graph, d);
@@ -210,7 +211,7 @@ static gboolean check_target(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                     g_strdup_printf(_("Domain '%s' has a managed save image, which would not fit "
                                       "the reverted disks"), d->name),
                     with_command(_("Start the domain, or drop the saved state with --force or: %s"),
-                                 plan_command("virsh-ext", "managedsave-remove", d->name, NULL)));
+                                 chain_command("virsh-ext", "managedsave-remove", d->name, NULL)));
     return plan->refusals->len == before;
 }
 
@@ -221,7 +222,7 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
     g_autoptr(GPtrArray) chain = chain_image_chain(sd->frozen);
     ChainImage *frozen = sd->frozen;
     g_autofree char *remedy =
-        with_command(_("See: %s"), plan_command("virsh-ext", "chain-show", s->domain->name,
+        with_command(_("See: %s"), chain_command("virsh-ext", "chain-show", s->domain->name,
                                                 "--check", NULL));
 
     for (guint i = 0; i < chain->len; i++) {
@@ -262,7 +263,7 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
                                       "started with %u at most"), sd->target, chain->len + 1,
                                     graph->layer_limit),
                     with_command(_("Delete snapshots first with: %s"),
-                                 plan_command("virsh-ext", "snapshot-delete-external",
+                                 chain_command("virsh-ext", "snapshot-delete-external",
                                               s->domain->name, NULL)));
 
     if (sd->frozen_inactive && sd->frozen_inactive != frozen)
@@ -271,7 +272,7 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
                                       "'%s'"), s->name, sd->target, frozen->path,
                                     sd->frozen_inactive->path),
                     with_command(_("Correct it with: %s"),
-                                 plan_command("virsh-ext", "chain-repair", s->domain->name,
+                                 chain_command("virsh-ext", "chain-repair", s->domain->name,
                                               NULL)));
 
     /* Whoever has a frozen image as its active one writes into it. */
@@ -289,7 +290,7 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
                                         user->domain->name, image->path, s->name),
                         with_command(_("Put a new overlay between them, or delete the snapshot "
                                        "with: %s"),
-                                     plan_command("virsh-ext", "snapshot-delete-external",
+                                     chain_command("virsh-ext", "snapshot-delete-external",
                                                   s->domain->name, s->name, NULL)));
         }
     }
@@ -518,7 +519,7 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                                       "guest only: the memory state needs it, and the "
                                       "configuration does not have it"), sd->target, s->name),
                     with_command(_("Add it to <inactiveDomain> with: %s"),
-                                 plan_command("virsh-ext", "snapshot-edit", s->domain->name,
+                                 chain_command("virsh-ext", "snapshot-edit", s->domain->name,
                                               s->name, NULL)));
         return;
     }
@@ -531,7 +532,7 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                                     sd->frozen->path),
                     with_command(_("Take a snapshot of the present state into a file first "
                                    "with: %s"),
-                                 plan_command("virsh-ext", "snapshot-create-as", s->domain->name,
+                                 chain_command("virsh-ext", "snapshot-create-as", s->domain->name,
                                               "--disk-only", "--diskspec", NULL)));
         return;
     }

@@ -142,10 +142,28 @@ def a_guest_that_a_dead_client_left_suspended_runs_again(t, *command):
     t.rc(g.vext(command[0], g.name, *command[1:]), 0)
     t.eq(g.state(), "running")
     if command[1:]:
+        faults.kill_qemu(g)
         g.oracle.check_all()
     else:
         g.oracle.deleted("s4")
         g.oracle.check_chain_clean()
+
+
+@test
+@requires("program")
+def an_undone_pull_that_had_ended_survives_the_death_of_qemu(t):
+    """The client died between the end of the pull and the flush; the record goes by --abort."""
+    matrix.require_faults()
+    g = t.guest(start=True)
+    four(g)
+    killed(t, g, "block-pull-running", "snapshot-delete-external", g.name, "s4",
+           "--direction", "pull")
+    t.wait_for(lambda: "No current block job" in "".join(
+        (r := g.virsh("blockjob", g.name, "vda", check=False)).out + r.err) or not r.out.strip(),
+        "the end of the pull")
+    t.rc(g.vext("chain-repair", g.name, "--abort"), 0)
+    faults.kill_qemu(g)
+    g.oracle.check_all()
 
 
 @test(cases=[("pull", "s2"), ("pull", "s2", "s3"), ("commit", "s2"), ("commit", "s2", "s3")])

@@ -841,11 +841,20 @@ static void test_every_step_has_words(Fixture *f, const void *data)
 
 static void test_commands_can_be_copied(Fixture *f, const void *data)
 {
-    g_autofree char *plain = plan_command("virsh", "edit", "vm-1.a", NULL);
-    g_autofree char *hostile = plan_command("virsh", "edit", "a; rm -rf /", "", NULL);
+    g_autofree char *plain = chain_command("virsh", "edit", "vm-1.a", NULL);
+    static const char *const hostile[] = { "a; rm -rf /", "", "$(reboot) `reboot` $HOME", "it's",
+                                           "a \\ \"b\"", "wow!x 'y' $z", "two\nlines" };
 
     g_assert_cmpstr(plain, ==, "virsh edit vm-1.a");
-    g_assert_cmpstr(hostile, ==, "virsh edit 'a; rm -rf /' ''");
+    for (gsize i = 0; i < G_N_ELEMENTS(hostile); i++) {
+        g_autofree char *command = chain_command("virsh", "edit", hostile[i], NULL);
+        g_auto(GStrv) words = NULL;
+        int n = 0;
+
+        g_assert_true(g_shell_parse_argv(command, &n, &words, NULL));
+        g_assert_cmpint(n, ==, 3);
+        g_assert_cmpstr(words[2], ==, hostile[i]);
+    }
 }
 
 int main(int argc, char **argv)

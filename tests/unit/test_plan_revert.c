@@ -321,7 +321,7 @@ static void test_remedies_quote_names(World *w, const void *data)
     assert_refused(plan, "stale-snapshot");
     refusal = g_ptr_array_index(plan->refusals, 0);
     g_assert_cmpstr(refusal->remedy, ==,
-                    "Finish with: virsh-ext snapshot-delete-external vm 'a; reboot'");
+                    "Finish with: virsh-ext snapshot-delete-external vm \"a; reboot\"");
 }
 
 static void test_left_out_disk_keeps_its_image(World *w, const void *data)
