@@ -59,6 +59,11 @@ def cut(top, below):
     qemu_img("rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", below, top)
 
 
+def flushes_itself(g):
+    """Whether this QEMU ends a pull with a flush."""
+    return g.daemon.versions()[1] >= (9, 2, 0)
+
+
 class Suspensions:
     """How often the guest is suspended, by libvirt's events."""
 
@@ -126,7 +131,7 @@ def a_guest_that_does_not_flush_is_suspended_once(t):
     four(g)
     events = Suspensions(g)
     t.rc(g.vext("snapshot-delete-external", g.name, "s4", "--direction", "pull"), 0)
-    t.eq(events.count(), 1, "suspensions")
+    t.eq(events.count(), 0 if flushes_itself(g) else 1, "suspensions")
     g.oracle.deleted("s4")
 
 
@@ -135,6 +140,8 @@ def a_guest_that_does_not_flush_is_suspended_once(t):
 def a_guest_that_a_dead_client_left_suspended_runs_again(t, *command):
     matrix.require_faults()
     g = t.guest(start=True)
+    if flushes_itself(g):
+        skip("this QEMU ends a pull with a flush")
     four(g)
     killed(t, g, "block-pull-suspended", "snapshot-delete-external", g.name, "s4",
            "--direction", "pull")
