@@ -344,7 +344,10 @@ def encrypted_images_are_refused_before_anything_changes(t, state):
         {"path": path, "create": False,
          "extra": f"<encryption format='luks'><secret type='passphrase' uuid='{number}'/>"
                   "</encryption>"}])
-    g.snapshot("s1")
+    r = g.snapshot("s1", check=False)
+    if r.rc != 0 and "qemu-img" in r.err:
+        skip("this libvirt takes no snapshot of an encrypted image of a guest that is shut off")
+    t.rc(r, 0)
     before = g.xml(), g.snapshot_xml("s1"), sorted(os.listdir(g.dir)), g.state()
     for args in (["--dry-run"], [], ["--force"]):
         r = revert(t, g, "s1", *args, rc=1)
