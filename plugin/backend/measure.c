@@ -9,7 +9,7 @@
 
 #include "plugin/backend/local.h"
 #include "plugin/backend/read.h"
-#include "plugin/xml/json.h"
+#include "plugin/model/json.h"
 
 /* qemu-img opens the whole chain: only where it needs to guess nothing, and no data file, which
  * is any name in an image's header. */

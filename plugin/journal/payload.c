@@ -13,7 +13,7 @@
 
 #include "include/vext-i18n.h"
 #include "plugin/journal/payload.h"
-#include "plugin/xml/json.h"
+#include "plugin/model/json.h"
 #include "plugin/xml/parse.h"
 #include "plugin/xml/secrets.h"
 

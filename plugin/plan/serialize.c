@@ -17,11 +17,11 @@
 #include <json-glib/json-glib.h>
 
 #include "include/vext-i18n.h"
+#include "plugin/model/json.h"
 #include "plugin/plan/plan.h"
 
 #define PLAN_FORMAT 1
 #define MAX_TEXT (64 * 1024 * 1024)
-#define MAX_DEPTH 32
 #define MAX_ITEMS 100000
 
 /* --- writing ------------------------------------------------------------------------------ */
@@ -659,61 +659,21 @@ static Plan *get_plan(Reader *r, JsonObject *o)
     return plan;
 }
 
-/* json-glib goes down with the nesting: brackets are counted before it sees them. It also takes
- * comments and 'strings', in which they would be miscounted: they are not JSON, and refused, as
- * is a second root, with which it loses the first. */
-static gboolean too_deep(const char *text, gsize len)
-{
-    gboolean in_string = FALSE, over = FALSE;
-    guint depth = 0;
-    gsize i;
-
-    for (i = 0; i < len; i++) {
-        char c = text[i];
-
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_string = FALSE;
-            else if (c == '\n')
-                return TRUE;
-        } else if (!depth && !g_ascii_isspace(c) && (over || (c != '{' && c != '['))) {
-            return TRUE;
-        } else if (c == '"') {
-            in_string = TRUE;
-        } else if (c == '/' || c == '#' || c == '\'') {
-            return TRUE;
-        } else if (c == '[' || c == '{') {
-            if (++depth > MAX_DEPTH)
-                return TRUE;
-        } else if (c == ']' || c == '}') {
-            if (depth > 0)
-                depth--;
-            over = depth == 0;
-        }
-    }
-    return FALSE;
-}
-
 Plan *plan_deserialize(const char *text, GError **error)
 {
-    g_autoptr(JsonParser) parser = json_parser_new_immutable();
+    g_autoptr(JsonNode) root = NULL;
     Reader r = { NULL };
     gsize len = strlen(text);
-    JsonNode *root;
     Plan *plan = NULL;
 
-    if (len > MAX_TEXT || too_deep(text, len)) {
+    if (len > MAX_TEXT) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _("The plan is too big"));
         return NULL;
     }
-    if (!json_parser_load_from_data(parser, text, (gssize) len, NULL)) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _("The plan is not JSON"));
+    root = json_read(text, len, error);
+    if (!root)
         return NULL;
-    }
-    root = json_parser_get_root(parser);
-    if (root && JSON_NODE_HOLDS_OBJECT(root))
+    if (JSON_NODE_HOLDS_OBJECT(root))
         plan = get_plan(&r, json_node_get_object(root));
     else
         bad(&r, "The plan is not a JSON object");

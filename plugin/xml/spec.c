@@ -9,8 +9,8 @@
 
 #include <string.h>
 
+#include "plugin/model/json.h"
 #include "plugin/xml/disk-source.h"
-#include "plugin/xml/json.h"
 
 /* --- secrets -------------------------------------------------------------------------------- */
 

@@ -10,7 +10,7 @@
 
 G_BEGIN_DECLS
 
-/** Returns: new, or NULL with @error (VEXT_XML_ERROR) for what is not JSON or nested too deep. */
+/** Returns: new, or NULL with @error (G_IO_ERROR_INVALID_DATA) for what is not JSON or too deep. */
 JsonNode *json_read(const char *text, gsize len, GError **error);
 
 JsonNode *json_member(JsonObject *object, const char *name);
