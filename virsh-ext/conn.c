@@ -51,6 +51,7 @@ struct VextConn {
     virConnectAuthPtr *auth; /* libvirt's virConnectAuthPtrDefault */
     virConnectPtr conn;      /* NULL: closed */
     atomic_bool lost;        /* set by the loop's thread */
+    bool missed;             /* it was lost, and there is no other yet */
     pthread_t loop;
     bool loop_runs;
     atomic_bool loop_stop;
@@ -234,6 +235,7 @@ static virConnectPtr conn_open(VextSession *s, bool quiet, char **problem)
     }
     c->conn = conn;
     c->lost = false;
+    c->missed = false;
     if (c->virConnectRegisterCloseCallback(conn, connection_lost, s, NULL) < 0) {
         if (!quiet)
             vext_error(s, "%s", V_("Unable to register disconnect callback"));
@@ -273,12 +275,13 @@ virConnectPtr vext_conn_get(VextSession *s, bool quiet)
     if (c->conn) {
         again = true;
         vext_conn_close(s);
+        c->missed = true;
     }
     c->virResetLastError();
     if (!conn_open(s, quiet, &problem)) {
         if (!quiet) {
-            vext_error(s, "%s", again ? V_("Failed to reconnect to the hypervisor")
-                                      : V_("failed to connect to the hypervisor"));
+            vext_error(s, "%s", c->missed ? V_("Failed to reconnect to the hypervisor")
+                                          : V_("failed to connect to the hypervisor"));
             if (problem)
                 vext_error(s, "%s", problem);
         }
@@ -304,6 +307,8 @@ void vext_conn_close(VextSession *s)
 void vext_conn_move(VextSession *s, const char *uri, bool readonly)
 {
     vext_conn_close(s);
+    if (s->conn)
+        s->conn->missed = false;
     if (uri) {
         char *copy = vext_strdup(uri);
 

@@ -37,6 +37,11 @@ struct VextCoproc {
 
 /* Reads and passes on what is there. Returns whether there was anything. */
 bool vext_coproc_drain(VextCoproc *co);
+/*
+ * Shows the beginning of a line that does not go on, to the user even where the output is kept:
+ * before its first prompt it may ask for a name and a password.
+ */
+void vext_coproc_show_question(VextCoproc *co);
 /* Whether the pty is in canonical mode, which virsh's readline leaves. */
 bool vext_coproc_canonical(const VextCoproc *co);
 /* Whether it waits for a line; then all output was passed on and the prompt taken out of it. */

@@ -350,8 +350,10 @@ static void loop(Wait *w, const char *keys, size_t len)
         handle_signals(w);
         if (n < 0)
             continue;
-        if (n == 0)
+        if (n == 0) {
+            vext_coproc_show_question(co);
             look(w);
+        }
         if (p[2].revents)
             forward(w);
         if (p[0].revents & POLLOUT) {

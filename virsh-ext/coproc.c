@@ -121,6 +121,20 @@ static void pass_on(VextCoproc *co, bool all)
     vext_buf_consume(&co->held_err, co->held_err.len);
 }
 
+void vext_coproc_show_question(VextCoproc *co)
+{
+    VextBuf *capture = co->capture;
+
+    /* what begins like the line about the history goes on */
+    if (co->started || co->held.len == 0 || vext_starts_with(co->held.data, V_("error: ")) ||
+        prompt_tail(co->held.data, co->held.len) > 0)
+        return;
+    co->capture = NULL;
+    emit(co, STDOUT_FILENO, co->held.data, co->held.len);
+    co->capture = capture;
+    vext_buf_clear(&co->held);
+}
+
 /* Reads what is there. Returns whether there was anything. */
 static bool read_fd(int fd, VextBuf *buf)
 {

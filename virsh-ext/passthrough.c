@@ -146,6 +146,7 @@ pid_t vext_virsh_spawn(VextSession *s, char *const *argv, const int fds[3], char
     pid_t parent = getpid();
     sigset_t all;
     sigset_t mask;
+    ssize_t n;
     pid_t pid;
 
     if (!vext_virsh_usable(s, path))
@@ -187,7 +188,10 @@ pid_t vext_virsh_spawn(VextSession *s, char *const *argv, const int fds[3], char
     } else {
         vext_signals_child_pid(pid);
         sigprocmask(SIG_SETMASK, &mask, NULL);
-        if (read(report[0], &why, sizeof(why)) != sizeof(why))
+        do {
+            n = read(report[0], &why, sizeof(why));
+        } while (n < 0 && errno == EINTR);
+        if (n != sizeof(why))
             why = 0;
     }
     close(report[0]);
@@ -306,6 +310,14 @@ static void drain(int fds[2], VextBuf *bufs[2])
     }
 }
 
+static void close_both(const int fds[2])
+{
+    for (int i = 0; i < 2; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+}
+
 /* @closed: what becomes of a stream that is not kept, see vext_virsh_spawn() */
 static int capture(VextSession *s, char *const *argv, VextBuf *out, VextBuf *err, int closed)
 {
@@ -317,21 +329,21 @@ static int capture(VextSession *s, char *const *argv, VextBuf *out, VextBuf *err
     for (int i = 0; i < 2; i++) {
         int ends[2];
 
-        if (!bufs[i] || pipe2(ends, O_CLOEXEC) < 0)
+        if (!bufs[i])
             continue;
+        if (pipe2(ends, O_CLOEXEC) < 0) {
+            vext_error(s, _("Cannot make a pipe: %s"), strerror(errno));
+            close_both(read_ends);
+            close_both(fds + 1);
+            return -1;
+        }
         read_ends[i] = ends[0];
         fds[i + 1] = ends[1];
     }
     pid = vext_virsh_spawn(s, argv, fds, NULL);
-    for (int i = 0; i < 2; i++) {
-        if (fds[i + 1] >= 0)
-            close(fds[i + 1]);
-    }
+    close_both(fds + 1);
     if (pid < 0) {
-        for (int i = 0; i < 2; i++) {
-            if (read_ends[i] >= 0)
-                close(read_ends[i]);
-        }
+        close_both(read_ends);
         return -1;
     }
     drain(read_ends, bufs);

@@ -506,6 +506,10 @@ if os.geteuid() == 0:
         # virsh itself does not work that way either, but it is asked, and not /bin/true
         tap.ok(p.returncode == 1 and (b"setuid" in p.stderr or b"unknown command" in p.stderr),
                "set-uid: plugins and virsh of the environment are ignored", p)
+        p = subprocess.run([suid, "--vext-print-manifest", shell.plugins + "/example.so"],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, user=65534,
+                           group=65534, env=shell.ENV)
+        tap.ok(p.returncode == 1 and p.stdout == b"", "set-uid: no plugin is loaded by name", p)
     os.chmod(shell.tmp, 0o700)
 lying = folder("lying")
 with open(os.path.join(lying, "example.commands"), "w") as f:

@@ -417,6 +417,40 @@ def suspend_and_resume_with_job_control(t):
     term.wait(lambda text: text.endswith("sh$ "), "the outer shell")
 
 
+@test
+def a_name_and_a_password_are_asked_for_on_the_terminal(t):
+    def login(term, password, n=1):
+        term.wait(lambda text: text.count("Enter username") == n, "the question for the name")
+        term.send("Bob\n")
+        term.wait(lambda text: text.count("Enter Bob's password") == n, "the next one")
+        util.wait_for(lambda: not termios.tcgetattr(term.master)[3] & termios.ECHO, "no echo")
+        term.send(password + "\n")
+        return term
+
+    node = t.path("node.xml")
+    with open(node, "w", encoding="utf-8") as f:
+        f.write("<node><auth><user password='secret'>Bob</user></auth><domain type='test'>"
+                "<name>other</name><memory>1</memory><os><type>hvm</type></os></domain></node>")
+    for start in (stock, shell):
+        term = login(start(t, uri="test://" + node), "secret").prompt()
+        t.ok("secret" not in term.text, "the password is not shown")
+        t.has(term.line("list"), "other")
+        term = login(start(t, uri="test://" + node), "wrong")
+        t.eq(term.exited(), 1)
+        t.has(term.text, "authentication failed")
+    # by the one that takes the place of a dead one, and by an own command's connection
+    term = login(shell(t, uri="test://" + node), "secret").prompt()
+    os.kill(term.virsh(), signal.SIGKILL)
+    term.until("signal 9").prompt()
+    term.send("list\n")
+    login(term, "secret", 2).until("other").prompt()
+    t.eq(term.text.count("Welcome"), 1)
+    term.send("example-uri\n")
+    login(term, "secret", 3).until("uri=test://" + node).prompt()
+    term.send("quit\n")
+    t.eq(term.exited(), 0)
+
+
 FAKE = r'''
 import os, signal, sys, termios
 signal.signal(signal.SIGINT, lambda *a: None)
