@@ -5,6 +5,7 @@
 import hashlib
 import json
 import os
+import struct
 import sys
 import time
 from xml.sax.saxutils import escape, quoteattr
