@@ -107,6 +107,7 @@ struct ChainImage {
     char *backing_spec;    /**< as written in the header or XML; NULL: none (if known) */
     char *backing_format;  /**< as recorded with it, or NULL */
     ChainImage *backing;   /**< next image down; NULL at the root or where unknown (see flags) */
+    ChainImage *data_file; /**< where a qcow2 image keeps its data; written with it; or NULL */
     gboolean backing_known;/**< FALSE: whether there is a backing image is not known */
 
     guint64 virtual_size;  /**< bytes the guest sees, or CHAIN_UNKNOWN */

@@ -497,6 +497,8 @@ GPtrArray *chain_graph_check(ChainGraph *graph, ChainDomain *d)
             check_there(&c, disk, image);
             check_format(&c, disk, image);
             check_shared(&c, disk, image);
+            if (image->data_file)
+                check_shared(&c, disk, image->data_file);
         }
         /* it may be the state of one that could not be read */
         if (!d->problem)

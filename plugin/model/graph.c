@@ -210,6 +210,8 @@ static void merge(ChainGraph *graph, ChainImage *image, ChainImage *gone)
         take_string(&image->backing_spec, &gone->backing_spec);
         take_string(&image->backing_format, &gone->backing_format);
     }
+    if (!image->data_file)
+        image->data_file = gone->data_file;
     image->flags |= gone->flags;
     if (image->virtual_size == CHAIN_UNKNOWN)
         image->virtual_size = gone->virtual_size;
