@@ -95,6 +95,25 @@ static void clear_domain(gpointer data)
     text_domain_clear(data);
 }
 
+/* As virsh's commands fail when they could not do all of what they were asked for. */
+static gboolean print_problems(VextHost *host, const TextDomain *domains, gsize n)
+{
+    gboolean ok = TRUE;
+
+    for (gsize i = 0; i < n; i++) {
+        const ChainDomain *d = domains[i].domain;
+        g_autofree char *what = NULL;
+
+        if (!d->problem)
+            continue;
+        what = g_strdup_printf(_("Failed to read domain '%s'"), d->name);
+        operation_print_error(host, what);
+        operation_print_error(host, d->problem);
+        ok = FALSE;
+    }
+    return ok;
+}
+
 static int show(VextHost *host, const VextCmd *cmd, const TextDomain *domains, gsize n)
 {
     const char *disk = host->opt_string(cmd, "disk");
@@ -121,6 +140,14 @@ static int show(VextHost *host, const VextCmd *cmd, const TextDomain *domains, g
         return VEXT_FAILED;
     }
     host->print(host, text);
+    if (!host->opt_bool(cmd, "json")) {
+        g_autoptr(GPtrArray) warnings = text_chain_warnings(domains, n);
+
+        for (guint i = 0; i < warnings->len; i++)
+            operation_print_warning(host, g_ptr_array_index(warnings, i));
+    }
+    if (!print_problems(host, domains, n))
+        return VEXT_FAILED;
     return check && text_chain_count_findings(domains, n, disk) ? VEXT_FAILED : VEXT_OK;
 }
 
@@ -145,7 +172,7 @@ int cmd_chain_show(VextHost *host, const VextCmd *cmd)
     g_autoptr(virDomain) dom = NULL;
     g_autoptr(ChainGraph) graph = NULL;
     BackendReadOptions opt = {
-        .readonly = host->is_readonly(host),
+        .partial = TRUE,
         .complete = TRUE,
         .scan_orphans = host->opt_bool(cmd, "orphans"),
         .domain_of_helper = journal_domain_of_helper,

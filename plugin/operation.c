@@ -20,21 +20,21 @@
 
 void operation_print_error(VextHost *host, const char *line)
 {
-    g_autofree char *safe = text_safe(line, text_terminal_options(STDERR_FILENO).utf8);
+    g_autofree char *safe = text_sentence(line, text_terminal_options(STDERR_FILENO).utf8);
 
     host->error(host, safe);
 }
 
 void operation_print_warning(VextHost *host, const char *line)
 {
-    g_autofree char *safe = text_safe(line, text_terminal_options(STDERR_FILENO).utf8);
+    g_autofree char *safe = text_sentence(line, text_terminal_options(STDERR_FILENO).utf8);
 
     host->warn(host, safe);
 }
 
 void operation_print_line(VextHost *host, const char *line)
 {
-    g_autofree char *safe = text_safe(line, text_terminal_options(STDOUT_FILENO).utf8);
+    g_autofree char *safe = text_sentence(line, text_terminal_options(STDOUT_FILENO).utf8);
     g_autofree char *text = g_strconcat(safe, "\n", NULL);
 
     host->print_extra(host, text);
@@ -99,7 +99,7 @@ gboolean operation_read(Operation *op, GError **error)
 {
     BackendReadOptions options = {
         .domain = op->dom,
-        .readonly = op->host->is_readonly(op->host),
+        .secure = !op->host->is_readonly(op->host),
         .complete = TRUE,
         .scan_orphans = TRUE,
         .pools = !op->host->is_readonly(op->host),

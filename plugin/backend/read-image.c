@@ -203,6 +203,12 @@ static void add_data_file(Reading *r, ChainImage *image, const char *name)
     image->flags |= CHAIN_IMAGE_DATA_FILE;
     if (source->type != CHAIN_SOURCE_FILE)
         return;
+    /* a node of its own, or it is taken for nobody's */
+    image->data_file = reading_image(&r->reader, source);
+    if (image->data_file == image)
+        image->data_file = NULL;
+    else if (!image->data_file->format)
+        image->data_file->format = g_strdup("raw");
     file = reading_file(r, source->path);
     if (file->state == LOCAL_MISSING)
         image->flags |= CHAIN_IMAGE_UNREADABLE;

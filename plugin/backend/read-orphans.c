@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "include/vext-i18n.h"
 #include "plugin/backend/read-private.h"
 #include "plugin/xml/disk-source.h"
 
@@ -40,6 +41,7 @@ typedef struct {
     Reading *r;
     GPtrArray *candidates;
     GHashTable *dirs;     /* directories that were looked through */
+    GHashTable *far;      /* those on another host, which pools have or nobody looks through */
 } Scan;
 
 static gboolean known(Reading *r, const char *path, const char *identity)
@@ -82,16 +84,36 @@ static void scan_file(Scan *scan, const char *path)
 static void scan_dir(Scan *scan, const char *dir)
 {
     g_autoptr(GDir) entries = NULL;
+    g_autoptr(GError) problem = NULL;
     const char *name;
 
     if (!g_hash_table_add(scan->dirs, g_strdup(dir)))
         return;
-    entries = g_dir_open(dir, 0, NULL);
+    entries = g_dir_open(dir, 0, &problem);
+    if (!entries && !g_error_matches(problem, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+        reading_unknown(scan->r, "directory", dir,
+                        g_strdup_printf(_("Directory '%s' could not be looked through: %s"), dir,
+                                        problem->message));
     while (entries && (name = g_dir_read_name(entries))) {
         g_autofree char *path = g_build_filename(dir, name, NULL);
 
         scan_file(scan, path);
     }
+}
+
+/* On another host only what pools have is seen. */
+static void scan_far_dir(Scan *scan, const char *dir)
+{
+    g_autoptr(virStoragePool) pool = NULL;
+
+    if (!g_hash_table_add(scan->far, g_strdup(dir)))
+        return;
+    pool = scan->r->storage ? virStoragePoolLookupByTargetPath(scan->r->conn, dir) : NULL;
+    if (!pool || virStoragePoolIsActive(pool) != 1)
+        reading_unknown(scan->r, "directory", dir,
+                        g_strdup_printf(_("Directory '%s' could not be looked through: it is on "
+                                          "another host, and no active storage pool there has it"),
+                                        dir));
 }
 
 static void scan_volume(Scan *scan, virStorageVolPtr volume)
@@ -132,11 +154,20 @@ static void scan_pools(Scan *scan)
         return;
     n = virConnectListAllStoragePools(scan->r->conn, &pools,
                                       VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE);
+    if (n < 0)
+        reading_unknown(scan->r, "pool", NULL,
+                        g_strdup_printf(_("The storage pools could not be looked through: %s"),
+                                        virGetLastErrorMessage()));
     for (i = 0; i < n; i++) {
         virStorageVolPtr *volumes = NULL;
         int m = virStoragePoolListAllVolumes(pools[i], &volumes, 0);
         int j;
 
+        if (m < 0)
+            reading_unknown(scan->r, "pool", NULL,
+                            g_strdup_printf(_("Storage pool '%s' could not be looked through: "
+                                              "%s"), virStoragePoolGetName(pools[i]),
+                                            virGetLastErrorMessage()));
         for (j = 0; j < m; j++) {
             scan_volume(scan, volumes[j]);
             virStorageVolFree(volumes[j]);
@@ -200,23 +231,32 @@ void reading_orphans(Reading *r)
 {
     g_autoptr(GPtrArray) candidates = g_ptr_array_new_with_free_func(candidate_free);
     g_autoptr(GHashTable) dirs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    Scan scan = { r, candidates, dirs };
+    g_autoptr(GHashTable) far = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    Scan scan = { r, candidates, dirs, far };
     guint n = r->graph->images->len;
     gboolean again = TRUE;
     guint i;
 
     /* an unused file may be a domain's that could not be read */
-    if (!r->graph->complete)
+    if (!r->graph->complete) {
+        reading_unknown(r, "orphans", NULL,
+                        g_strdup(_("Files that nobody uses were not looked for: not all of what is "
+                                   "used is known")));
         return;
-    for (i = 0; r->local && i < n; i++) {
+    }
+    for (i = 0; i < n; i++) {
         const ChainImage *image = g_ptr_array_index(r->graph->images, i);
         const char *path = image->source->path;
 
         if (path && path[0] == '/' && asked_for(r, image)) {
             g_autofree char *dir = g_path_get_dirname(path);
 
-            if (!g_str_has_prefix(dir, "/dev"))
+            if (g_str_has_prefix(dir, "/dev"))
+                continue;
+            if (r->local)
                 scan_dir(&scan, dir);
+            else
+                scan_far_dir(&scan, dir);
         }
     }
     scan_pools(&scan);

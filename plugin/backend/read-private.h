@@ -26,7 +26,6 @@ typedef struct {
     GHashTable *pools;     /**< directory -> BackendPool *, with opt->pools */
     GHashTable *done;      /**< ChainImage * that were read */
     GHashTable *saved;     /**< names of the domains with a managed save image */
-    gboolean saved_unknown;/**< what one of these needs could not be read */
 } Reading;
 
 /** XmlReader's callback: resolves volumes, finds the identity of local files. */
@@ -37,6 +36,8 @@ LocalFile *reading_file(Reading *r, const char *path);
 void reading_images(Reading *r);
 /** Sets what @image stands on from the name that its header or volume records. */
 void reading_set_backing(Reading *r, ChainImage *image, const char *spec, const char *format);
+/** Records that the view is incomplete. Takes @message; @path may be NULL. */
+void reading_unknown(Reading *r, const char *code, const char *path, char *message);
 /** Files that stand on images of @domains' disks and that nobody uses. The graph is linked. */
 void reading_orphans(Reading *r);
 /** Sizes of the images of running domains, from the statistics of the connection. */

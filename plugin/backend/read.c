@@ -81,18 +81,35 @@ gboolean backend_is_local(virConnectPtr conn)
     return same_host(conn);
 }
 
+/* A read-only connection sees no secrets, nor does one to which the daemon's access control
+ * denies them. */
+static gboolean secrets_denied(void)
+{
+    int code = virGetLastErrorCode();
+
+    return code == VIR_ERR_OPERATION_DENIED || code == VIR_ERR_ACCESS_DENIED;
+}
+
 static char *domain_xml(Reading *r, virDomainPtr dom, unsigned int flags)
 {
-    char *xml;
+    char *xml = NULL;
 
-    if (!r->secure)
-        return virDomainGetXMLDesc(dom, flags);
-    xml = virDomainGetXMLDesc(dom, flags | VIR_DOMAIN_XML_SECURE);
-    if (!xml && virGetLastErrorCode() == VIR_ERR_OPERATION_DENIED) {
-        r->secure = FALSE;
+    if (r->secure)
+        xml = virDomainGetXMLDesc(dom, flags | VIR_DOMAIN_XML_SECURE);
+    /* access control may tell one domain from another: the next is asked anew */
+    if (!r->secure || (!xml && secrets_denied()))
         xml = virDomainGetXMLDesc(dom, flags);
-    }
     return xml;
+}
+
+void reading_unknown(Reading *r, const char *code, const char *path, char *message)
+{
+    ChainUnknown *unknown = g_new0(ChainUnknown, 1);
+
+    unknown->code = code;
+    unknown->path = g_strdup(path);
+    unknown->message = message;
+    g_ptr_array_add(r->graph->unknown, unknown);
 }
 
 static const char *state_name(int state)
@@ -140,7 +157,7 @@ typedef struct {
     GError **errors;   /* by number: why there is none */
     int n;
     int next;          /* atomic */
-    int secure;        /* atomic: falls to FALSE when the connection may not see secrets */
+    int secure;        /* atomic: falls to FALSE when the secrets of the domain are denied */
 } SnapshotFetch;
 
 #define FETCH_THREADS 4
@@ -153,7 +170,7 @@ static char *fetch_one(SnapshotFetch *fetch, virDomainSnapshotPtr snapshot)
     if (!g_atomic_int_get(&fetch->secure))
         return virDomainSnapshotGetXMLDesc(snapshot, 0);
     xml = virDomainSnapshotGetXMLDesc(snapshot, VIR_DOMAIN_SNAPSHOT_XML_SECURE);
-    if (!xml && virGetLastErrorCode() == VIR_ERR_OPERATION_DENIED) {
+    if (!xml && secrets_denied()) {
         g_atomic_int_set(&fetch->secure, FALSE);
         xml = virDomainSnapshotGetXMLDesc(snapshot, 0);
     }
@@ -208,12 +225,11 @@ static gboolean read_snapshots(Reading *r, ChainDomain *d, virDomainPtr dom, GEr
     for (i = 0; i < fetch.n; i++) {
         ChainSnapshot *s = NULL;
 
-        if (ok && fetch.xml[i])
-            s = xml_read_snapshot(&r->reader, d, fetch.xml[i], error);
-        /* deleted since it was listed */
+        if (fetch.xml[i])
+            s = xml_read_snapshot(&r->reader, d, fetch.xml[i], &fetch.errors[i]);
+        /* those that can be read are, beside one that was deleted since it was listed too */
         if (ok && !s && !backend_error_is(fetch.errors[i], VIR_ERR_NO_DOMAIN_SNAPSHOT)) {
-            if (fetch.errors[i])
-                g_propagate_error(error, g_steal_pointer(&fetch.errors[i]));
+            g_propagate_error(error, g_steal_pointer(&fetch.errors[i]));
             ok = FALSE;
         }
         if (s) {
@@ -289,8 +305,11 @@ static void list_saved(Reading *r)
     g_autoptr(DomainList) domains = NULL;
     guint i;
 
-    if (virConnectListAllDomains(r->conn, &domains, VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE) < 0)
-        r->saved_unknown = virGetLastErrorCode() != VIR_ERR_NO_SUPPORT;
+    if (virConnectListAllDomains(r->conn, &domains, VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE) < 0 &&
+        virGetLastErrorCode() != VIR_ERR_NO_SUPPORT)
+        reading_unknown(r, "managed-save", NULL,
+                        g_strdup_printf(_("Which domains have a managed save image is not known: "
+                                          "%s"), virGetLastErrorMessage()));
     for (i = 0; domains && domains[i]; i++)
         g_hash_table_add(r->saved, g_strdup(virDomainGetName(domains[i])));
 }
@@ -298,16 +317,21 @@ static void list_saved(Reading *r)
 /* A managed save image keeps the disks that the domain had, whatever it was given since. */
 static void read_saved(Reading *r, ChainDomain *d, virDomainPtr dom)
 {
+    g_autoptr(GError) problem = NULL;
     g_autofree char *xml = NULL;
 
     if (!g_hash_table_contains(r->saved, d->name))
         return;
     xml = virDomainManagedSaveGetXMLDesc(dom, 0);
-    if (xml && xml_read_saved(&r->reader, d, xml, NULL))
+    if (!xml)
+        backend_error(&problem);
+    else if (xml_read_saved(&r->reader, d, xml, &problem))
         return;
     /* unless it was restored or removed since it was listed */
     if (virDomainHasManagedSaveImage(dom, 0) != 0)
-        r->saved_unknown = TRUE;
+        reading_unknown(r, "managed-save", NULL,
+                        g_strdup_printf(_("What the managed save image of domain '%s' needs is "
+                                          "not known: %s"), d->name, problem->message));
 }
 
 static gboolean read_domain(Reading *r, virDomainPtr dom, gboolean full, GError **error)
@@ -382,19 +406,57 @@ static gboolean same_domain(virDomainPtr a, virDomainPtr b)
            memcmp(x, y, sizeof(x)) == 0;
 }
 
+/*
+ * What is left of a domain that could not be read. That it is not there any more is no problem.
+ *
+ * Returns: FALSE when the reading as a whole has failed
+ */
+static gboolean without_domain(Reading *r, virDomainPtr dom, const GError *problem)
+{
+    const char *name = virDomainGetName(dom);
+    ChainDomain *d = chain_graph_domain(r->graph, name);
+    gboolean asked_for = !r->opt->domain || same_domain(dom, r->opt->domain);
+    char uuid[VIR_UUID_STRING_BUFLEN] = "";
+
+    if (backend_error_is(problem, VIR_ERR_NO_DOMAIN)) {
+        if (d)
+            chain_graph_remove_domain(r->graph, d);
+        return !r->opt->domain || !asked_for;
+    }
+    if (asked_for && !(r->opt->partial && (d || !r->opt->domain)))
+        return FALSE;
+    if (asked_for) {
+        virDomainGetUUIDString(dom, uuid);
+        if (!d)
+            d = chain_graph_add_domain(r->graph, name, uuid);
+        d->problem = g_strdup(problem->message);
+    }
+    reading_unknown(r, "domain", NULL,
+                    g_strdup_printf(_("What domain '%s' uses is not known: %s"), name,
+                                    problem->message));
+    return TRUE;
+}
+
 static gboolean read_domains(Reading *r, GError **error)
 {
     g_autoptr(DomainList) domains = NULL;
     g_autoptr(GHashTable) operations = g_hash_table_new_full(
         g_str_hash, g_str_equal, g_free, (GDestroyNotify) chain_operation_free);
-    gboolean complete = TRUE;
     guint i;
 
     list_saved(r);
     if (virConnectListAllDomains(r->conn, &domains, 0) < 0)
         return backend_error(error);
-    if (r->opt->domain && !read_domain(r, r->opt->domain, TRUE, error))
-        return FALSE;
+    if (r->opt->domain) {
+        GError *problem = NULL;
+
+        if (!read_domain(r, r->opt->domain, TRUE, &problem) &&
+            !without_domain(r, r->opt->domain, problem)) {
+            g_propagate_error(error, problem);
+            return FALSE;
+        }
+        g_clear_error(&problem);
+    }
     for (i = 0; domains[i]; i++) {
         g_autofree char *of = NULL;
         g_autoptr(GError) problem = NULL;
@@ -408,13 +470,10 @@ static gboolean read_domains(Reading *r, GError **error)
             continue;
         }
         if (read_domain(r, domains[i], !r->opt->domain, &problem) ||
-            backend_error_is(problem, VIR_ERR_NO_DOMAIN))
+            without_domain(r, domains[i], problem))
             continue;
-        if (!r->opt->domain) {
-            g_propagate_error(error, g_steal_pointer(&problem));
-            return FALSE;
-        }
-        complete = FALSE;
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
     }
     for (i = 0; i < r->graph->domains->len; i++) {
         ChainDomain *d = g_ptr_array_index(r->graph->domains, i);
@@ -425,7 +484,7 @@ static gboolean read_domains(Reading *r, GError **error)
                                     (gpointer *) &d->operation);
         g_free(name);
     }
-    r->graph->complete = complete && !r->saved_unknown &&
+    r->graph->complete = !r->graph->unknown->len &&
                          (!r->opt->domain || r->opt->complete || r->opt->scan_orphans);
     return TRUE;
 }
@@ -468,7 +527,7 @@ ChainGraph *backend_read_graph(virConnectPtr conn, const BackendReadOptions *opt
     g_autoptr(GHashTable) saved = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     Reading r = {
         .reader = { graph, reading_image, NULL },
-        .conn = conn, .opt = opt, .graph = graph, .secure = !opt->readonly,
+        .conn = conn, .opt = opt, .graph = graph, .secure = opt->secure,
         .files = files, .free_bytes = free_bytes, .volumes = volumes, .pools = pools,
         .done = done, .saved = saved,
     };

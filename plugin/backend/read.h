@@ -27,7 +27,10 @@ G_BEGIN_DECLS
 typedef struct {
     virDomainPtr domain;   /**< read this one in full and of the others what uses images;
                                 NULL: all in full */
-    gboolean readonly;     /**< the connection is: XML without secrets */
+    gboolean secure;       /**< XML with the secrets that are in it, as what is defined later has
+                                to have them; a connection that may not see them gets it without */
+    gboolean partial;      /**< to show: a domain that cannot be read is in the graph with what
+                                could be read of it, and the reason as its problem */
     gboolean complete;     /**< the snapshots of the other domains too, without which nobody knows
                                 who needs an image; sets graph->complete */
     gboolean scan_orphans; /**< look through directories and pools; implies complete */
@@ -47,7 +50,8 @@ typedef struct {
  * Reads what @opt says and links it.
  *
  * Returns: new graph, or NULL with @error (BACKEND_ERROR or VEXT_XML_ERROR) when a domain that
- *          was asked for cannot be read. What is wrong with images is in the graph, no error.
+ *          was asked for cannot be read (with @partial: when nothing of opt->domain can). What is
+ *          wrong with images is in the graph, no error.
  *          Helper domains are not in it. opt->domain is the first of graph->domains.
  */
 ChainGraph *backend_read_graph(virConnectPtr conn, const BackendReadOptions *opt,

@@ -109,10 +109,7 @@ gboolean exec_go_on(ExecContext *ctx, GError **error)
 
 char *exec_repair_command(const Plan *plan)
 {
-    gboolean option = *plan->domain == '-';
-
-    return chain_command("virsh-ext", "chain-repair", option ? "--" : plan->domain,
-                         option ? plan->domain : NULL, NULL);
+    return chain_command("virsh-ext", "chain-repair", plan->domain, NULL);
 }
 
 /* --- running ------------------------------------------------------------------------------- */

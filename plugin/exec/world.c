@@ -11,6 +11,7 @@ ChainGraph *exec_read_domain(ExecContext *ctx, GError **error)
 {
     BackendReadOptions options = {
         .domain = ctx->dom,
+        .secure = TRUE,
         .pools = TRUE,
         .domain_of_helper = journal_domain_of_helper,
         .operation_from_xml = journal_operation_from_xml,
@@ -23,6 +24,7 @@ ChainGraph *exec_read_world(ExecContext *ctx, GError **error)
 {
     BackendReadOptions options = {
         .domain = ctx->dom,
+        .secure = TRUE,
         .complete = TRUE,
         .scan_orphans = TRUE,
         .pools = TRUE,

@@ -107,6 +107,7 @@ struct ChainImage {
     char *backing_spec;    /**< as written in the header or XML; NULL: none (if known) */
     char *backing_format;  /**< as recorded with it, or NULL */
     ChainImage *backing;   /**< next image down; NULL at the root or where unknown (see flags) */
+    ChainImage *data_file; /**< where a qcow2 image keeps its data; written with it; or NULL */
     gboolean backing_known;/**< FALSE: whether there is a backing image is not known */
 
     guint64 virtual_size;  /**< bytes the guest sees, or CHAIN_UNKNOWN */
@@ -247,6 +248,8 @@ struct ChainDomain {
     char *xml;              /**< live XML if active, else inactive (secure unless read-only) */
     char *inactive_xml;     /**< persistent XML, NULL for a transient domain */
     ChainOperation *operation; /**< or NULL */
+    char *problem;          /**< why it could not be read, or, with xml, its snapshots; or NULL */
+    GPtrArray *unknown;     /**< ChainUnknown *: set by chain_graph_unknowns(), or NULL */
 };
 
 ChainDisk *chain_domain_disk(const ChainDomain *d, const char *target);
@@ -254,8 +257,13 @@ ChainDisk *chain_domain_disk(const ChainDomain *d, const char *target);
 GPtrArray *chain_domain_all_disks(const ChainDomain *d);
 ChainSnapshot *chain_domain_snapshot(const ChainDomain *d, const char *name);
 
-/** A command as a shell and virsh's own both take it, from its words up to a NULL: names can have
- *  blanks and quotes. Quoted with ", as it will mostly stand between '. New string. */
+/**
+ * A command as a shell and virsh's own both take it, from its words up to a NULL: names can have
+ * blanks and quotes. Quoted with ", as it will mostly stand between '. New string.
+ *
+ * Options of virsh's and our commands come last, behind a "--": a snapshot can be called "--all",
+ * and then they are written before a "--" that keeps the names from being taken for options.
+ */
 char *chain_command(const char *word, ...) G_GNUC_NULL_TERMINATED;
 
 /** What is wrong or worth to know. */
@@ -271,12 +279,25 @@ typedef struct {
     char *remedy;           /**< names the command to use */
 } ChainFinding;
 
+/** Something that could not be found out: the view is incomplete there. */
+typedef struct {
+    const char *code;       /**< "backing", "directory", "domain", "managed-save", "orphans",
+                                 "pool"; static */
+    char *disk;             /**< target or NULL */
+    ChainImage *image;      /**< or NULL */
+    char *path;             /**< of a directory, or NULL */
+    char *message;          /**< whole sentence without a full stop, translated */
+} ChainUnknown;
+
+void chain_unknown_free(ChainUnknown *unknown);
+
 /** Everything read of one connection. */
 struct ChainGraph {
     GPtrArray *images;      /**< ChainImage * */
     GHashTable *by_key;     /**< key or alias -> ChainImage * */
     GPtrArray *domains;     /**< ChainDomain * */
     gboolean complete;      /**< all domains of the connection and their snapshots were read */
+    GPtrArray *unknown;     /**< ChainUnknown *: of the connection as a whole */
     gboolean local;         /**< the files of the connection are files here */
     gboolean linked;
     guint layer_limit;      /**< images in a chain that libvirt and QEMU can start, 0 unknown */
@@ -305,6 +326,8 @@ ChainImage *chain_graph_find_path(const ChainGraph *graph, const char *path);
 
 ChainDomain *chain_graph_add_domain(ChainGraph *graph, const char *name, const char *uuid);
 ChainDomain *chain_graph_domain(const ChainGraph *graph, const char *name);
+/** Takes a domain out that turned out not to be there any more. Before the graph is linked. */
+void chain_graph_remove_domain(ChainGraph *graph, ChainDomain *d);
 ChainDisk *chain_domain_add_disk(ChainDomain *d, const char *target);
 ChainSnapshot *chain_domain_add_snapshot(ChainDomain *d, const char *name);
 ChainSnapshotDisk *chain_snapshot_add_disk(ChainSnapshot *s, const char *target);
@@ -327,5 +350,9 @@ GPtrArray *chain_disk_images(ChainDisk *disk);
 /** Findings about @d, in the order of its disks. New array of ChainFinding *, frees its items. */
 GPtrArray *chain_graph_check(ChainGraph *graph, ChainDomain *d);
 void chain_finding_free(ChainFinding *finding);
+
+/** What is not known about @d: of its images, then of the connection. New array of
+ *  const ChainUnknown *, which @d and @graph own. */
+GPtrArray *chain_graph_unknowns(ChainGraph *graph, ChainDomain *d);
 
 G_END_DECLS

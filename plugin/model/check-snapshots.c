@@ -12,7 +12,8 @@ static void add_stale(Check *c, ChainSeverity severity, const char *target, Chai
 {
     const char *name = c->domain->name;
     g_autofree char *repair = chain_command("chain-repair", name, NULL);
-    g_autofree char *forget = chain_command("snapshot-delete", name, s->name, "--metadata", NULL);
+    g_autofree char *forget = chain_command("snapshot-delete", name, s->name, "--", "--metadata",
+                                            NULL);
     ChainFinding *finding;
 
     finding = check_add(c, "stale-snapshot", severity, NULL, image, message,

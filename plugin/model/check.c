@@ -43,40 +43,6 @@ ChainFinding *check_add(Check *c, const char *code, ChainSeverity severity,
     return finding;
 }
 
-char *chain_command(const char *word, ...)
-{
-    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                               "_.:+@%/=-";
-    GString *out = g_string_new(NULL);
-    va_list words;
-
-    va_start(words, word);
-    for (; word; word = va_arg(words, const char *)) {
-        if (out->len)
-            g_string_append_c(out, ' ');
-        if (*word && word[strspn(word, safe)] == '\0') {
-            g_string_append(out, word);
-            continue;
-        }
-        if (strchr(word, '!')) {
-            /* which an interactive bash expands between " */
-            g_autofree char *quoted = g_shell_quote(word);
-
-            g_string_append(out, quoted);
-            continue;
-        }
-        g_string_append_c(out, '"');
-        for (; *word; word++) {
-            if (strchr("\\\"$`", *word))
-                g_string_append_c(out, '\\');
-            g_string_append_c(out, *word);
-        }
-        g_string_append_c(out, '"');
-    }
-    va_end(words);
-    return g_string_free(out, FALSE);
-}
-
 gboolean check_frozen_in(const ChainImage *image, const ChainDomain *d)
 {
     guint i;
@@ -132,10 +98,10 @@ static char *remove_disk(const ChainDomain *d, const ChainDisk *disk)
         return g_strdup(_("Put the file back"));
     if (g_strcmp0(disk->device, "cdrom") == 0 || g_strcmp0(disk->device, "floppy") == 0)
         return check_remedy(_("Put the file back, or take the medium out with '%s'"),
-                            chain_command("change-media", d->name, disk->target, "--eject",
+                            chain_command("change-media", d->name, disk->target, "--", "--eject",
                                           where, NULL));
     return check_remedy(_("Put the file back, or take the disk out of the domain with '%s'"),
-                        chain_command("detach-disk", d->name, disk->target, where, NULL));
+                        chain_command("detach-disk", d->name, disk->target, "--", where, NULL));
 }
 
 static void check_there(Check *c, ChainDisk *disk, ChainImage *image)
@@ -153,25 +119,22 @@ static void check_there(Check *c, ChainDisk *disk, ChainImage *image)
         check_add(c, "unreadable-image", CHAIN_ERROR, disk, image,
                   g_strdup_printf(_("The data file of image '%s' is missing"), image->path),
                   check_remedy(_("Put the file back; its name is in what '%s' says"),
-                               chain_command("qemu-img", "info", "-U", "-f", image->format,
+                               chain_command("qemu-img", "info", "-U", "-f", format_of(image),
                                              image->path, NULL)));
     } else if (image->flags & CHAIN_IMAGE_UNREADABLE) {
         check_add(c, "unreadable-image", CHAIN_WARNING, disk, image,
                   g_strdup_printf(_("Image '%s' cannot be read: what it stands on is not known"),
                                   image->path),
-                  image->format
-                  ? check_remedy(_("See what '%s' says, as a user who may read the file"),
-                                 chain_command("qemu-img", "info", "-U", "-f", image->format,
-                                               image->path, NULL))
-                  : check_remedy(_("See what '%s' says"),
-                                 chain_command("vol-info", image->path, NULL)));
+                  check_remedy(_("See what '%s' says, as a user who may read the file"),
+                               chain_command("qemu-img", "info", "-U", "-f", format_of(image),
+                                             image->path, NULL)));
     }
     if (image->flags & CHAIN_IMAGE_CORRUPT)
         check_add(c, "corrupt-image", CHAIN_ERROR, disk, image,
                   g_strdup_printf(_("Image '%s' is marked as corrupt"), image->path),
-                  check_remedy(_("Keep a copy, then look at '%s' while the domain is shut off"),
-                               chain_command("qemu-img", "check", "-f", format_of(image),
-                                             image->path, NULL)));
+                  check_remedy(_("Keep a copy, then repair it with '%s' while no domain uses it"),
+                               chain_command("qemu-img", "check", "-r", "all", "-f",
+                                             format_of(image), image->path, NULL)));
     if (image->flags & CHAIN_IMAGE_LOOP)
         check_add(c, "backing-loop", CHAIN_ERROR, disk, image,
                   g_strdup_printf(_("Image '%s' stands on itself"), image->path),
@@ -295,6 +258,25 @@ static void check_unmanaged(Check *c, ChainDisk *disk, GPtrArray *images)
     }
 }
 
+static char *shorten(const Check *c, const ChainDisk *disk, const GPtrArray *chain, guint limit)
+{
+    const ChainImage *lower;
+
+    if (c->domain->snapshots->len)
+        return check_remedy(_("Delete snapshots that are not needed with '%s NAME…'"),
+                            chain_command("snapshot-delete-external", c->domain->name, NULL));
+    if (chain->len <= limit || c->domain->active)
+        return check_remedy(_("Merge layers with '%s' while the domain runs"),
+                            chain_command("blockpull", c->domain->name, disk->target, "--",
+                                          "--wait", NULL));
+    /* it cannot be started: half of the layers into the active image, and no file goes */
+    lower = g_ptr_array_index(chain, chain->len - limit / 2);
+    return check_remedy(_("Merge layers with '%s' while the domain is shut off"),
+                        chain_command("qemu-img", "rebase", "-f", format_of(disk->active), "-F",
+                                      format_of(lower), "-b", lower->path, disk->active->path,
+                                      NULL));
+}
+
 static void check_depth(Check *c, ChainDisk *disk)
 {
     g_autoptr(GPtrArray) chain = chain_image_chain(disk->active);
@@ -303,12 +285,7 @@ static void check_depth(Check *c, ChainDisk *disk)
 
     if (chain->len < NEAR_LIMIT(limit))
         return;
-    remedy = c->domain->snapshots->len
-             ? check_remedy(_("Delete snapshots that are not needed with '%s NAME…'"),
-                            chain_command("snapshot-delete-external", c->domain->name, NULL))
-             : check_remedy(_("Merge layers with '%s' while the domain runs"),
-                            chain_command("blockpull", c->domain->name, disk->target, "--wait",
-                                          NULL));
+    remedy = shorten(c, disk, chain, limit);
     if (chain->len > limit)
         check_add(c, "deep-chain", CHAIN_ERROR, disk, disk->active,
                   g_strdup_printf(_("Disk '%s' has a chain of %u images; a domain with more than "
@@ -455,7 +432,7 @@ static void check_interrupted(Check *c)
         if (!disk->job || !disk->job->ready || g_strcmp0(disk->job->type, "active-commit") != 0)
             continue;
         repair = chain_command("chain-repair", c->domain->name, NULL);
-        pivot = chain_command("blockjob", c->domain->name, disk->target, "--pivot", NULL);
+        pivot = chain_command("blockjob", c->domain->name, disk->target, "--", "--pivot", NULL);
         check_add(c, "interrupted-operation", CHAIN_WARNING, disk, disk->active,
                   g_strdup_printf(_("A block commit of disk '%s' is ready and waits to be "
                                     "finished"), disk->target),
@@ -478,6 +455,25 @@ static void check_interrupted(Check *c)
     }
 }
 
+static void check_problem(Check *c)
+{
+    const ChainDomain *d = c->domain;
+
+    if (!d->problem)
+        return;
+    if (d->xml)
+        check_add(c, "unreadable-domain", CHAIN_ERROR, NULL, NULL,
+                  g_strdup_printf(_("The snapshots of domain '%s' could not all be read: %s"),
+                                  d->name, d->problem),
+                  check_remedy(_("See what '%s' says"),
+                               chain_command("snapshot-list", d->name, NULL)));
+    else
+        check_add(c, "unreadable-domain", CHAIN_ERROR, NULL, NULL,
+                  g_strdup_printf(_("Domain '%s' could not be read: %s"), d->name, d->problem),
+                  check_remedy(_("See what '%s' says"),
+                               chain_command("dumpxml", d->name, NULL)));
+}
+
 GPtrArray *chain_graph_check(ChainGraph *graph, ChainDomain *d)
 {
     g_autoptr(GHashTable) lost = g_hash_table_new(NULL, NULL);
@@ -489,6 +485,7 @@ GPtrArray *chain_graph_check(ChainGraph *graph, ChainDomain *d)
     };
     guint i, j;
 
+    check_problem(&c);
     check_interrupted(&c);
     for (i = 0; i < disks->len; i++) {
         ChainDisk *disk = g_ptr_array_index(disks, i);
@@ -500,8 +497,12 @@ GPtrArray *chain_graph_check(ChainGraph *graph, ChainDomain *d)
             check_there(&c, disk, image);
             check_format(&c, disk, image);
             check_shared(&c, disk, image);
+            if (image->data_file)
+                check_shared(&c, disk, image->data_file);
         }
-        check_unmanaged(&c, disk, images);
+        /* it may be the state of one that could not be read */
+        if (!d->problem)
+            check_unmanaged(&c, disk, images);
         check_agreement(&c, disk, disk->active, disk->live_chain, FALSE, TRUE);
         check_agreement(&c, disk, disk->configured, disk->config_chain, disk->config_chain_ends,
                         FALSE);

@@ -97,6 +97,8 @@ static void domain_free(gpointer data)
     g_free(d->xml);
     g_free(d->inactive_xml);
     chain_operation_free(d->operation);
+    g_free(d->problem);
+    g_clear_pointer(&d->unknown, g_ptr_array_unref);
     g_free(d);
 }
 
@@ -108,6 +110,7 @@ ChainGraph *chain_graph_new(void)
     graph->merged = g_ptr_array_new_with_free_func(image_free);
     graph->by_key = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     graph->domains = g_ptr_array_new_with_free_func(domain_free);
+    graph->unknown = g_ptr_array_new_with_free_func((GDestroyNotify) chain_unknown_free);
     return graph;
 }
 
@@ -119,6 +122,7 @@ void chain_graph_free(ChainGraph *graph)
     g_ptr_array_unref(graph->domains);
     g_ptr_array_unref(graph->images);
     g_ptr_array_unref(graph->merged);
+    g_ptr_array_unref(graph->unknown);
     g_free(graph);
 }
 
@@ -206,6 +210,8 @@ static void merge(ChainGraph *graph, ChainImage *image, ChainImage *gone)
         take_string(&image->backing_spec, &gone->backing_spec);
         take_string(&image->backing_format, &gone->backing_format);
     }
+    if (!image->data_file)
+        image->data_file = gone->data_file;
     image->flags |= gone->flags;
     if (image->virtual_size == CHAIN_UNKNOWN)
         image->virtual_size = gone->virtual_size;
@@ -322,6 +328,12 @@ ChainDomain *chain_graph_domain(const ChainGraph *graph, const char *name)
             return d;
     }
     return NULL;
+}
+
+void chain_graph_remove_domain(ChainGraph *graph, ChainDomain *d)
+{
+    g_ptr_array_remove(graph->domains, d);
+    graph->linked = FALSE;
 }
 
 ChainDisk *chain_domain_add_disk(ChainDomain *d, const char *target)

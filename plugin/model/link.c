@@ -32,6 +32,7 @@ static void resolve_merged(ChainGraph *graph)
         ChainImage *image = g_ptr_array_index(graph->images, i);
 
         image->backing = real(image->backing);
+        image->data_file = real(image->data_file);
     }
     for (i = 0; i < graph->domains->len; i++) {
         ChainDomain *d = g_ptr_array_index(graph->domains, i);
@@ -132,8 +133,11 @@ static void add_user(ChainImage *image, ChainDisk *disk)
 
 static void add_user_of_chain(ChainImage *top, ChainDisk *disk)
 {
-    for (; top; top = top->backing)
+    for (; top; top = top->backing) {
         add_user(top, disk);
+        if (top->data_file)
+            add_user(top->data_file, disk);
+    }
 }
 
 /* So are domains; and below an image that has it in it all have. */
@@ -143,6 +147,8 @@ static void add_domain(ChainImage *image, ChainDomain *d)
         if (image->domains->len && image->domains->pdata[image->domains->len - 1] == d)
             return;
         g_ptr_array_add(image->domains, d);
+        if (image->data_file && !g_ptr_array_find(image->data_file->domains, d, NULL))
+            g_ptr_array_add(image->data_file->domains, d);
     }
 }
 
@@ -159,6 +165,8 @@ static void set_writer(ChainImage *image, ChainDisk *disk)
     if (image && !disk->readonly &&
         (!image->writer || (disk->domain->active && !image->writer->domain->active)))
         image->writer = disk;
+    if (image && image->data_file && !disk->readonly && !image->data_file->writer)
+        image->data_file->writer = disk;
 }
 
 static void link_disks(ChainDomain *d)

@@ -90,12 +90,14 @@ static void refuse_broken(DeleteState *st, WorkNode *node)
         plan_refuse(st->plan, "unreadable-image",
                     g_strdup_printf(_("Image '%s' of disk '%s' cannot be read"), path,
                                     st->work->target),
-                    chain_command("virsh-ext", "chain-show", st->plan->domain, "--check", NULL));
+                    chain_command("virsh-ext", "chain-show", st->plan->domain, "--", "--check",
+                                  NULL));
     else if (work_has_flag(node, CHAIN_IMAGE_LOOP))
         plan_refuse(st->plan, "backing-loop",
                     g_strdup_printf(_("Image '%s' of disk '%s' stands on itself"), path,
                                     st->work->target),
-                    chain_command("virsh-ext", "chain-show", st->plan->domain, "--check", NULL));
+                    chain_command("virsh-ext", "chain-show", st->plan->domain, "--", "--check",
+                                  NULL));
     else if (work_has_flag(node, CHAIN_IMAGE_FORMAT_GUESSED))
         plan_refuse(st->plan, "format-not-recorded",
                     g_strdup_printf(_("The format of image '%s' of disk '%s' is recorded "
@@ -126,7 +128,8 @@ static gboolean range_sound(DeleteState *st, WorkNode *lo, WorkNode *top)
         plan_refuse(st->plan, "unreadable-image",
                     g_strdup_printf(_("What image '%s' of disk '%s' stands on is not known"),
                                     lo->image->path, st->work->target),
-                    chain_command("virsh-ext", "chain-show", st->plan->domain, "--check", NULL));
+                    chain_command("virsh-ext", "chain-show", st->plan->domain, "--", "--check",
+                                  NULL));
     if (top->overlays->len == 1) {
         WorkNode *above = g_ptr_array_index(top->overlays, 0);
 
@@ -294,7 +297,8 @@ static gboolean refuse_incapable(DeleteState *st, const Reason *reason)
     else if (g_str_equal(reason->code, "deep-chain"))
         remedy = g_strdup(_("Delete snapshots at the lower end of the chain first"));
     else if (g_str_equal(reason->code, "missing-image"))
-        remedy = chain_command("virsh-ext", "chain-show", st->plan->domain, "--check", NULL);
+        remedy = chain_command("virsh-ext", "chain-show", st->plan->domain, "--", "--check",
+                                  NULL);
     else
         return FALSE;
     plan_refuse(st->plan, reason->code, g_strdup(reason->message), remedy);
@@ -682,7 +686,8 @@ static void prove_files(DeleteState *st, guint first)
                     g_strdup_printf(_("Image '%s' of disk '%s' would not be needed any more, but "
                                       "something still names it"),
                                     file->image->path, st->work->target),
-                    chain_command("virsh-ext", "chain-show", st->plan->domain, "--check", NULL));
+                    chain_command("virsh-ext", "chain-show", st->plan->domain, "--", "--check",
+                                  NULL));
     }
 }
 

@@ -84,7 +84,7 @@ static void resolve(Plan *plan, ChainDomain *d, const PlanRequest *request, GHas
     if (request->current && !d->current)
         plan_refuse(plan, "no-current-snapshot",
                     g_strdup_printf(_("Domain '%s' has no current snapshot"), d->name),
-                    chain_command("virsh", "snapshot-list", d->name, "--tree", NULL));
+                    chain_command("virsh", "snapshot-list", d->name, "--", "--tree", NULL));
     else if (request->current)
         mark(deleted, d->current, request);
     for (i = 0; request->names && i < request->names->len; i++) {
@@ -128,7 +128,7 @@ static void check_snapshot(Plan *plan, const ChainSnapshot *s)
                     chain_snapshot_is_internal(s)
                         ? g_strdup_printf(_("Snapshot '%s' is internal"), s->name)
                         : g_strdup_printf(_("Snapshot '%s' is partly internal"), s->name),
-                    chain_command("virsh", "snapshot-delete", s->domain->name, s->name,
+                    chain_command("virsh", "snapshot-delete", s->domain->name, s->name, "--",
                                  plan->metadata_only ? "--metadata" : NULL, NULL));
         return;
     }
@@ -186,7 +186,8 @@ static gboolean chains_agree(const GPtrArray *xml, gboolean ends, const ChainIma
 /* A disk that something is done with: XML, images and QEMU must be of one mind. */
 static void check_disk(Plan *plan, ChainDomain *d, const ChainDisk *disk)
 {
-    g_autofree char *remedy = chain_command("virsh-ext", "chain-show", d->name, "--check", NULL);
+    g_autofree char *remedy = chain_command("virsh-ext", "chain-show", d->name, "--", "--check",
+                                            NULL);
 
     if (d->active && !chains_agree(disk->live_chain, TRUE, disk->active))
         plan_refuse(plan, "chain-mismatch",

@@ -595,7 +595,7 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
         plan_refuse(plan, "incomplete-view",
                     g_strdup(_("Not all domains and snapshots of the connection could be read: "
                                "nobody knows who else needs the images")),
-                    chain_command("virsh-ext", "chain-show", "--all", "--check", NULL));
+                    chain_command("virsh-ext", "chain-show", "--", "--all", "--check", NULL));
     if (unknown)
         plan_refuse(plan, "incomplete-view",
                     g_strdup_printf(_("What image '%s' stands on is not known: it may need what "
@@ -633,5 +633,5 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
         plan_refuse(plan, "checkpoints",
                     g_strdup_printf(_("Domain '%s' has checkpoints, whose bitmaps would break"),
                                     d->name),
-                    chain_command("virsh", "checkpoint-delete", d->name, "--children", NULL));
+                    chain_command("virsh", "checkpoint-delete", d->name, "--", "--children", NULL));
 }

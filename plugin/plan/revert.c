@@ -223,7 +223,7 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
     ChainImage *frozen = sd->frozen;
     g_autofree char *remedy =
         with_command(_("See: %s"), chain_command("virsh-ext", "chain-show", s->domain->name,
-                                                "--check", NULL));
+                                                "--", "--check", NULL));
 
     for (guint i = 0; i < chain->len; i++) {
         const ChainImage *image = g_ptr_array_index(chain, i);
@@ -533,7 +533,7 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                     with_command(_("Take a snapshot of the present state into a file first "
                                    "with: %s"),
                                  chain_command("virsh-ext", "snapshot-create-as", s->domain->name,
-                                              "--disk-only", "--diskspec", NULL)));
+                                              "--", "--disk-only", "--diskspec", NULL)));
         return;
     }
     g_ptr_array_add(plan->overlays, overlay_new(sd->target, sd->frozen, path));

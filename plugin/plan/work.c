@@ -139,16 +139,22 @@ static void foreign_chain(Work *work, const ChainImage *image, const char *domai
 {
     WorkNode *node;
 
-    for (node = work_now(work_node(work, image)); node; node = node->backing)
+    for (node = work_now(work_node(work, image)); node; node = node->backing) {
         foreign_node(node, domain);
+        foreign_node(work_node(work, node->image->data_file), domain);
+    }
 }
 
 static void foreign_images(Work *work, const GPtrArray *images, const char *domain)
 {
     guint i;
 
-    for (i = 0; images && i < images->len; i++)
-        foreign_node(work_now(work_node(work, g_ptr_array_index(images, i))), domain);
+    for (i = 0; images && i < images->len; i++) {
+        const ChainImage *image = g_ptr_array_index(images, i);
+
+        foreign_node(work_now(work_node(work, image)), domain);
+        foreign_node(work_node(work, image->data_file), domain);
+    }
 }
 
 static void focus_disks(Work *work, ChainDomain *other)
@@ -469,6 +475,8 @@ GHashTable *work_needed(const Work *work, const Plan *plan)
         g_hash_table_add(needed, node->image->key);
         if (node->backing)
             g_hash_table_add(needed, node->backing->image->key);
+        if (node->image->data_file)
+            g_hash_table_add(needed, node->image->data_file->key);
     }
     for (i = 0; i < work->graph->domains->len; i++) {
         const ChainDomain *d = g_ptr_array_index(work->graph->domains, i);

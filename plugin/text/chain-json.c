@@ -101,6 +101,60 @@ static void add_finding(JsonBuilder *b, const ChainFinding *finding)
     json_builder_end_object(b);
 }
 
+static void add_memory(JsonBuilder *b, const ChainSnapshot *s)
+{
+    json_builder_set_member_name(b, "memory");
+    if (s->memory == CHAIN_MEMORY_NONE) {
+        json_builder_add_null_value(b);
+        return;
+    }
+    json_builder_begin_object(b);
+    text_json_string(b, "kind", s->memory == CHAIN_MEMORY_INTERNAL ? "internal" : "external");
+    text_json_path(b, "path", s->memory_file);
+    text_json_number(b, "allocation", s->memory_size);
+    json_builder_end_object(b);
+}
+
+/* Those too that have no image, as snapshots of the memory alone. */
+static void add_snapshot(JsonBuilder *b, const ChainSnapshot *s)
+{
+    static const char *const kinds[] = {
+        [CHAIN_SNAP_NO] = "no",
+        [CHAIN_SNAP_INTERNAL] = "internal",
+        [CHAIN_SNAP_EXTERNAL] = "external",
+        [CHAIN_SNAP_MANUAL] = "manual",
+    };
+
+    json_builder_begin_object(b);
+    text_json_string(b, "name", s->name);
+    text_json_string(b, "parent", s->parent_name);
+    text_json_number(b, "creation_time", MAX(s->creation_time, 0));
+    text_json_string(b, "state", s->state);
+    add_memory(b, s);
+    json_builder_set_member_name(b, "disks");
+    json_builder_begin_array(b);
+    for (guint i = 0; i < s->disks->len; i++) {
+        const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, i);
+
+        json_builder_begin_object(b);
+        text_json_string(b, "target", sd->target);
+        text_json_string(b, "kind", kinds[sd->kind]);
+        json_builder_end_object(b);
+    }
+    json_builder_end_array(b);
+    json_builder_end_object(b);
+}
+
+static void add_unknown(JsonBuilder *b, const ChainUnknown *unknown)
+{
+    json_builder_begin_object(b);
+    text_json_string(b, "code", unknown->code);
+    text_json_string(b, "disk", unknown->disk);
+    text_json_path(b, "path", unknown->image ? unknown->image->path : unknown->path);
+    text_json_string(b, "message", unknown->message);
+    json_builder_end_object(b);
+}
+
 static void add_domain(JsonBuilder *b, const TextDomain *td, const char *only)
 {
     ChainDomain *d = td->domain;
@@ -131,6 +185,20 @@ static void add_domain(JsonBuilder *b, const TextDomain *td, const char *only)
 
         if (text_finding_wanted(finding, only))
             add_finding(b, finding);
+    }
+    json_builder_end_array(b);
+    json_builder_set_member_name(b, "snapshots");
+    json_builder_begin_array(b);
+    for (guint i = 0; i < d->snapshots->len; i++)
+        add_snapshot(b, g_ptr_array_index(d->snapshots, i));
+    json_builder_end_array(b);
+    json_builder_set_member_name(b, "unknown");
+    json_builder_begin_array(b);
+    for (guint i = 0; td->unknown && i < td->unknown->len; i++) {
+        const ChainUnknown *unknown = g_ptr_array_index(td->unknown, i);
+
+        if (!only || !unknown->disk || g_strcmp0(unknown->disk, only) == 0)
+            add_unknown(b, unknown);
     }
     json_builder_end_array(b);
     json_builder_end_object(b);

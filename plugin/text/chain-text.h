@@ -33,9 +33,10 @@ G_BEGIN_DECLS
 typedef struct {
     ChainDomain *domain;  /**< borrowed */
     GPtrArray *findings;  /**< ChainFinding *, owned; may be NULL: none */
+    GPtrArray *unknown;   /**< ChainUnknown *, borrowed; may be NULL: none */
 } TextDomain;
 
-/** Fills @td with @d and chain_graph_check()'s findings. */
+/** Fills @td with @d, chain_graph_check()'s findings and chain_graph_unknowns(). */
 void text_domain_init(TextDomain *td, ChainGraph *graph, ChainDomain *d);
 void text_domain_clear(TextDomain *td);
 
@@ -55,6 +56,13 @@ char *text_chain_tree(const TextDomain *domains, gsize n, const char *disk,
  */
 char *text_chain_findings(const TextDomain *domains, gsize n, const char *disk,
                           const TextOptions *options);
+
+/**
+ * What a reader who sees no JSON has to be told about what is not known, each thing once however
+ * many domains there are. What images stand on is not in it: tree and table show that.
+ * Returns: new array of const char *, borrowed
+ */
+GPtrArray *text_chain_warnings(const TextDomain *domains, gsize n);
 
 /** How many findings text_chain_findings() prints. */
 gsize text_chain_count_findings(const TextDomain *domains, gsize n, const char *disk);

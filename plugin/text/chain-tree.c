@@ -458,6 +458,8 @@ static void append_title(Tree *tree, const ChainDomain *d)
 
         g_string_append_printf(tree->out, _("%s: %s, current snapshot %s"), label->str, state,
                                current);
+    } else if (d->problem) {
+        g_string_append_printf(tree->out, _("%s: %s, snapshots not known"), label->str, state);
     } else if (d->snapshots->len) {
         g_string_append_printf(tree->out, _("%s: %s, no current snapshot"), label->str, state);
     } else {

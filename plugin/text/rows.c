@@ -11,12 +11,29 @@ void text_domain_init(TextDomain *td, ChainGraph *graph, ChainDomain *d)
 {
     td->domain = d;
     td->findings = chain_graph_check(graph, d);
+    td->unknown = chain_graph_unknowns(graph, d);
 }
 
 void text_domain_clear(TextDomain *td)
 {
     g_clear_pointer(&td->findings, g_ptr_array_unref);
+    g_clear_pointer(&td->unknown, g_ptr_array_unref);
     td->domain = NULL;
+}
+
+GPtrArray *text_chain_warnings(const TextDomain *domains, gsize n)
+{
+    GPtrArray *found = g_ptr_array_new();
+
+    for (gsize i = 0; i < n; i++) {
+        for (guint j = 0; domains[i].unknown && j < domains[i].unknown->len; j++) {
+            const ChainUnknown *unknown = g_ptr_array_index(domains[i].unknown, j);
+
+            if (!unknown->image && !g_ptr_array_find(found, unknown->message, NULL))
+                g_ptr_array_add(found, unknown->message);
+        }
+    }
+    return found;
 }
 
 GArray *text_rows(ChainDisk *disk)

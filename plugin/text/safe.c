@@ -94,8 +94,9 @@ static void append_escaped(GString *out, gunichar c)
         g_string_append_printf(out, "\\U%08x", c);
 }
 
-/* @quote: escaped too, or '\0'. */
-static void append_safe(GString *out, const char *s, gboolean utf8, char quote)
+/* @quote: escaped too, or '\0'. @backslash: so is "\", which makes the escapes unambiguous. */
+static void append_safe(GString *out, const char *s, gboolean utf8, char quote,
+                        gboolean backslash)
 {
     while (*s) {
         gunichar c;
@@ -112,7 +113,7 @@ static void append_safe(GString *out, const char *s, gboolean utf8, char quote)
         if (quote && c == (gunichar) quote) {
             g_string_append_c(out, '\\');
             g_string_append_c(out, quote);
-        } else if (c == '\\' || !text_char_is_safe(c) || (c >= 0x80 && !utf8)) {
+        } else if ((c == '\\' && backslash) || !text_char_is_safe(c) || (c >= 0x80 && !utf8)) {
             append_escaped(out, c);
         } else {
             g_string_append_unichar(out, c);
@@ -125,7 +126,7 @@ char *text_safe(const char *s, gboolean utf8)
 {
     GString *out = g_string_new(NULL);
 
-    append_safe(out, s ? s : "", utf8, '\0');
+    append_safe(out, s ? s : "", utf8, '\0', TRUE);
     return g_string_free(out, FALSE);
 }
 
@@ -133,6 +134,7 @@ char *text_sentence(const char *s, gboolean utf8)
 {
     static const char ellipsis[] = "\342\200\246";
     g_autofree char *ascii = NULL;
+    GString *out = g_string_new(NULL);
 
     if (!utf8 && s && strstr(s, ellipsis)) {
         g_auto(GStrv) parts = g_strsplit(s, ellipsis, -1);
@@ -140,7 +142,8 @@ char *text_sentence(const char *s, gboolean utf8)
         ascii = g_strjoinv("...", parts);
         s = ascii;
     }
-    return text_safe(s, utf8);
+    append_safe(out, s ? s : "", utf8, '\0', FALSE);
+    return g_string_free(out, FALSE);
 }
 
 char *text_name(const char *s, gboolean utf8)
@@ -150,7 +153,7 @@ char *text_name(const char *s, gboolean utf8)
     if (s && *s && *s != '*' && !strpbrk(s, " \t\n\r\v\f,;'\"()[]{}<>|&"))
         return text_safe(s, utf8);
     out = g_string_new("'");
-    append_safe(out, s ? s : "", utf8, '\'');
+    append_safe(out, s ? s : "", utf8, '\'', TRUE);
     g_string_append_c(out, '\'');
     return g_string_free(out, FALSE);
 }

@@ -44,8 +44,9 @@ char *text_safe(const char *s, gboolean utf8);
  *  one word of a list: blanks, commas, quotes, brackets, empty. */
 char *text_name(const char *s, gboolean utf8);
 
-/** A whole sentence with raw names in it (a finding, a refusal, a step) as text_safe(); without
- *  @utf8 its own "…" becomes "...". */
+/** A whole sentence with raw names in it (a finding, a refusal, a step) as text_safe(), but with
+ *  backslashes as they are: it may have a command in it that is to be typed as it is printed.
+ *  Without @utf8 its own "…" becomes "...". */
 char *text_sentence(const char *s, gboolean utf8);
 
 /** Whether a character shows and cannot turn, hide or forge the text around it. */

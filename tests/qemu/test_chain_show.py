@@ -5,7 +5,6 @@
 import hashlib
 import json
 import os
-import re
 import struct
 import sys
 import time
@@ -13,34 +12,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402
+from vext.chains import *  # noqa: E402
 
 STATES = ["running", "shut-off"]
-
-
-def show(g, *args, daemon=None, **kwargs):
-    """chain-show's JSON object of a guest."""
-    result = (daemon or g.daemon).vext("chain-show", "--domain", g.name, "--json", *args, **kwargs)
-    if result.rc:
-        raise AssertionError(f"chain-show failed: {result.err}")
-    return json.loads(result.out)
-
-
-def disk(shown, target):
-    return next(d for d in shown["disks"] if d["target"] == target)
-
-
-def chain(shown, target):
-    """Base names of the active chain, root first."""
-    return [os.path.basename(i["path"]) for i in disk(shown, target)["images"]
-            if i["in_active_chain"]]
-
-
-def image_of(shown, target, path):
-    return next(i for i in disk(shown, target)["images"] if i["path"] == path)
-
-
-def codes(shown):
-    return sorted(f["code"] for f in shown["findings"])
 
 
 def files_of(directory):
@@ -386,15 +360,6 @@ def a_loop_is_a_finding(t):
     t.eq(codes(show(g)), ["backing-loop"])
 
 
-def forget_format(path):
-    """Takes the record of the backing file's format out of a qcow2 header."""
-    with open(path, "r+b") as f:
-        header = f.read(4096)
-        at = header.index(struct.pack(">I", 0xE2792ACA))
-        f.seek(at)
-        f.write(struct.pack(">I", 0x00C0FFEE))
-
-
 @test
 @requires("program")
 def an_image_whose_format_nobody_recorded_is_not_opened(t):
@@ -695,99 +660,7 @@ def a_configuration_that_cuts_the_chain_off(t):
     t.eq(codes(show(g)), [])
 
 
-# --- remedies -------------------------------------------------------------------------------------
-
-def remedies(shown, code):
-    """The commands that the findings of @code name, as a shell has their words."""
-    texts = [f["remedy"] for f in shown["findings"] if f["code"] == code]
-    return [run(["sh", "-c", f"printf '%s\\0' {c}"]).out.split("\0")[:-1] for text in texts
-            for c in re.findall(r"'((?:[^'\"]|\"(?:\\\\.|[^\"])*\")+)'", text)]
-
-
-def follow(t, g, words, **fill):
-    """Runs the command of a remedy; what it leaves open is filled in."""
-    words = [fill.get(w, w) for w in words]
-    if words[0] in ("qemu-img", "rm"):
-        return run(words)
-    line = " ".join('"%s"' % re.sub(r'(["\\])', r"\\\1", w) for w in words)
-    t.rc(g.daemon.vext(line), 0)    # by virsh's own lexer
-    return None
-
-
-ODD = "my \"vm\" $x `y` it's \\"
-
-
-@test(cases=["plain", "odd"])
-@requires("program")
-def the_remedies_work(t, names):
-    """One after the other, until nothing is wrong any more; names as a user may have chosen."""
-    odd = names == "odd"
-    snapshot = 's "1" $x' if odd else "s1"
-    folder = t.path('images $y "z"' if odd else "images")
-    g = t.guest(ODD.replace("\\", "") if odd else "vm1", dir=folder,
-                disks=[{}, {}, {"target": "hda", "device": "cdrom", "format": "raw"}])
-    iso = os.path.join(folder, "x.iso")
-    with open(iso, "wb") as f:
-        f.truncate(1 << 20)
-    root = g.disks["vda"].path
-    g.virsh("change-media", g.name, "hda", iso, "--insert", "--config")
-    g.snapshot(snapshot, files={d: os.path.join(folder, d + ".s1") for d in ("vda", "vdb")})
-    g.snapshot("unnamed", metadata=False)
-    image(os.path.join(folder, "forgotten"), backing=root)
-    forget_format(os.path.join(folder, "vdb.s1"))
-    os.unlink(iso)
-
-    shown = show(g, "--orphans")
-    t.eq(sorted(set(codes(shown))),
-         ["format-not-recorded", "missing-image", "orphan-file", "unmanaged-layer"])
-    orphan, = remedies(shown, "orphan-file")
-    follow(t, g, orphan)
-    t.ok(not os.path.exists(os.path.join(folder, "forgotten")), "the orphan is gone")
-    eject, = remedies(shown, "missing-image")
-    t.eq(eject[0], "change-media")
-    follow(t, g, eject)
-    record, = remedies(shown, "format-not-recorded")
-    follow(t, g, record, FORMAT="qcow2")
-    shown = show(g, "--orphans")
-    t.eq(set(codes(shown)), {"unmanaged-layer"})
-    delete = remedies(shown, "unmanaged-layer")
-    t.eq(delete, [["snapshot-delete-external", g.name, snapshot]] * 2)
-    follow(t, g, delete[0])
-    t.eq(show(g, "--orphans")["findings"], [])
-    t.eq([len(disk(show(g), d)["images"]) for d in ("vda", "vdb")], [2, 2])
-
-
-@test
-@requires("program")
-def the_remedy_of_a_loop_works(t):
-    a, b, c = (t.path(n) for n in ("a.qcow2", "b.qcow2", "c.qcow2"))
-    for path in (a, b, c):
-        image(path)
-    qemu_img("rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", b, a)
-    qemu_img("rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", a, b)
-    g = t.guest(disks=[{"path": a, "create": False}])
-    commands = remedies(show(g), "backing-loop")
-    t.eq(sorted(w[-1] for w in commands), [a, b])
-    follow(t, g, next(w for w in commands if w[-1] == b), FORMAT="qcow2", FILE=c)
-    t.eq(show(g)["findings"], [])
-    t.eq(chain(show(g), "vda"), ["c.qcow2", "b.qcow2", "a.qcow2"])
-
-
-@test
-@requires("program")
-def the_remedies_of_relative_names_and_internal_snapshots_work(t):
-    g = t.guest()
-    g.virsh("snapshot-create-as", g.name, "inside")
-    g.snapshot("s1", relative=True)
-    shown = show(g)
-    t.eq(codes(shown), ["internal-and-external", "relative-backing"])
-    command, = remedies(shown, "relative-backing")
-    follow(t, g, command, FORMAT="qcow2", FILE=g.disks["vda"].path)
-    command, = remedies(shown, "internal-and-external")
-    follow(t, g, command)
-    t.eq(show(g)["findings"], [])
-    t.eq(chain(show(g), "vda"), ["vda.qcow2", "vda.s1"])
-
+# --- all domains ---------------------------------------------------------------------------------
 
 @test
 @requires("program")
@@ -964,38 +837,6 @@ def the_embedded_driver(t):
     g = t.guest(daemon=t.embed())
     shown = show(g)
     t.eq(chain(shown, "vda"), ["vda.qcow2"])
-
-
-def far_away(t, daemon):
-    """A URI of the daemon that names another host."""
-    script = t.path("bridge")
-    socket_path = daemon.uri.split("socket=")[1].split("&")[0]
-    with open(script, "w") as f:
-        f.write(f"""#!/usr/bin/python3
-import os, select, socket
-s = socket.socket(socket.AF_UNIX)
-s.connect({socket_path!r})
-while True:
-    ready, _, _ = select.select([0, s], [], [])
-    for source in ready:
-        data = os.read(0, 65536) if source == 0 else s.recv(65536)
-        if not data:
-            os._exit(0)
-        if source == 0:
-            s.sendall(data)
-        else:
-            while data:
-                data = data[os.write(1, data):]
-""")
-    os.chmod(script, 0o755)
-    return f"qemu+ext://faraway.example/system?command={script}"
-
-
-def show_far(t, g, *args):
-    r = run([*util.program(), "-c", far_away(t, g.daemon), "chain-show", g.name, "--json", *args],
-            check=False)
-    t.rc(r, 0)
-    return json.loads(r.out)
 
 
 @test

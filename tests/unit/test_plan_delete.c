@@ -843,18 +843,35 @@ static void test_commands_can_be_copied(Fixture *f, const void *data)
 {
     g_autofree char *plain = chain_command("virsh", "edit", "vm-1.a", NULL);
     static const char *const hostile[] = { "a; rm -rf /", "", "$(reboot) `reboot` $HOME", "it's",
-                                           "a \\ \"b\"", "wow!x 'y' $z", "two\nlines" };
+                                           "a \\ \"b\"", "wow!x 'y' $z", "two\nlines",
+                                           "\033[31mred%s\\n\xff '\"$x", "h\u00e9llo" };
 
     g_assert_cmpstr(plain, ==, "virsh edit vm-1.a");
     for (gsize i = 0; i < G_N_ELEMENTS(hostile); i++) {
         g_autofree char *command = chain_command("virsh", "edit", hostile[i], NULL);
-        g_auto(GStrv) words = NULL;
-        int n = 0;
+        g_autofree char *script = g_strdup_printf("set -- %s; printf %%s%%s $# \"$3\"", command);
+        const char *argv[] = { "sh", "-c", script, NULL };
+        g_autofree char *out = NULL;
+        g_autofree char *expected = g_strconcat("3", hostile[i], NULL);
 
-        g_assert_true(g_shell_parse_argv(command, &n, &words, NULL));
-        g_assert_cmpint(n, ==, 3);
-        g_assert_cmpstr(words[2], ==, hostile[i]);
+        g_assert_true(g_spawn_sync(NULL, (char **) argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL,
+                                   &out, NULL, NULL, NULL));
+        g_assert_cmpstr(out, ==, expected);
     }
+}
+
+/* A name is no option, whatever it looks like. */
+static void test_names_are_no_options(Fixture *f, const void *data)
+{
+    g_autofree char *plain = chain_command("undefine", "vm1", "--", "--nvram", NULL);
+    g_autofree char *odd = chain_command("undefine", "--all", "--", "--nvram", NULL);
+    g_autofree char *alone = chain_command("virsh", "edit", "--help", NULL);
+    g_autofree char *other = chain_command("qemu-img", "rebase", "-u", "-b", "--", "/x", NULL);
+
+    g_assert_cmpstr(plain, ==, "undefine vm1 --nvram");
+    g_assert_cmpstr(odd, ==, "undefine --nvram -- --all");
+    g_assert_cmpstr(alone, ==, "virsh edit -- --help");
+    g_assert_cmpstr(other, ==, "qemu-img rebase -u -b -- /x");
 }
 
 int main(int argc, char **argv)
@@ -862,6 +879,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
 #define ADD(path, function) \
     g_test_add("/plan/delete/" path, Fixture, NULL, setup, function, teardown)
+    ADD("words/names-are-no-options", test_names_are_no_options);
     ADD("direction/fewer-bytes-decide", test_fewer_bytes_decide);
     ADD("direction/measures-beat-estimates", test_measures_beat_estimates);
     ADD("direction/a-tie-goes-to-pull", test_a_tie_goes_to_pull);

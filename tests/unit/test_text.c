@@ -113,6 +113,8 @@ static ChainGraph *troubles(void)
     ChainGraph *graph = chain_graph_new();
     ChainDomain *vm1 = graph_domain(graph, "vm1", TRUE);
     ChainDomain *vm2 = graph_domain(graph, "vm2", FALSE);
+    ChainDomain *vm3;
+    ChainUnknown *unknown;
     ChainImage *tmpl = graph_image(graph, "/templates/debian12.qcow2", NULL, 2 * GIB);
     ChainImage *base = graph_image(graph, "/img/vm1.qcow2", tmpl, 300 * MIB);
     ChainImage *layer = graph_image(graph, "/img/vm1.layer", base, 5 * MIB);
@@ -156,6 +158,17 @@ static ChainGraph *troubles(void)
     vm1->operation->step = g_strdup("block-commit vda");
     vm1->operation->started = g_strdup("2026-11-20T14:00:00Z");
     graph_disk(vm2, "vda", graph_image(graph, "/img/vm2.qcow2", tmpl, 40 * MIB));
+    vm3 = chain_graph_add_domain(graph, "vm3", "c7a5fdbd-edaf-9455-926a-d65c16db1810");
+    vm3->problem = g_strdup("access denied");
+    unknown = g_new0(ChainUnknown, 1);
+    unknown->code = "domain";
+    unknown->message = g_strdup("What domain 'vm3' uses is not known: access denied");
+    g_ptr_array_add(graph->unknown, unknown);
+    unknown = g_new0(ChainUnknown, 1);
+    unknown->code = "directory";
+    unknown->path = g_strdup("/img\xff");
+    unknown->message = g_strdup("Directory '/img\xff' could not be looked through");
+    g_ptr_array_add(graph->unknown, unknown);
     return graph;
 }
 

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * command.c: commands for people to copy, with names that others chose
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "plugin/model/chain.h"
+
+/* Whether @word can be typed as it is. */
+static gboolean can_be_typed(const char *word)
+{
+    if (!g_utf8_validate(word, -1, NULL))
+        return FALSE;
+    for (; *word; word = g_utf8_next_char(word)) {
+        if (*word != ' ' && !g_unichar_isgraph(g_utf8_get_char(word)))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* As every shell takes it; virsh's own has no way to write such a name. */
+static void append_bytes(GString *out, const char *word)
+{
+    g_string_append(out, "\"$(printf %b \"");
+    for (; *word; word++) {
+        guchar c = (guchar) *word;
+
+        if (g_ascii_isalnum(c) || strchr(" /._-", c))
+            g_string_append_c(out, *word);
+        else
+            g_string_append_printf(out, "\\0%03o", c);
+    }
+    g_string_append(out, "\")\"");
+}
+
+static void append_word(GString *out, const char *word)
+{
+    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                               "_.:+@%/=-";
+
+    if (out->len)
+        g_string_append_c(out, ' ');
+    if (*word && word[strspn(word, safe)] == '\0') {
+        g_string_append(out, word);
+        return;
+    }
+    if (!can_be_typed(word)) {
+        append_bytes(out, word);
+        return;
+    }
+    if (strchr(word, '!')) {
+        /* which an interactive bash expands between " */
+        g_autofree char *quoted = g_shell_quote(word);
+
+        g_string_append(out, quoted);
+        return;
+    }
+    g_string_append_c(out, '"');
+    for (; *word; word++) {
+        if (strchr("\\\"$`", *word))
+            g_string_append_c(out, '\\');
+        g_string_append_c(out, *word);
+    }
+    g_string_append_c(out, '"');
+}
+
+static void append_words(GString *out, const GPtrArray *words)
+{
+    for (guint i = 0; i < words->len; i++)
+        append_word(out, g_ptr_array_index(words, i));
+}
+
+char *chain_command(const char *word, ...)
+{
+    GString *out = g_string_new(NULL);
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    g_autoptr(GPtrArray) options = g_ptr_array_new();
+    GPtrArray *into = names;
+    gboolean virsh = !g_str_equal(word, "qemu-img") && !g_str_equal(word, "rm");
+    gboolean odd = FALSE;
+    va_list words;
+
+    append_word(out, word);
+    va_start(words, word);
+    if (g_str_has_prefix(word, "virsh"))
+        append_word(out, va_arg(words, const char *));
+    while ((word = va_arg(words, const char *))) {
+        if (virsh && into == names && g_str_equal(word, "--")) {
+            into = options;
+            continue;
+        }
+        odd |= virsh && into == names && *word == '-';
+        g_ptr_array_add(into, (gpointer) word);
+    }
+    va_end(words);
+    if (odd) {
+        append_words(out, options);
+        append_word(out, "--");
+    }
+    append_words(out, names);
+    if (!odd)
+        append_words(out, options);
+    return g_string_free(out, FALSE);
+}
