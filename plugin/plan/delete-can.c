@@ -234,6 +234,15 @@ guint64 commit_cost(DeleteState *st, WorkNode *lo, WorkNode *top)
     return sum_allocation(top, lo);
 }
 
+guint64 commit_growth(DeleteState *st, WorkNode *lo, WorkNode *top)
+{
+    const PlanMeasure *m = merge_measured(st, lo, top);
+
+    if (m && m->commit_growth != CHAIN_UNKNOWN)
+        return m->commit_growth;
+    return commit_cost(st, lo, top);
+}
+
 guint64 pull_cost(DeleteState *st, WorkNode *lo, WorkNode *top)
 {
     const PlanMeasure *m = merge_measured(st, lo, top);

@@ -21,6 +21,7 @@
 #include "plugin/plan/work.h"
 #include "vext-i18n.h"
 
+/* @bytes: what is written to @node that it has no room for yet. */
 static void need_space(DeleteState *st, WorkNode *node, guint64 bytes)
 {
     const ChainImage *image = node->image;
@@ -167,7 +168,7 @@ static void apply(DeleteState *st, WorkNode *lo, WorkNode *top, PlanDirection di
         merge->bytes = commit_cost(st, lo, top);
         if (pull_possible(st, lo, top, &reason))
             merge->other_bytes = pull_cost(st, lo, top);
-        need_space(st, lo, merge->bytes);
+        need_space(st, lo, commit_growth(st, lo, top));
     } else {
         merge->bytes = pull_cost(st, lo, top);
         if (commit_possible(st, lo, top, &reason))

@@ -704,8 +704,15 @@ static void test_descriptions_that_disagree(Fixture *f, const void *data)
     assert_refused(f, "config-mismatch");
 }
 
+static void assert_remedy(Fixture *f, const char *remedy)
+{
+    g_assert_cmpstr(((PlanRefusal *) f->plan->refusals->pdata[0])->remedy, ==, remedy);
+}
+
 static void test_space(Fixture *f, const void *data)
 {
+    GHashTableIter iter;
+    gpointer value;
     int i;
 
     name(f, "s1");
@@ -721,9 +728,28 @@ static void test_space(Fixture *f, const void *data)
     g_assert_nonnull(strstr(((PlanRefusal *) f->plan->refusals->pdata[0])->message, "65536"));
     /* no character that a terminal may not have */
     g_assert_true(g_str_is_ascii(((PlanRefusal *) f->plan->refusals->pdata[0])->message));
+    assert_remedy(f, "Make room, or try --direction auto");
     f->request.direction = PLAN_AUTO;
     image(f, 1)->fs_free = 100;
     assert_refused(f, "no-space");
+    assert_remedy(f, "Make room");
+
+    /* what is written over takes no room; what is refused is measured too */
+    g_assert_cmpuint(f->plan->wanted->len, ==, 1);
+    f->facts.measures = sim_measure(&f->w, f->plan);
+    assert_refused(f, "no-space");
+    g_hash_table_iter_init(&iter, f->facts.measures);
+    g_assert_true(g_hash_table_iter_next(&iter, NULL, &value));
+    ((PlanMeasure *) value)->commit_growth = 50;
+    assert_possible(f);
+    assert_merge(f, 0, "commit 1..2 gone 2 below 0 above 3");
+
+    /* the root is pulled only when that is asked for */
+    g_ptr_array_set_size(f->request.names, 0);
+    name(f, "s0");
+    image(f, 0)->fs_free = 10;
+    assert_refused(f, "no-space");
+    assert_remedy(f, "Make room, or try --direction pull");
 }
 
 static void test_helpers(Fixture *f, const void *data)
