@@ -737,6 +737,9 @@ static void test_space(Fixture *f, const void *data)
     /* what is written over takes no room; what is refused is measured too */
     g_assert_cmpuint(f->plan->wanted->len, ==, 1);
     f->facts.measures = sim_measure(&f->w, f->plan);
+    assert_possible(f);
+    assert_merge(f, 0, "pull 1..2 gone 1 below 0");
+    f->request.direction = PLAN_COMMIT;
     assert_refused(f, "no-space");
     g_hash_table_iter_init(&iter, f->facts.measures);
     g_assert_true(g_hash_table_iter_next(&iter, NULL, &value));
@@ -745,6 +748,7 @@ static void test_space(Fixture *f, const void *data)
     assert_merge(f, 0, "commit 1..2 gone 2 below 0 above 3");
 
     /* the root is pulled only when that is asked for */
+    f->request.direction = PLAN_AUTO;
     g_ptr_array_set_size(f->request.names, 0);
     name(f, "s0");
     image(f, 0)->fs_free = 10;
