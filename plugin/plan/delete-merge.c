@@ -288,9 +288,14 @@ static WorkNode *shorten(DeleteState *st, WorkNode *lo, WorkNode *top)
 /* What the connection cannot do is refused: only the names would go, which nobody asked for. */
 static gboolean refuse_incapable(DeleteState *st, const Reason *reason)
 {
+    g_autofree char *edit = chain_command("virsh", "edit", st->plan->domain, NULL);
     char *remedy;
 
-    if (g_str_equal(reason->code, "no-helper") || g_str_equal(reason->code, "encrypted"))
+    if (g_str_equal(reason->code, "encrypted"))
+        remedy = g_strdup_printf(_("Give the image an <encryption> in the disk's <backingStore> "
+                                   "with: %s"),
+                                 edit);
+    else if (g_str_equal(reason->code, "no-helper"))
         remedy = g_strdup(_("Start the domain and delete the snapshot while it runs"));
     else if (g_str_equal(reason->code, "deep-chain"))
         remedy = g_strdup(_("Delete snapshots at the lower end of the chain first"));

@@ -666,7 +666,7 @@ static void test_images_that_one_direction_cannot_take(Fixture *f, const void *d
     assert_refused(f, "read-only-image");
 }
 
-static void test_encrypted_images_are_merged_live(Fixture *f, const void *data)
+static void test_encrypted_images(Fixture *f, const void *data)
 {
     int i;
 
@@ -677,10 +677,23 @@ static void test_encrypted_images_are_merged_live(Fixture *f, const void *data)
     f->d->active = TRUE;
     assert_possible(f);
     g_assert_cmpuint(f->plan->merges->len, ==, 1);
-    /* not in plain text */
-    image(f, 1)->flags &= ~CHAIN_IMAGE_ENCRYPTED;
+    f->d->active = FALSE;
+    for (i = 0; i < 4; i++)
+        image(f, i)->source->xml =
+            g_strdup("<source><encryption format='luks'><secret/></encryption></source>");
     assert_possible(f);
-    g_assert_cmpuint(f->plan->merges->len, ==, 0);
+    assert_merge(f, 0, "pull 1..2 gone 1 below 0");
+    /* nothing goes into an image in the clear, but the other way round it may */
+    image(f, 2)->flags &= ~CHAIN_IMAGE_ENCRYPTED;
+    assert_possible(f);
+    assert_merge(f, 0, "commit 1..2 gone 2 below 0 above 3");
+    f->request.direction = PLAN_PULL;
+    assert_refused(f, "encryption-differs");
+    image(f, 1)->flags &= ~CHAIN_IMAGE_ENCRYPTED;
+    image(f, 2)->flags |= CHAIN_IMAGE_ENCRYPTED;
+    assert_possible(f);
+    f->request.direction = PLAN_COMMIT;
+    assert_refused(f, "encryption-differs");
 }
 
 static void test_descriptions_that_disagree(Fixture *f, const void *data)
@@ -928,7 +941,7 @@ int main(int argc, char **argv)
     ADD("refusals/unfinished-operation", test_an_unfinished_operation);
     ADD("refusals/images", test_bad_images);
     ADD("refusals/one-direction", test_images_that_one_direction_cannot_take);
-    ADD("refusals/encrypted", test_encrypted_images_are_merged_live);
+    ADD("refusals/encrypted", test_encrypted_images);
     ADD("refusals/descriptions-disagree", test_descriptions_that_disagree);
     ADD("refusals/space", test_space);
     ADD("refusals/helpers", test_helpers);
