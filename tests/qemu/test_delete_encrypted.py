@@ -120,6 +120,10 @@ def encrypted_overlays(t, state, direction, which):
 def overlays_in_the_clear_go_into_an_encrypted_base_but_not_the_other_way_round(t, state):
     g = encrypted(t)
     take(t, g, "s1", "s2", "s3")
+    first = json.loads(qemu_img("info", "-U", "--output=json", "-f", "qcow2",
+                                g.overlay_path("s1", "vda")).out)
+    if first["backing-filename-format"] != "qcow2":
+        skip("this libvirt records 'luks' as the format of an encrypted qcow2 image")
     if state == "off":
         g.destroy()
     r = delete(g, "s1", "--direction", "pull", "--dry-run", rc=1)
