@@ -138,7 +138,8 @@ static GHashTable *measure(const ChainGraph *graph, const Plan *plan)
         PlanMeasure m;
 
         if (graph->local && lo && hi && top &&
-            backend_measure_range(lo, hi, top, &m.commit_bytes, &m.pull_bytes)) {
+            backend_measure_range(lo, hi, top, &m.commit_bytes, &m.commit_growth,
+                                  &m.pull_bytes)) {
             PlanMeasure *copy = g_new(PlanMeasure, 1);
 
             *copy = m;
@@ -199,7 +200,8 @@ Plan *operation_plan(Operation *op, const PlanRequest *request, gboolean ignore_
     op->now = g_get_real_time() / G_USEC_PER_SEC;
     g_clear_pointer(&op->measures, g_hash_table_unref);
     plan = plan_now(op, ignore_operation);
-    if (plan->refusals->len || !plan->wanted->len)
+    /* Also of what is refused: for lack of space it is on the best figures that there are. */
+    if (!plan->wanted->len)
         return plan;
     op->measures = measure(op->graph, plan);
     if (!g_hash_table_size(op->measures))

@@ -27,44 +27,96 @@ static gboolean can_be_mapped(const ChainImage *top)
     return TRUE;
 }
 
-gboolean backend_measure_range(const ChainImage *lo, const ChainImage *hi, const ChainImage *top,
-                               guint64 *commit_bytes, guint64 *pull_bytes)
+/** What one extent of qemu-img's map says. */
+typedef struct {
+    guint64 start, length, depth;
+    gboolean data, zero;
+    gboolean packed;          /* compressed (QEMU 8.2 and newer say so) */
+} Extent;
+
+/* The map of @top with all that it stands on: Extent, by their starts. NULL: it cannot be had. */
+static GArray *map_image(const ChainImage *top)
 {
     const char *argv[] = { "map", "--output=json", "-U", "-f", top->format, top->source->path,
                            NULL };
-    g_autoptr(JsonNode) root = NULL;
-    g_autofree char *out = NULL;
-    guint64 commit = 0, pull = 0, lo_depth = 0;
-    const ChainImage *image;
+    g_autofree char *out = local_qemu_img(argv, NULL);
+    g_autoptr(JsonNode) root = out ? json_read(out, strlen(out), NULL) : NULL;
+    GArray *extents;
     JsonArray *array;
-    guint i;
+
+    if (!root || !JSON_NODE_HOLDS_ARRAY(root))
+        return NULL;
+    extents = g_array_new(FALSE, FALSE, sizeof(Extent));
+    array = json_node_get_array(root);
+    for (guint i = 0; i < json_array_get_length(array); i++) {
+        JsonNode *node = json_array_get_element(array, i);
+        JsonObject *object = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+        Extent extent = {
+            json_member_bytes(object, "start"), json_member_bytes(object, "length"),
+            json_member_bytes(object, "depth"), json_member_true(object, "data"),
+            json_member_true(object, "zero"),
+            json_member_true(object, "compressed"),
+        };
+
+        if (extent.start < G_MAXINT64 && extent.length < G_MAXINT64 &&
+            extent.depth != CHAIN_UNKNOWN)
+            g_array_append_val(extents, extent);
+    }
+    return extents;
+}
+
+/* How much of @from would be written over what the image of @map has itself. Both in order: @at
+ * goes along. */
+static guint64 allocated_in(const Extent *from, const GArray *map, guint *at)
+{
+    guint64 end = from->start + from->length, sum = 0;
+
+    for (; *at < map->len; (*at)++) {
+        const Extent *extent = &g_array_index(map, Extent, *at);
+        guint64 first = MAX(from->start, extent->start);
+        guint64 last = MIN(end, extent->start + extent->length);
+
+        if (extent->depth == 0 && extent->data && !extent->packed && first < last)
+            sum += last - first;
+        if (extent->start + extent->length > end)
+            break;
+    }
+    return sum;
+}
+
+gboolean backend_measure_range(const ChainImage *lo, const ChainImage *hi, const ChainImage *top,
+                               guint64 *commit_bytes, guint64 *commit_growth,
+                               guint64 *pull_bytes)
+{
+    guint64 commit = 0, growth = 0, pull = 0, lo_depth = 0;
+    g_autoptr(GArray) map = NULL, base = NULL;
+    const ChainImage *image;
+    guint at = 0;
 
     for (image = top; image && image != lo; image = image->backing)
         lo_depth++;
     if (!image || lo_depth == 0 || !can_be_mapped(top))
         return FALSE;
-    out = local_qemu_img(argv, NULL);
-    root = out ? json_read(out, strlen(out), NULL) : NULL;
-    if (!root || !JSON_NODE_HOLDS_ARRAY(root))
+    map = map_image(top);
+    base = map ? map_image(lo) : NULL;
+    if (!base)
         return FALSE;
-    array = json_node_get_array(root);
-    for (i = 0; i < json_array_get_length(array); i++) {
-        JsonNode *node = json_array_get_element(array, i);
-        JsonObject *extent = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-        guint64 depth = json_member_bytes(extent, "depth");
-        guint64 length = json_member_bytes(extent, "length");
-        gboolean data = json_member_true(extent, "data");
-        gboolean zero = json_member_true(extent, "zero");
+    for (guint i = 0; i < map->len; i++) {
+        const Extent *extent = &g_array_index(map, Extent, i);
 
-        if (depth == CHAIN_UNKNOWN || length == CHAIN_UNKNOWN || depth > lo_depth)
+        if (extent->depth > lo_depth)
             continue;
         /* a commit writes zeros of a layer out; what no layer has is at the lowest depth */
-        if (depth < lo_depth && (data || zero))
-            commit += length;
-        if (depth > 0 && data)
-            pull += length;
+        if (extent->depth < lo_depth && (extent->data || extent->zero)) {
+            commit += extent->length;
+            growth += extent->length - allocated_in(extent, base, &at);
+        }
+        if (extent->depth > 0 && extent->data)
+            pull += extent->length;
     }
     *commit_bytes = commit;
+    /* what an internal snapshot keeps is not written over */
+    *commit_growth = lo->flags & CHAIN_IMAGE_INTERNAL ? commit : growth;
     *pull_bytes = pull;
     return TRUE;
 }

@@ -80,10 +80,12 @@ gboolean backend_data_left(const ChainSource *const *sources, const char *const 
  * @lo: the lowest image of the range (F_lo), @hi: the highest frozen one, @top: the overlay O
  *      on it
  * @commit_bytes: what of the images above @lo up to @top would be written into @lo
+ * @commit_growth: how much of that @lo has no room for yet
  * @pull_bytes: what of @lo … @hi would be written into @top
  * Returns: FALSE when it cannot be measured (not local, a lock, encrypted); nothing is set then
  */
 gboolean backend_measure_range(const ChainImage *lo, const ChainImage *hi, const ChainImage *top,
-                               guint64 *commit_bytes, guint64 *pull_bytes);
+                               guint64 *commit_bytes, guint64 *commit_growth,
+                               guint64 *pull_bytes);
 
 G_END_DECLS

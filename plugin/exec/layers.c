@@ -154,9 +154,35 @@ static GPtrArray *graph_layers(ChainImage *from)
 
         layer->source = chain_source_copy(image->source);
         layer->format = g_strdup(image->format);
+        layer->encrypted = (image->flags & CHAIN_IMAGE_ENCRYPTED) != 0;
         g_ptr_array_add(layers, layer);
     }
     return layers;
+}
+
+gsize exec_chain_below(const ChainSource *source, const ChainSource ***sources,
+                       const char ***formats, gpointer graph)
+{
+    ChainImage *top = chain_graph_find(graph, source);
+    g_autoptr(GPtrArray) chain = top ? chain_image_chain(top) : NULL;
+    gboolean encrypted = FALSE;
+
+    for (guint i = 1; chain && i < chain->len; i++) {
+        const ChainImage *image = g_ptr_array_index(chain, i);
+
+        encrypted = encrypted || image->flags & CHAIN_IMAGE_ENCRYPTED;
+    }
+    if (!encrypted)
+        return 0;
+    *sources = g_new(const ChainSource *, chain->len);
+    *formats = g_new(const char *, chain->len);
+    for (guint i = 1; i < chain->len; i++) {
+        const ChainImage *image = g_ptr_array_index(chain, i);
+
+        (*sources)[i - 1] = image->source;
+        (*formats)[i - 1] = image->format;
+    }
+    return chain->len - 1;
 }
 
 /* Whether a merge is about this chain at all. A merge in a branch shares its lower images. */
@@ -244,6 +270,7 @@ static void look_for_cut(ExecContext *ctx, const PlanMerge *merge, ExecMergeView
 
         layer->source = chain_source_copy(image->source);
         layer->format = g_strdup(image->format);
+        layer->encrypted = chain_source_decrypts(image->source);
         g_ptr_array_insert(view->layers, at, layer);
     }
 }

@@ -26,6 +26,7 @@ G_BEGIN_DECLS
 typedef struct {
     ChainSource *source;
     char *format;  /**< or NULL */
+    gboolean encrypted;
     guint index;   /**< N of "vda[N]" for block jobs; 0 where it does not run */
 } ExecLayer;
 
@@ -34,6 +35,13 @@ void exec_layer_free(ExecLayer *layer);
 /** Chain of a running domain's disk, active image first, from its live XML; NULL with @error. */
 GPtrArray *exec_live_layers(virConnectPtr conn, virDomainPtr dom, const char *disk,
                             GError **error);
+
+/**
+ * XmlBelowFunc of a graph: the chain below an image where the headers do not say all, because
+ * libvirt takes the secrets of encrypted images from XML alone.
+ */
+gsize exec_chain_below(const ChainSource *source, const ChainSource ***sources,
+                       const char ***formats, gpointer graph);
 
 /** Whether it is the same image: by source, or by what the file is where files are local. */
 gboolean exec_same_image(ExecContext *ctx, const ChainSource *source, const PlanImage *image);

@@ -178,30 +178,36 @@ static gboolean served(ExecContext *ctx, guint n)
     return FALSE;
 }
 
-/* The image that the helper has to write to for this merge. */
-static const ExecLayer *helper_active(const PlanMerge *merge, const ExecMergeView *view)
+/* Where in the view's chain the image is that the helper has to write to for this merge. */
+static guint helper_active(const PlanMerge *merge, const ExecMergeView *view)
 {
-    int at = merge->direction == PLAN_COMMIT && view->top > 0 ? view->top - 1 : view->top;
-
-    return g_ptr_array_index(view->layers, at);
+    return merge->direction == PLAN_COMMIT && view->top > 0 ? view->top - 1 : view->top;
 }
 
-/* What @merge takes its data from, below the helper's image by force: the headers do not say so
- * any more. */
-static void give_chain(XmlDisk *disk, const PlanMerge *merge, GPtrArray *keep)
+/* Whether the headers do not say all that QEMU has to know of what is below @at. */
+static gboolean needs_chain(const ExecMergeView *view, guint at)
 {
-    guint n = merge->range->len - (merge->direction == PLAN_PULL ? 1 : 0);
+    gboolean needs = view->cut;
+
+    for (guint i = at + 1; i < view->layers->len; i++)
+        needs = needs || ((const ExecLayer *)g_ptr_array_index(view->layers, i))->encrypted;
+    return needs;
+}
+
+/* Has the helper find what is below its image by force. */
+static void give_chain(XmlDisk *disk, const ExecMergeView *view, guint at, GPtrArray *keep)
+{
     GPtrArray *sources = g_ptr_array_new(), *formats = g_ptr_array_new();
 
-    for (guint i = 0; i < n; i++) {
-        const PlanImage *image = g_ptr_array_index(merge->range, n - 1 - i);
+    for (guint i = at + 1; i < view->layers->len; i++) {
+        const ExecLayer *layer = g_ptr_array_index(view->layers, i);
 
-        g_ptr_array_add(sources, image->source);
-        g_ptr_array_add(formats, image->format);
+        g_ptr_array_add(sources, layer->source);
+        g_ptr_array_add(formats, layer->format);
     }
     disk->below = (const ChainSource *const *)sources->pdata;
     disk->below_formats = (const char *const *)formats->pdata;
-    disk->n_below = n;
+    disk->n_below = sources->len;
     g_ptr_array_add(keep, sources);
     g_ptr_array_add(keep, formats);
 }
@@ -223,6 +229,7 @@ static gboolean start_helper(ExecContext *ctx, const Plan *plan, const GArray *c
         const PlanMerge *merge = merge_at(plan, index);
         g_auto(ExecMergeView) view = { 0 };
         const ExecLayer *active;
+        guint at;
 
         if (g_hash_table_contains(ctx->finished, GUINT_TO_POINTER(index + 1)))
             continue;
@@ -232,12 +239,13 @@ static gboolean start_helper(ExecContext *ctx, const Plan *plan, const GArray *c
             continue;
         if (view.state == EXEC_MERGE_OTHER)
             return changed(error, merge);
-        active = helper_active(merge, &view);
+        at = helper_active(merge, &view);
+        active = g_ptr_array_index(view.layers, at);
         disks[n].target = merge->disk;
         disks[n].source = active->source;
         disks[n].format = active->format;
-        if (view.cut)
-            give_chain(&disks[n], merge, keep);
+        if (needs_chain(&view, at))
+            give_chain(&disks[n], &view, at, keep);
         n++;
         g_array_append_val(ctx->worker_merges, index);
         g_ptr_array_add(keep, g_steal_pointer(&view.layers));

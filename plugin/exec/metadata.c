@@ -6,7 +6,8 @@
  * (9.0 points children at images although nothing was merged). So those that go are forgotten,
  * and then every one that stays is defined again from the journal's copy, parents first, with
  * the images that now hold its state. Snapshots that somebody took since are mapped the same
- * way from what libvirt says of them now.
+ * way from what libvirt says of them now. <backingStore>, which would be stale, is left out, but
+ * where images are encrypted: there it is written anew, with the secrets.
  */
 #include "config.h"
 
@@ -36,18 +37,11 @@ static void map_image(XmlSourceMap *map, const ChainGraph *graph, const PlanImag
 }
 
 /* New; empty when nothing was merged. @overlays: for what <disks> name, which also changes when
- * an overlay goes and another one stands on the same image. NULL with @error. */
-static XmlSourceMap *source_map(ExecContext *ctx, const Plan *plan, gboolean overlays,
-                                GError **error)
+ * an overlay goes and another one stands on the same image. */
+static XmlSourceMap *source_map(const ChainGraph *graph, const Plan *plan, gboolean overlays)
 {
-    g_autoptr(XmlSourceMap) map = xml_source_map_new();
-    g_autoptr(ChainGraph) graph = NULL;
+    XmlSourceMap *map = xml_source_map_new();
 
-    if (!plan->merges->len && !plan->renames->len)
-        return g_steal_pointer(&map);
-    graph = exec_read_domain(ctx, error);
-    if (!graph)
-        return NULL;
     for (guint i = 0; i < plan->merges->len; i++) {
         const PlanMerge *merge = g_ptr_array_index(plan->merges, i);
 
@@ -65,7 +59,7 @@ static XmlSourceMap *source_map(ExecContext *ctx, const Plan *plan, gboolean ove
         map_image(map, graph, rename->from,
                   plan_overlay_replacement(plan, rename->disk, rename->from->key));
     }
-    return g_steal_pointer(&map);
+    return map;
 }
 
 /* --- define-domain --------------------------------------------------------------------------- */
@@ -100,16 +94,20 @@ static gboolean run_define(ExecStep *s, GError **error)
     ExecContext *ctx = s->ctx;
     g_autofree char *now = NULL, *mapped = NULL, *xml = NULL;
     g_autoptr(XmlSourceMap) map = NULL;
+    g_autoptr(ChainGraph) graph = NULL;
     int persistent = backend_domain_persistent(ctx->dom, error);
 
     if (persistent < 0)
         return FALSE;
     if (!persistent)
         return TRUE;
-    map = source_map(ctx, s->plan, FALSE, error);
-    now = map ? exec_domain_xml(ctx, FALSE, error) : NULL;
+    graph = exec_read_domain(ctx, error);
+    if (!graph)
+        return FALSE;
+    map = source_map(graph, s->plan, FALSE);
+    now = exec_domain_xml(ctx, FALSE, error);
     mapped = now ? xml_map_sources(now, map, NULL, error) : NULL;
-    xml = mapped ? xml_strip_backing_store(mapped, error) : NULL;
+    xml = mapped ? xml_write_backing_store(mapped, exec_chain_below, graph, error) : NULL;
     if (!xml)
         return FALSE;
     if (!g_str_equal(now, xml)) {
@@ -217,8 +215,8 @@ static const char *staying_parent(const Snapshots *all, const char *name)
 }
 
 /* The XML that a snapshot that stays is to have. New string, NULL with @error. */
-static char *new_xml(const Snapshots *all, const char *name, const XmlSourceMap *map,
-                     const XmlSourceMap *overlays, GError **error)
+static char *new_xml(const Snapshots *all, const char *name, ChainGraph *graph,
+                     const XmlSourceMap *map, const XmlSourceMap *overlays, GError **error)
 {
     const char *xml = g_hash_table_lookup(all->xml, name);
     g_autofree char *mapped = NULL, *parented = NULL;
@@ -230,12 +228,13 @@ static char *new_xml(const Snapshots *all, const char *name, const XmlSourceMap 
     if (!parented)
         return NULL;
     /* libvirt's <snapshotDeleteInProgress/> stays: the state of a half merged one is gone. */
-    return xml_strip_backing_store(parented, error);
+    return xml_write_backing_store(parented, exec_chain_below, graph, error);
 }
 
 static gboolean run_update(ExecStep *s, GError **error)
 {
     ExecContext *ctx = s->ctx;
+    g_autoptr(ChainGraph) graph = NULL;
     g_autoptr(XmlSourceMap) map = NULL, overlays = NULL;
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     g_auto(Snapshots) all = { 0 };
@@ -243,17 +242,18 @@ static gboolean run_update(ExecStep *s, GError **error)
 
     if (!exec_find_domain(ctx, error) || !collect(s, &all, error))
         return FALSE;
-    map = source_map(ctx, s->plan, FALSE, error);
-    overlays = map ? source_map(ctx, s->plan, TRUE, error) : NULL;
-    if (!overlays)
+    graph = exec_read_domain(ctx, error);
+    if (!graph)
         return FALSE;
+    map = source_map(graph, s->plan, FALSE);
+    overlays = source_map(graph, s->plan, TRUE);
     /* All new texts first: what cannot be written is found before anything is forgotten. */
     for (guint i = 0; i < all.names->len; i++) {
         const char *name = g_ptr_array_index(all.names, i);
         char *xml = NULL;
 
         if (!g_hash_table_contains(all.going, name)) {
-            xml = new_xml(&all, name, map, overlays, error);
+            xml = new_xml(&all, name, graph, map, overlays, error);
             if (!xml)
                 return FALSE;
         }

@@ -62,11 +62,11 @@ static int overlays_pristine(ExecContext *ctx)
         const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);
         ChainImage *overlay = exec_find_image(graph, o->overlay);
         ChainImage *frozen = exec_find_image(graph, o->frozen);
-        guint64 commit = CHAIN_UNKNOWN, pull = CHAIN_UNKNOWN;
+        guint64 commit = CHAIN_UNKNOWN, growth, pull;
 
         if (!overlay || (overlay->flags & CHAIN_IMAGE_MISSING))
             continue;
-        if (!frozen || !backend_measure_range(frozen, frozen, overlay, &commit, &pull) ||
+        if (!frozen || !backend_measure_range(frozen, frozen, overlay, &commit, &growth, &pull) ||
             commit == CHAIN_UNKNOWN)
             return -1;
         if (commit > 0)

@@ -63,13 +63,16 @@ typedef struct {
     char *host;      /**< network: "host:port" or a socket's path, of the first host */
     char *other;     /**< other: the text */
     char *xml;       /**< the <source> element as in the domain's or snapshot's XML with
-                          <backingStore> left out, NULL where seen in image headers only */
+                          <backingStore> left out, and the disk's <encryption> in it; NULL where
+                          seen in image headers only */
     char *disk_type; /**< the disk's type attribute that goes with xml: "file", "volume", … */
 } ChainSource;
 
 ChainSource *chain_source_new(ChainSourceType type);
 ChainSource *chain_source_new_file(const char *path);
 ChainSource *chain_source_copy(const ChainSource *source);
+/** Whether it says with which secret the image is decrypted. */
+gboolean chain_source_decrypts(const ChainSource *source);
 void chain_source_free(ChainSource *source);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChainSource, chain_source_free)
 
@@ -98,7 +101,7 @@ typedef enum {
 struct ChainImage {
     guint id;              /**< index in the graph's images, stable after linking */
     char *key;             /**< identity, unique in the graph */
-    ChainSource *source;   /**< the best description met (one with xml wins) */
+    ChainSource *source;   /**< the best description met: one that decrypts, else with xml */
     char *path;            /**< chain_source_describe(source): what is printed */
     GPtrArray *aliases;    /**< char *: all other source keys met for it */
     char *format;          /**< as domain or overlay record it: "qcow2", "raw", … or NULL */

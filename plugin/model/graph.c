@@ -182,6 +182,14 @@ static void take_string(char **into, char **from)
         *into = g_steal_pointer(from);
 }
 
+/* Whether @other says more than @source of where and what the image is. */
+static gboolean says_more(const ChainSource *other, const ChainSource *source)
+{
+    if (!other->xml || !source->xml)
+        return other->xml != NULL;
+    return chain_source_decrypts(other) && !chain_source_decrypts(source);
+}
+
 /* @gone turned out to be @image. Who points to @gone is set right by chain_graph_link(). */
 static void merge(ChainGraph *graph, ChainImage *image, ChainImage *gone)
 {
@@ -195,7 +203,7 @@ static void merge(ChainGraph *graph, ChainImage *image, ChainImage *gone)
         add_alias(image, alias);
         know(graph, alias, image);
     }
-    if (!image->source->xml && gone->source->xml) {
+    if (says_more(gone->source, image->source)) {
         ChainSource *source = image->source;
 
         image->source = gone->source;
@@ -268,7 +276,7 @@ ChainImage *chain_graph_image(ChainGraph *graph, const ChainSource *source,
     if (identity)
         know(graph, identity, image);
 
-    if (source->xml && !image->source->xml) {
+    if (says_more(source, image->source)) {
         chain_source_free(image->source);
         image->source = chain_source_copy(source);
         g_free(image->path);

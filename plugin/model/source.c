@@ -40,6 +40,12 @@ ChainSource *chain_source_copy(const ChainSource *source)
     return copy;
 }
 
+gboolean chain_source_decrypts(const ChainSource *source)
+{
+    /* text and attributes of libvirt's XML have no "<" */
+    return source->xml && strstr(source->xml, "<encryption") && strstr(source->xml, "<secret");
+}
+
 void chain_source_free(ChainSource *source)
 {
     if (!source)

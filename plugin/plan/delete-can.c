@@ -31,8 +31,9 @@ gboolean work_has_flag(const WorkNode *node, guint flag)
     return (node->image->flags & flag) != 0;
 }
 
-/* What holds for a range in both directions. */
-static gboolean range_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *reason)
+/* What holds for a range in both directions. @into: its end that takes the data. */
+static gboolean range_possible(DeleteState *st, WorkNode *lo, WorkNode *top, WorkNode *into,
+                               Reason *reason)
 {
     WorkNode *node;
 
@@ -44,11 +45,12 @@ static gboolean range_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Rea
             return no(reason, "data-file",
                       g_strdup_printf(_("Image '%s' has an external data file"),
                                       node->image->path));
-        if (work_has_flag(node, CHAIN_IMAGE_ENCRYPTED) != work_has_flag(top, CHAIN_IMAGE_ENCRYPTED))
+        if (work_has_flag(node, CHAIN_IMAGE_ENCRYPTED) &&
+            !work_has_flag(into, CHAIN_IMAGE_ENCRYPTED))
             return no(reason, "encryption-differs",
-                      g_strdup_printf(_("One of the images '%s' and '%s' is encrypted, the other "
-                                        "is not"),
-                                      node->image->path, top->image->path));
+                      g_strdup_printf(_("Image '%s' is encrypted, and '%s', into which it would "
+                                        "be merged, is not"),
+                                      node->image->path, into->image->path));
         if (node == lo)
             return TRUE;
     }
@@ -75,10 +77,11 @@ static gboolean helper_possible(DeleteState *st, WorkNode *tip, Reason *reason)
             return no(reason, "image-in-use",
                       g_strdup_printf(_("The running domain '%s' writes image '%s'"),
                                       writer->domain->name, node->image->path));
-        if (work_has_flag(node, CHAIN_IMAGE_ENCRYPTED))
+        if (work_has_flag(node, CHAIN_IMAGE_ENCRYPTED) &&
+            !chain_source_decrypts(node->image->source))
             return no(reason, "encrypted",
-                      g_strdup_printf(_("Image '%s' is encrypted: it can be merged only while "
-                                        "the domain runs"),
+                      g_strdup_printf(_("Image '%s' is encrypted, and neither the domain nor a "
+                                        "snapshot says with which secret"),
                                       node->image->path));
         if (work_has_flag(node, WORK_BROKEN))
             return no(reason, "missing-image",
@@ -110,7 +113,7 @@ gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *r
     WorkNode *foreign = work_foreign_above(lo);
     WorkNode *node;
 
-    if (!range_possible(st, lo, top, reason))
+    if (!range_possible(st, lo, top, lo, reason))
         return FALSE;
     for (node = top; node != lo; node = node->backing) {
         WorkNode *other = other_overlay(node->backing, node);
@@ -163,7 +166,7 @@ gboolean pull_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *rea
     const ChainDisk *user;
     guint i;
 
-    if (!range_possible(st, lo, top, reason))
+    if (!range_possible(st, lo, top, top, reason))
         return FALSE;
     for (node = top;; node = node->backing) {
         if (node->internal)
@@ -232,6 +235,15 @@ guint64 commit_cost(DeleteState *st, WorkNode *lo, WorkNode *top)
     if (m && m->commit_bytes != CHAIN_UNKNOWN)
         return m->commit_bytes;
     return sum_allocation(top, lo);
+}
+
+guint64 commit_growth(DeleteState *st, WorkNode *lo, WorkNode *top)
+{
+    const PlanMeasure *m = merge_measured(st, lo, top);
+
+    if (m && m->commit_growth != CHAIN_UNKNOWN)
+        return m->commit_growth;
+    return commit_cost(st, lo, top);
 }
 
 guint64 pull_cost(DeleteState *st, WorkNode *lo, WorkNode *top)

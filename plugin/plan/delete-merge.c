@@ -21,6 +21,7 @@
 #include "plugin/plan/work.h"
 #include "vext-i18n.h"
 
+/* @bytes: what is written to @node that it has no room for yet. */
 static void need_space(DeleteState *st, WorkNode *node, guint64 bytes)
 {
     const ChainImage *image = node->image;
@@ -170,7 +171,7 @@ static void apply(DeleteState *st, WorkNode *lo, WorkNode *top, PlanDirection di
         merge->bytes = commit_cost(st, lo, top);
         if (pull_possible(st, lo, top, &reason))
             merge->other_bytes = pull_cost(st, lo, top);
-        need_space(st, lo, merge->bytes);
+        need_space(st, lo, commit_growth(st, lo, top));
     } else {
         merge->bytes = pull_cost(st, lo, top);
         if (commit_possible(st, lo, top, &reason))
@@ -290,9 +291,14 @@ static WorkNode *shorten(DeleteState *st, WorkNode *lo, WorkNode *top)
 /* What the connection cannot do is refused: only the names would go, which nobody asked for. */
 static gboolean refuse_incapable(DeleteState *st, const Reason *reason)
 {
+    g_autofree char *edit = chain_command("virsh", "edit", st->plan->domain, NULL);
     char *remedy;
 
-    if (g_str_equal(reason->code, "no-helper") || g_str_equal(reason->code, "encrypted"))
+    if (g_str_equal(reason->code, "encrypted"))
+        remedy = g_strdup_printf(_("Give the image an <encryption> in the disk's <backingStore> "
+                                   "with: %s"),
+                                 edit);
+    else if (g_str_equal(reason->code, "no-helper"))
         remedy = g_strdup(_("Start the domain and delete the snapshot while it runs"));
     else if (g_str_equal(reason->code, "deep-chain"))
         remedy = g_strdup(_("Delete snapshots at the lower end of the chain first"));

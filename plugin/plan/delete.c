@@ -431,7 +431,24 @@ static gboolean enough_space(const GArray *spaces)
     return TRUE;
 }
 
-static void refuse_space(Plan *plan, const GArray *spaces)
+/* For --direction auto both were tried, but no pull that would take the chain's root away. */
+static char *space_remedy(const Plan *plan, PlanDirection asked)
+{
+    gboolean other = asked != PLAN_AUTO;
+    guint i;
+
+    for (i = 0; asked == PLAN_AUTO && i < plan->merges->len; i++) {
+        const PlanMerge *merge = merge_at(plan, i);
+
+        other = other || (merge->direction == PLAN_COMMIT && merge->other_bytes != CHAIN_UNKNOWN);
+    }
+    if (!other)
+        return g_strdup(_("Make room"));
+    return g_strdup_printf(_("Make room, or try --direction %s"),
+                           asked == PLAN_AUTO ? "pull" : "auto");
+}
+
+static void refuse_space(Plan *plan, const GArray *spaces, PlanDirection asked)
 {
     guint i;
 
@@ -448,7 +465,7 @@ static void refuse_space(Plan *plan, const GArray *spaces)
                     g_strdup_printf(_("Not enough space where image '%s' lies: up to %s needed, "
                                       "%s free"),
                                     space->path, need, room),
-                    g_strdup(_("Make room, or try the other --direction")));
+                    space_remedy(plan, asked));
     }
 }
 
@@ -486,7 +503,7 @@ static gboolean plan_images(Plan *plan, ChainGraph *graph, ChainDomain *d, GHash
     if (enough_space(spaces))
         return TRUE;
     if (last)
-        refuse_space(plan, spaces);
+        refuse_space(plan, spaces, request->direction);
     return FALSE;
 }
 

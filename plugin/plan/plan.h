@@ -64,6 +64,8 @@ typedef struct {
 /** Bytes that a merge of a range would copy, measured. */
 typedef struct {
     guint64 commit_bytes;      /**< or CHAIN_UNKNOWN */
+    guint64 commit_growth;     /**< of commit_bytes what the base has no room for yet; or
+                                    CHAIN_UNKNOWN. (What is pulled is never there yet.) */
     guint64 pull_bytes;        /**< or CHAIN_UNKNOWN */
 } PlanMeasure;
 

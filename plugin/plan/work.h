@@ -144,5 +144,7 @@ const PlanMeasure *merge_measured(DeleteState *st, WorkNode *lo, WorkNode *top);
 /** Bytes moved: measured, else estimated from what is allocated; or CHAIN_UNKNOWN. */
 guint64 commit_cost(DeleteState *st, WorkNode *lo, WorkNode *top);
 guint64 pull_cost(DeleteState *st, WorkNode *lo, WorkNode *top);
+/** Bytes by which a commit makes @lo larger, at most. */
+guint64 commit_growth(DeleteState *st, WorkNode *lo, WorkNode *top);
 
 G_END_DECLS

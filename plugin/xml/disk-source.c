@@ -56,12 +56,16 @@ static char *read_host(xmlNode *source, const char *protocol)
 }
 
 /* The element as it can be used again: without the number that a running QEMU gave it. */
-static char *source_text(xmlNode *node)
+static char *source_text(xmlNode *disk, xmlNode *node)
 {
     xmlNode *copy = xmlCopyNode(node, 1);
+    xmlNode *encryption = xml_child(disk, "encryption");
     xmlNode *old;
     char *text;
 
+    /* It belongs to the image, wherever the user wrote it. */
+    if (encryption && !xml_child(copy, "encryption"))
+        xmlAddChild(copy, xmlDocCopyNode(encryption, copy->doc, 1));
     while ((old = xml_child(copy, "backingStore"))) {
         xmlUnlinkNode(old);
         xmlFreeNode(old);
@@ -102,13 +106,13 @@ ChainSource *xml_read_source(xmlNode *disk)
         source->name = attr_of(node, "name");
         source->host = read_host(node, source->protocol);
     } else {
-        g_autofree char *text = source_text(node);
+        g_autofree char *text = source_text(disk, node);
 
         source->type = CHAIN_SOURCE_OTHER;
         source->other = g_strdup_printf("%s:%s", type, text);
     }
     if (source->type != CHAIN_SOURCE_NONE) {
-        source->xml = source_text(node);
+        source->xml = source_text(disk, node);
         source->disk_type = g_steal_pointer(&type);
     }
     return source;
@@ -213,8 +217,17 @@ xmlNode *xml_write_source(xmlDoc *doc, const ChainSource *source, xmlNode *old, 
 
     if (source->xml) {
         g_autoptr(xmlDoc) text = xml_parse(source->xml, "source", error);
+        xmlNode *encryption;
 
-        return text ? xmlDocCopyNode(xmlDocGetRootElement(text), doc, 1) : NULL;
+        if (!text)
+            return NULL;
+        node = xmlDocCopyNode(xmlDocGetRootElement(text), doc, 1);
+        encryption = xml_child(node, "encryption");
+        /* libvirt 9.0 and 11.3 fill it in for the image of a disk only, not for those below it
+         * and not in snapshots, and start no domain without */
+        if (encryption && !xmlHasProp(encryption, BAD_CAST "engine"))
+            xmlSetProp(encryption, BAD_CAST "engine", BAD_CAST "qemu");
+        return node;
     }
     node = xmlNewDocNode(doc, NULL, BAD_CAST "source", NULL);
     if (!write_fields(node, source, error)) {

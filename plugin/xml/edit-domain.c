@@ -201,27 +201,6 @@ static void add_device(xmlNode *devices, const char *name, const char *type)
     xmlSetProp(node, BAD_CAST "model", BAD_CAST "none");
 }
 
-/* An explicit chain: it overrides the image's header, in QEMU too. */
-static gboolean add_chain(xmlNode *disk, const XmlDisk *of, GError **error)
-{
-    xmlNode *above = disk;
-    gsize i;
-
-    for (i = 0; i < of->n_below; i++) {
-        xmlNode *store = xmlNewChild(above, NULL, BAD_CAST "backingStore", NULL);
-        xmlNode *source = xml_write_source(disk->doc, of->below[i], NULL, error);
-
-        if (!source)
-            return FALSE;
-        xmlSetProp(store, BAD_CAST "type", BAD_CAST xml_source_disk_type(of->below[i]));
-        xmlSetProp(xmlNewChild(store, NULL, BAD_CAST "format", NULL), BAD_CAST "type",
-                   BAD_CAST of->below_formats[i]);
-        xmlAddChild(store, source);
-        above = store;
-    }
-    return TRUE;
-}
-
 static gboolean add_disks(xmlNode *devices, xmlNode *from, const XmlDisk *disks, gsize n,
                           GError **error)
 {
@@ -238,7 +217,7 @@ static gboolean add_disks(xmlNode *devices, xmlNode *from, const XmlDisk *disks,
         disk = xmlAddChild(devices, xmlDocCopyNode(disk, devices->doc, 1));
         make_helper_disk(disk);
         if (!xml_set_disk(disk, disks[i].source, disks[i].format, error) ||
-            !add_chain(disk, &disks[i], error))
+            !xml_add_chain(disk, &disks[i], error))
             return FALSE;
     }
     return TRUE;

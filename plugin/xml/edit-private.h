@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "plugin/model/chain.h"
+#include "plugin/xml/edit.h"
 #include "plugin/xml/parse.h"
 
 G_BEGIN_DECLS
@@ -26,6 +26,8 @@ void xml_set_child_text(xmlNode *parent, const char *name, const char *after, co
  */
 gboolean xml_set_disk(xmlNode *disk, const ChainSource *source, const char *format,
                       GError **error);
+/** An explicit chain of @of->below: it overrides the image's header, in QEMU too. */
+gboolean xml_add_chain(xmlNode *disk, const XmlDisk *of, GError **error);
 /** The <disk> of @list with this target, or NULL. */
 xmlNode *xml_find_disk(xmlNode *list, const char *target);
 

@@ -95,6 +95,7 @@ gboolean xml_set_disk(xmlNode *disk, const ChainSource *source, const char *form
         xmlSetProp(driver, BAD_CAST "type", BAD_CAST format);
     if (node) {
         xmlSetProp(disk, BAD_CAST "type", BAD_CAST xml_source_disk_type(source));
+        xml_remove_children(disk, "encryption"); /* the old image's; the new one's is in @node */
         if (old) {
             xmlReplaceNode(old, node);
             xmlFreeNode(old);
@@ -151,24 +152,74 @@ static gboolean each_disk_anywhere(xmlNode *root, XmlDiskFunc domains, gpointer 
     return TRUE;
 }
 
+gboolean xml_add_chain(xmlNode *disk, const XmlDisk *of, GError **error)
+{
+    xmlNode *above = disk;
+    gsize i;
+
+    for (i = 0; i < of->n_below; i++) {
+        xmlNode *store = xmlNewDocNode(disk->doc, NULL, BAD_CAST "backingStore", NULL);
+        xmlNode *source = xml_write_source(disk->doc, of->below[i], NULL, error);
+
+        if (!source) {
+            xmlFreeNode(store);
+            return FALSE;
+        }
+        xmlSetProp(store, BAD_CAST "type", BAD_CAST xml_source_disk_type(of->below[i]));
+        if (of->below_formats[i])
+            xmlSetProp(xmlNewChild(store, NULL, BAD_CAST "format", NULL), BAD_CAST "type",
+                       BAD_CAST of->below_formats[i]);
+        xmlAddChild(store, source);
+        if (above == disk)
+            xml_append(above, store);
+        else
+            xmlAddChild(above, store);
+        above = store;
+    }
+    return TRUE;
+}
+
+typedef struct {
+    XmlBelowFunc below;
+    gpointer opaque;
+} Chains;
+
 static gboolean strip_disk(xmlNode *disk, gpointer opaque, GError **error)
 {
+    const Chains *chains = opaque;
     xmlNode *source = xml_child(disk, "source");
+    g_autoptr(ChainSource) says = NULL;
+    g_autofree const ChainSource **sources = NULL;
+    g_autofree const char **formats = NULL;
+    XmlDisk of = { 0 };
 
     xml_remove_children(disk, "backingStore");
     if (source)
         xmlUnsetProp(source, BAD_CAST "index");
-    return TRUE;
+    if (!source || !chains)
+        return TRUE;
+    says = xml_read_source(disk);
+    of.n_below = chains->below(says, &sources, &formats, chains->opaque);
+    of.below = sources;
+    of.below_formats = formats;
+    return xml_add_chain(disk, &of, error);
+}
+
+char *xml_write_backing_store(const char *xml, XmlBelowFunc below, gpointer opaque,
+                              GError **error)
+{
+    g_autoptr(xmlDoc) doc = xml_parse(xml, NULL, error);
+    Chains chains = { below, opaque };
+
+    if (!doc || !each_disk_anywhere(xmlDocGetRootElement(doc), strip_disk,
+                                    below ? &chains : NULL, strip_disk, NULL, error))
+        return NULL;
+    return xml_doc_to_text(doc);
 }
 
 char *xml_strip_backing_store(const char *xml, GError **error)
 {
-    g_autoptr(xmlDoc) doc = xml_parse(xml, NULL, error);
-
-    if (!doc || !each_disk_anywhere(xmlDocGetRootElement(doc), strip_disk, NULL, strip_disk,
-                                    NULL, error))
-        return NULL;
-    return xml_doc_to_text(doc);
+    return xml_write_backing_store(xml, NULL, NULL, error);
 }
 
 /* --- maps ----------------------------------------------------------------------------------- */

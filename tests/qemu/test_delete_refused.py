@@ -128,6 +128,22 @@ def no_space(t):
     g.oracle.check_all()
 
 
+@test(cases=["off", "running"])
+@requires("program")
+def there_is_space_for_what_is_written_over(t, state):
+    """The overlay holds as much as is free nowhere, but its base has room for all of it."""
+    small = faults.small_fs(t.path("small"), "24M")
+    g = t.guest(dir=small, start=state == "running")
+    o = g.oracle
+    o.write("vda", 0, "4M", 0x11)
+    o.snapshot("s1")
+    o.write("vda", 0, "4M", 0x22)
+    with faults.full(small, leave="512k"):
+        t.rc(g.vext(COMMAND, g.name, "s1", "--direction", "commit"), 0)
+    o.deleted("s1")
+    o.check_chain_clean(start=state == "off")
+
+
 @test
 @requires("program")
 def a_read_only_connection(t):

@@ -594,6 +594,8 @@ GHashTable *sim_measure(const SimWorld *w, const Plan *plan)
 
         /* the commit copies what is above base; the pull what top itself has not */
         m->commit_bytes = bytes_of(allocated(w, top, lo));
+        m->commit_growth = bytes_of(allocated(w, top, lo) &
+                                    ~allocated(w, lo, w->images[lo].backing));
         m->pull_bytes = bytes_of(allocated(w, w->images[top].backing, w->images[lo].backing) &
                                  ~allocated(w, top, w->images[top].backing));
         g_hash_table_insert(measures, plan_measure_key(range->lo, range->top), m);

@@ -666,7 +666,7 @@ static void test_images_that_one_direction_cannot_take(Fixture *f, const void *d
     assert_refused(f, "read-only-image");
 }
 
-static void test_encrypted_images_are_merged_live(Fixture *f, const void *data)
+static void test_encrypted_images(Fixture *f, const void *data)
 {
     int i;
 
@@ -677,10 +677,23 @@ static void test_encrypted_images_are_merged_live(Fixture *f, const void *data)
     f->d->active = TRUE;
     assert_possible(f);
     g_assert_cmpuint(f->plan->merges->len, ==, 1);
-    /* not in plain text */
-    image(f, 1)->flags &= ~CHAIN_IMAGE_ENCRYPTED;
+    f->d->active = FALSE;
+    for (i = 0; i < 4; i++)
+        image(f, i)->source->xml =
+            g_strdup("<source><encryption format='luks'><secret/></encryption></source>");
     assert_possible(f);
-    g_assert_cmpuint(f->plan->merges->len, ==, 0);
+    assert_merge(f, 0, "pull 1..2 gone 1 below 0");
+    /* nothing goes into an image in the clear, but the other way round it may */
+    image(f, 2)->flags &= ~CHAIN_IMAGE_ENCRYPTED;
+    assert_possible(f);
+    assert_merge(f, 0, "commit 1..2 gone 2 below 0 above 3");
+    f->request.direction = PLAN_PULL;
+    assert_refused(f, "encryption-differs");
+    image(f, 1)->flags &= ~CHAIN_IMAGE_ENCRYPTED;
+    image(f, 2)->flags |= CHAIN_IMAGE_ENCRYPTED;
+    assert_possible(f);
+    f->request.direction = PLAN_COMMIT;
+    assert_refused(f, "encryption-differs");
 }
 
 static void test_descriptions_that_disagree(Fixture *f, const void *data)
@@ -704,8 +717,15 @@ static void test_descriptions_that_disagree(Fixture *f, const void *data)
     assert_refused(f, "config-mismatch");
 }
 
+static void assert_remedy(Fixture *f, const char *remedy)
+{
+    g_assert_cmpstr(((PlanRefusal *) f->plan->refusals->pdata[0])->remedy, ==, remedy);
+}
+
 static void test_space(Fixture *f, const void *data)
 {
+    GHashTableIter iter;
+    gpointer value;
     int i;
 
     name(f, "s1");
@@ -721,9 +741,32 @@ static void test_space(Fixture *f, const void *data)
     g_assert_nonnull(strstr(((PlanRefusal *) f->plan->refusals->pdata[0])->message, "65536"));
     /* no character that a terminal may not have */
     g_assert_true(g_str_is_ascii(((PlanRefusal *) f->plan->refusals->pdata[0])->message));
+    assert_remedy(f, "Make room, or try --direction auto");
     f->request.direction = PLAN_AUTO;
     image(f, 1)->fs_free = 100;
     assert_refused(f, "no-space");
+    assert_remedy(f, "Make room");
+
+    /* what is written over takes no room; what is refused is measured too */
+    g_assert_cmpuint(f->plan->wanted->len, ==, 1);
+    f->facts.measures = sim_measure(&f->w, f->plan);
+    assert_possible(f);
+    assert_merge(f, 0, "pull 1..2 gone 1 below 0");
+    f->request.direction = PLAN_COMMIT;
+    assert_refused(f, "no-space");
+    g_hash_table_iter_init(&iter, f->facts.measures);
+    g_assert_true(g_hash_table_iter_next(&iter, NULL, &value));
+    ((PlanMeasure *) value)->commit_growth = 50;
+    assert_possible(f);
+    assert_merge(f, 0, "commit 1..2 gone 2 below 0 above 3");
+
+    /* the root is pulled only when that is asked for */
+    f->request.direction = PLAN_AUTO;
+    g_ptr_array_set_size(f->request.names, 0);
+    name(f, "s0");
+    image(f, 0)->fs_free = 10;
+    assert_refused(f, "no-space");
+    assert_remedy(f, "Make room, or try --direction pull");
 }
 
 static void test_helpers(Fixture *f, const void *data)
@@ -916,7 +959,7 @@ int main(int argc, char **argv)
     ADD("refusals/unfinished-operation", test_an_unfinished_operation);
     ADD("refusals/images", test_bad_images);
     ADD("refusals/one-direction", test_images_that_one_direction_cannot_take);
-    ADD("refusals/encrypted", test_encrypted_images_are_merged_live);
+    ADD("refusals/encrypted", test_encrypted_images);
     ADD("refusals/descriptions-disagree", test_descriptions_that_disagree);
     ADD("refusals/space", test_space);
     ADD("refusals/helpers", test_helpers);

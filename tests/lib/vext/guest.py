@@ -142,6 +142,7 @@ class Guest:
         os.makedirs(self.dir, exist_ok=True)
         os.makedirs(self.workdir, exist_ok=True)
         self.transient = transient
+        self.key = None         # the file with the passphrase of encrypted images
         self._oracle = None
         self._loops = []
         if isinstance(disks, int):

@@ -46,16 +46,20 @@ def _digest(path):
     return digest.hexdigest()
 
 
-def _unlocked(path, format):
-    """A json: name of the chain that takes no locks, for images that a block job holds."""
+def _unlocked(path, format, key=None, read_only=True):
+    """A json: name of the chain that takes no locks, for images that a block job holds; and with
+    the key's file that encrypted images want."""
     node = None
     for name, fmt in reversed(chain_of(path, format)):
         driver = "host_device" if name.startswith("/dev/") else "file"
-        layer = {"driver": fmt, "read-only": True,
+        layer = {"driver": fmt, "read-only": read_only,
                  "file": {"driver": driver, "filename": name, "locking": "off",
-                          "read-only": True}}
+                          "read-only": read_only}}
         if fmt != "raw":
             layer["backing"] = node
+        if key and json.loads(qemu_img("info", "-U", "--output=json", "-f", fmt, name,
+                                       log=False).out).get("encrypted"):
+            layer["encrypt"] = {"format": "luks", "key-secret": "key"}
         node = layer
     return "json:" + json.dumps(node)
 
@@ -64,8 +68,13 @@ def _locked_out(err):
     return "lock" in err or "consistent read" in err
 
 
-def compare(path, format, model):
+def compare(path, format, model, key=None):
     """None if the image (with its chain) has the model's content and size, else what differs."""
+    if key:
+        result = qemu_img("compare", "-U", "--object", f"secret,id=key,file={key}", "-F", "raw",
+                          _unlocked(path, format, key), model, check=False, log=False)
+        text = (result.out + result.err).strip()
+        return None if result.rc == 0 and "size mismatch" not in text else text
     result = qemu_img("compare", "-U", "-f", format, "-F", "raw", path, model, check=False,
                       log=False)
     if result.rc > 1 and _locked_out(result.err):
@@ -108,7 +117,7 @@ class Oracle:
             if disk.device != "disk":
                 continue
             path = os.path.join(self.dir, target)
-            if disk.blank:
+            if disk.blank or guest.key:     # encrypted: made by the test, and blank
                 with open(path, "wb") as f:
                     f.truncate(disk.size)
             else:
@@ -128,6 +137,10 @@ class Oracle:
         command = f"write -P {pattern} {offset} {length}"
         if source.alias:        # only a running guest's disks have one
             self._monitor((source, command), (source, "flush"))
+        elif self.guest.key:
+            util.run(["qemu-io", "--object", f"secret,id=key,file={self.guest.key}", "-c", command,
+                      "-c", "flush", _unlocked(source.path, source.format, self.guest.key, False)],
+                     root=True, log=False)
         else:
             util.run(["qemu-io", "-f", source.format, "-c", command, "-c", "flush", source.path],
                      root=True, log=False)
@@ -151,6 +164,8 @@ class Oracle:
 
     def _read_back(self, source, offset, length, pattern):
         # The monitor's qemu-io never reports a failure.
+        if self.guest.key:
+            return              # check_active() sees it
         argv = ["qemu-io", "-U", "-r", "-c", f"read -P {pattern} {offset} {length}"]
         result = util.run([*argv, "-f", source.format, source.path], check=False, log=False,
                           root=True)
@@ -228,7 +243,7 @@ class Oracle:
                 problems.append(f"disk {target} is gone from the domain")
                 continue
             source = view.sources[target]
-            difference = compare(source.path, source.format, model)
+            difference = compare(source.path, source.format, model, self.guest.key)
             if difference:
                 problems.append(f"active disk {target} ({source.path}): {difference}")
             now = view.inactive_sources.get(target)
@@ -265,7 +280,7 @@ class Oracle:
                     continue
                 key = (source.path, source.format, model)
                 if key not in seen:
-                    seen[key] = compare(source.path, source.format, model)
+                    seen[key] = compare(source.path, source.format, model, self.guest.key)
                 if seen[key]:
                     problems.append(f"{where} ({source.path}): {seen[key]}")
         if name in self.memory:
@@ -326,7 +341,11 @@ class Oracle:
         for path, format in sorted(set(sum(chains, []))):
             if format != "qcow2" or path in used:
                 continue
-            result = qemu_img("check", "-U", "-q", "-f", format, path, check=False, log=False)
+            argv = ["-f", format, path]
+            if self.guest.key:
+                argv = ["--object", f"secret,id=key,file={self.guest.key}",
+                        _unlocked(path, format, self.guest.key)]
+            result = qemu_img("check", "-U", "-q", *argv, check=False, log=False)
             if result.rc != 0 and not (leaks and result.rc == 3):
                 problems.append(f"{path}: qemu-img check exits with {result.rc}: "
                                 f"{(result.out + result.err).strip()}")
