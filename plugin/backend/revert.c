@@ -4,6 +4,10 @@
  */
 #include "plugin/backend/revert.h"
 
+#include <sys/stat.h>
+
+#include "plugin/backend/helper.h"
+
 /* Since libvirt 8.1. */
 #if LIBVIR_VERSION_NUMBER >= 8001000
 # define START_RESET_NVRAM VIR_DOMAIN_START_RESET_NVRAM
@@ -47,14 +51,18 @@ static char *snapshot_xml(const char *name, const BackendOverlay *overlays, gsiz
 }
 
 gboolean backend_create_overlays(virDomainPtr helper, const BackendOverlay *overlays, gsize n,
-                                 const char *const *other_targets, GError **error)
+                                 GError **error)
 {
-    g_autofree char *xml = snapshot_xml(NULL, overlays, n, other_targets);
+    g_autofree char *xml = snapshot_xml(NULL, overlays, n, NULL);
     g_autoptr(virDomainSnapshot) snapshot = NULL;
+    gboolean here = backend_is_embedded(virDomainGetConnect(helper));
+    mode_t mask = here ? umask(0077) : 0;
 
     snapshot = virDomainSnapshotCreateXML(helper, xml,
                                           VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY |
                                           VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA);
+    if (here)
+        umask(mask);
     return snapshot ? TRUE : backend_error(error);
 }
 

@@ -16,18 +16,37 @@ typedef struct {
     const char *target; /**< disk of the helper whose source is the frozen image */
     const char *path;   /**< the new file, absolute */
     const char *format; /**< "qcow2" */
+    const char *backing;        /**< the frozen image; NULL: it is no file and no device */
+    const char *backing_format;
 } BackendOverlay;
 
+typedef enum {
+    BACKEND_OVERLAY_MADE,
+    BACKEND_OVERLAY_UNABLE, /**< no storage pool to be had over its directory: nothing was done */
+    BACKEND_OVERLAY_FAILED,
+} BackendOverlayResult;
+
 /**
- * Makes overlays on the daemon's side: a disk-only snapshot without metadata of a helper domain
- * that is not running and whose disks are the frozen images. libvirt runs qemu-img create with
- * the format of both images recorded, owner and label are set, and the helper names the overlays
- * afterwards. Fails, with nothing made, when one of the files exists.
+ * Makes one overlay on the daemon's side, as a storage volume: with the format of both images
+ * recorded; with the mode, the owner and, from libvirt 7.4 on, the cluster size of the frozen
+ * image. Fails where the file exists.
  *
- * @helper: its other disks (not in @overlays) are left out
+ * @error: set with BACKEND_OVERLAY_FAILED only
+ */
+BackendOverlayResult backend_create_overlay(virConnectPtr conn, const BackendOverlay *overlay,
+                                            GError **error);
+/** Whether the daemon sees an image at @path whose backing file is @backing. */
+gboolean backend_stands_on(virConnectPtr conn, const char *path, const char *backing);
+
+/**
+ * Makes overlays where that is not possible: by a disk-only snapshot without metadata of a helper
+ * domain that is not running and whose disks are the frozen images. libvirt runs qemu-img create,
+ * and the helper names the overlays afterwards. Fails, with nothing made, when one of the files
+ * exists. Before libvirt 11.10 everybody may read them, except with the embedded driver, which is
+ * this process.
  */
 gboolean backend_create_overlays(virDomainPtr helper, const BackendOverlay *overlays, gsize n,
-                                 const char *const *other_targets, GError **error);
+                                 GError **error);
 
 /** Takes a disk-only snapshot @name of @dom: @overlays covered, @other_targets left out. */
 gboolean backend_take_snapshot(virDomainPtr dom, const char *name, const BackendOverlay *overlays,

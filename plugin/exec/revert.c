@@ -91,7 +91,8 @@ static BackendOverlay *backend_overlays(GPtrArray *overlays)
 
     for (guint i = 0; i < overlays->len; i++) {
         const PlanOverlay *o = g_ptr_array_index(overlays, i);
-        result[i] = (BackendOverlay) { o->disk, o->overlay->source->path, o->overlay->format };
+        result[i] = (BackendOverlay) { o->disk, o->overlay->source->path, o->overlay->format,
+                                       o->frozen->source->path, o->frozen->format };
     }
     return result;
 }
@@ -131,8 +132,9 @@ static gboolean run_save(ExecStep *s, GError **error)
 
 /* --- create-overlays ------------------------------------------------------------------------ */
 
-/** Gives the helper the frozen images (@frozen), or none, as its disks. */
-static gboolean set_helper_disks(ExecStep *s, gboolean frozen, GError **error)
+typedef enum { NO_DISKS, FROZEN_IMAGES, NEW_OVERLAYS } HelperDisks;
+
+static gboolean set_helper_disks(ExecStep *s, HelperDisks which, GError **error)
 {
     const char *snapshot = revert_snapshot_xml(s->journal);
     g_autofree XmlDisk *disks = g_new0(XmlDisk, s->plan->overlays->len);
@@ -143,10 +145,12 @@ static gboolean set_helper_disks(ExecStep *s, gboolean frozen, GError **error)
         return FALSE;
     for (guint i = 0; i < s->plan->overlays->len; i++) {
         const PlanOverlay *o = g_ptr_array_index(s->plan->overlays, i);
-        disks[i] = (XmlDisk) { o->disk, o->frozen->source, o->frozen->format };
+        const PlanImage *image = which == FROZEN_IMAGES ? o->frozen : o->overlay;
+
+        disks[i] = (XmlDisk) { o->disk, image->source, image->format };
     }
     xml = journal_helper_xml(s->ctx->conn, s->journal, base, disks,
-                             frozen ? s->plan->overlays->len : 0, error);
+                             which == NO_DISKS ? 0 : s->plan->overlays->len, error);
     return xml && backend_helper_redefine(s->ctx->conn, xml, error);
 }
 
@@ -167,8 +171,9 @@ static ExecDone overlays_are_done(ExecStep *s, GError **error)
 }
 
 /**
- * Removes overlays of ours that nobody names and nothing stands on: half made by a daemon that
- * died, or made by a run that is taken back. Their names were free when they were planned.
+ * Removes overlays of ours that nobody names and nothing stands on: half of a set that was not
+ * completed, or made by a run that is taken back. What is not known to stand on the frozen image
+ * is somebody else's file, which has come to this name since.
  */
 static gboolean remove_overlays(ExecStep *s, GError **error)
 {
@@ -178,35 +183,72 @@ static gboolean remove_overlays(ExecStep *s, GError **error)
         return FALSE;
     for (guint i = 0; i < s->plan->overlays->len; i++) {
         const PlanOverlay *o = g_ptr_array_index(s->plan->overlays, i);
+        const char *path = o->overlay->path, *backing = o->frozen->source->path;
         ChainImage *image = exec_find_image(world, o->overlay);
 
         if (image && (image->users->len || image->overlays->len || image->frozen_by->len)) {
             g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
-                        _("Image '%s' is in use and not removed"), o->overlay->path);
+                        _("Image '%s' is in use and not removed"), path);
             return FALSE;
         }
-        /* A file of somebody else that has come to this name since. */
-        if (image && image->backing_known && image->backing != exec_find_image(world, o->frozen))
+        if (image && image->backing_known ? image->backing != exec_find_image(world, o->frozen)
+                                          : !backing || !backend_stands_on(s->ctx->conn, path,
+                                                                           backing))
             continue;
-        if (backend_remove_file(s->ctx->conn, o->overlay->path, NULL, s->ctx->local, error) ==
-            BACKEND_FILE_FAILED)
+        if (backend_remove_file(s->ctx->conn, path, image ? image->key : NULL, s->ctx->local,
+                                error) == BACKEND_FILE_FAILED)
             return FALSE;
     }
     return TRUE;
 }
 
+/** As volumes: all or none. FALSE without @error where that is not possible. */
+static gboolean create_volumes(ExecStep *s, const BackendOverlay *overlays, gsize n,
+                               GError **error)
+{
+    BackendOverlayResult result = BACKEND_OVERLAY_MADE;
+    gsize made = 0;
+
+    while (made < n) {
+        result = backend_create_overlay(s->ctx->conn, &overlays[made], error);
+        if (result != BACKEND_OVERLAY_MADE)
+            break;
+        made++;
+        EXEC_FAULT("create-overlays-one");
+    }
+    if (result == BACKEND_OVERLAY_MADE && set_helper_disks(s, NEW_OVERLAYS, error))
+        return TRUE;
+    if (made > 0)
+        remove_overlays(s, result == BACKEND_OVERLAY_UNABLE ? error : NULL);
+    return FALSE;
+}
+
 static gboolean create_overlays(ExecStep *s, GError **error)
 {
     g_autofree BackendOverlay *overlays = backend_overlays(s->plan->overlays);
+    gsize n = s->plan->overlays->len;
     g_autoptr(virDomain) helper = NULL;
+    g_autoptr(GError) problem = NULL;
 
-    if (!set_helper_disks(s, TRUE, error))
+    /* libvirt would write through a link that leads to nothing. */
+    for (gsize i = 0; i < n; i++) {
+        if (!backend_file_exists(s->ctx->conn, overlays[i].path, s->ctx->local))
+            continue;
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED, _("'%s' exists already"),
+                    overlays[i].path);
+        return FALSE;
+    }
+    if (create_volumes(s, overlays, n, &problem))
+        return TRUE;
+    if (problem) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    if (!set_helper_disks(s, FROZEN_IMAGES, error))
         return FALSE;
     EXEC_FAULT("create-overlays-defined");
     helper = backend_helper_lookup(s->ctx->conn, s->journal->helper_uuid, error);
-    if (!helper)
-        return FALSE;
-    return backend_create_overlays(helper, overlays, s->plan->overlays->len, NULL, error);
+    return helper && backend_create_overlays(helper, overlays, n, error);
 }
 
 static gboolean run_overlays(ExecStep *s, GError **error)
@@ -235,7 +277,7 @@ static gboolean undo_overlays(ExecStep *s, GError **error)
      * forget its disks: then a later step says that they were made. */
     if (done == EXEC_NOT_DONE)
         return (!s->ctx->resuming && s->journal->step <= s->index) || remove_overlays(s, error);
-    return set_helper_disks(s, FALSE, error) && remove_overlays(s, error);
+    return set_helper_disks(s, NO_DISKS, error) && remove_overlays(s, error);
 }
 
 /* --- define-domain -------------------------------------------------------------------------- */

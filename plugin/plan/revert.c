@@ -25,6 +25,8 @@
 
 /* Names of files are read by people in a directory: long snapshot names are cut. */
 #define NAME_PART_MAX 64
+/* NAME_MAX of Linux less ".xml.new". */
+#define SNAPSHOT_NAME_MAX 247
 
 /** @sentence, a translated one with a %s in it, around a command. Takes @command_take. */
 static char *with_command(const char *sentence, char *command_take)
@@ -59,8 +61,14 @@ static char *stem_of(const char *path)
 
     if (dot)
         *dot = '\0';
-    if (strlen(base) > NAME_PART_MAX)
-        base[NAME_PART_MAX] = '\0';
+    if (strlen(base) > NAME_PART_MAX) {
+        gsize n = NAME_PART_MAX;
+
+        /* Not in the middle of a character: XML could not carry the rest of it. */
+        while (n > 0 && ((guchar)base[n] & 0xc0) == 0x80)
+            n--;
+        base[n] = '\0';
+    }
     return g_steal_pointer(&base);
 }
 
@@ -493,6 +501,31 @@ static void plan_saved_disk(Plan *plan, ChainGraph *graph, ChainDisk *disk, cons
     g_ptr_array_add(plan->files, file);
 }
 
+/** libvirt keeps a snapshot in a file of its name with ".xml" after it. One that it cannot write it
+ *  notices only when the disks have their overlays already, and it forgets the current snapshot. */
+static void check_save_name(Plan *plan, const ChainDomain *d)
+{
+    const char *name = plan->save_current, *why = NULL;
+
+    if (name[0] == '.' || strchr(name, '/'))
+        why = _("it begins with '.' or has a '/' in it");
+    else if (strlen(name) > SNAPSHOT_NAME_MAX)
+        why = _("it is too long");
+    else if (!g_utf8_validate(name, -1, NULL))
+        why = _("it is no text");
+    for (const char *p = name; !why && *p; p++)
+        if ((guchar)*p < 0x20 && *p != '\n' && *p != '\t')
+            why = _("it is no text");
+    if (why)
+        plan_refuse(plan, "bad-name",
+                    g_strdup_printf(_("'%s' cannot be a snapshot's name: %s"), name, why),
+                    g_strdup(_("Give --save-current another name")));
+    else if (chain_domain_snapshot(d, name))
+        plan_refuse(plan, "snapshot-exists",
+                    g_strdup_printf(_("Domain '%s' has a snapshot '%s' already"), d->name, name),
+                    g_strdup(_("Give --save-current another name")));
+}
+
 /** A disk that the snapshot covers: a new overlay on its frozen image. */
 static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                               ChainSnapshotDisk *sd, const PlanFacts *facts)
@@ -731,11 +764,8 @@ void plan_revert(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
                                       "was taken of a domain that did not run, or has no memory "
                                       "state"), d->name, s->name),
                     g_strdup(_("Add --running or --paused")));
-    if (plan->save_current && chain_domain_snapshot(d, plan->save_current))
-        plan_refuse(plan, "snapshot-exists",
-                    g_strdup_printf(_("Domain '%s' has a snapshot '%s' already"), d->name,
-                                    plan->save_current),
-                    g_strdup(_("Give --save-current another name")));
+    if (plan->save_current)
+        check_save_name(plan, d);
 
     for (guint i = 0; i < s->disks->len; i++) {
         ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, i);

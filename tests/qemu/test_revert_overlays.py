@@ -1,0 +1,199 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The new images that snapshot-revert-external makes: names, modes, owners, and whose they are."""
+import json
+import os
+import pwd
+import stat
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from vext import *  # noqa: E402,F403
+from vext import faults, matrix  # noqa: E402
+
+
+def revert(t, g, *args, rc=0, **how):
+    return t.rc(g.vext("snapshot-revert-external", g.name, *args, **how), rc)
+
+
+def one(g, **how):
+    g.oracle.write("vda", 0, "64k", 0xa1)
+    g.oracle.snapshot("s1", **how)
+    g.oracle.write("vda", "1M", "64k", 0xa2)
+
+
+def mode(path):
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def info(path):
+    return json.loads(qemu_img("info", "-U", "--output=json", "-f", "qcow2", path).out)
+
+
+@test(cases=["600", "640", "644", "400"])
+@requires("program")
+def nobody_may_read_it_who_may_not_read_the_frozen_image(t, text):
+    of_frozen = int(text, 8)
+    g = t.guest()
+    one(g)
+    os.chmod(g.chain("vda")[1], of_frozen)
+    revert(t, g, "s1", "--running")
+    new = g.active("vda").path
+    t.eq(oct(mode(new)), oct(of_frozen | 0o600))
+    g.oracle.revert("s1")
+    g.oracle.write("vda", "2M", "64k", 0xa3)
+    g.oracle.check_all()
+    g.oracle.check_chain_clean()
+
+
+@test
+@requires("program")
+def nobody_may_read_it_with_the_embedded_driver(t):
+    g = t.guest(daemon=t.embed())
+    one(g)
+    before = os.umask(0o022)
+    os.umask(before)
+    revert(t, g, "s1")
+    t.eq(oct(mode(g.active("vda").path)), oct(0o600))
+    g.oracle.revert("s1")
+    g.oracle.check_all()
+
+
+@test
+@requires("program")
+def it_belongs_to_whom_the_frozen_image_belongs(t):
+    """Without dynamic ownership libvirt gives QEMU no access to what is not its own."""
+    pw = pwd.getpwnam("nobody")
+    d = t.daemon(qemu_conf=f'user = "nobody"\ngroup = "+{pw.pw_gid}"\ndynamic_ownership = 0\n')
+    g = t.guest(daemon=d)
+    o = g.oracle
+    one(g)
+    for path in (g.dir, *g.chain("vda")):
+        os.chown(path, pw.pw_uid, pw.pw_gid)
+    g.start()
+    revert(t, g, "s1", "--running")
+    o.revert("s1")
+    new = os.stat(g.active("vda").path)
+    t.eq((new.st_uid, new.st_gid), (pw.pw_uid, pw.pw_gid))
+    o.write("vda", "2M", "64k", 0xa3)
+    o.check_all()
+
+
+@test(cases=["4k", "2M"])
+@requires("program")
+def it_has_the_cluster_size_of_the_frozen_image(t, size):
+    if t.daemon().versions()[0] < (7, 4, 0):
+        skip("this libvirt does not tell it")
+    g = t.guest(disks=[{"options": f"cluster_size={size}"}])
+    one(g)
+    revert(t, g, "s1")
+    g.oracle.revert("s1")
+    t.eq(info(g.active("vda").path)["cluster-size"], size_of(size))
+    g.oracle.check_all()
+    g.oracle.check_chain_clean(start=True)
+
+
+@test(cases=["running", "shut_off"])
+@requires("program")
+def a_directory_that_has_a_pool(t, state):
+    g = t.guest(kind="file", start=state == "running")
+    g.daemon.pool("images", g.dir)
+    one(g)
+    revert(t, g, "s1")
+    g.oracle.revert("s1")
+    g.oracle.check_all()
+    g.oracle.check_chain_clean(start=True)
+    pools = g.virsh("pool-list", "--all", "--name").out.split()
+    t.eq(pools, ["images"])
+
+
+@test
+@requires("program")
+def long_names_are_cut_between_characters(t):
+    g = t.guest(disks=[{"path": t.path("a" + "\u00fc" * 60 + ".qcow2")}])
+    g.oracle.snapshot("s1", files={"vda": t.path("o1")})
+    revert(t, g, "s1")
+    name = os.path.basename(g.active("vda").path)
+    t.ok(name.startswith("a" + "\u00fc" * 31 + ".s1-"), name)
+    g.oracle.revert("s1")
+    g.oracle.check_all()
+
+
+@test
+@requires("program")
+def a_name_that_a_snapshot_cannot_have_is_refused_before_anything_changes(t):
+    g = t.guest(start=True)
+    o = g.oracle
+    one(g)
+    before = sorted(os.listdir(g.dir))
+    for name in ("a/b", "..", ".x", "z" * 248, "\u00fc" * 124, "a\x01b"):
+        for args in (["--dry-run"], []):
+            r = revert(t, g, "s1", "--save-current=" + name, *args, rc=1)
+            t.has(r.err, "cannot be a snapshot's name")
+        j = json.loads(revert(t, g, "s1", "--dry-run", "--json", "--save-current=" + name,
+                              rc=1).out)
+        t.eq([r["code"] for r in j["refusals"]], ["bad-name"])
+    t.eq(g.current(), "s1")
+    t.eq(sorted(os.listdir(g.dir)), before)
+    # And those that it can have.
+    for name in ("z" * 247, "-x", "a b", "$(id)", "<&>'\""):
+        revert(t, g, "s1", "--running", "--save-current=" + name)
+        o.taken(name)
+        o.revert("s1")
+    o.check_all()
+    o.check_chain_clean()
+
+
+@test(cases=["file", "dangling_link"])
+@requires("program", matrix.require_faults)
+def a_file_that_comes_to_its_name_is_not_touched(t, kind):
+    """Between the plan and the step, and when the operation is taken up again."""
+    g = t.guest(start=True)
+    o = g.oracle
+    one(g)
+    killed = util.spawn([*matrix.program(), "-c", g.daemon.uri, "snapshot-revert-external",
+                         g.name, "s1"], env=matrix.environment("create-overlays-before", "kill"))
+    killed.communicate(timeout=60)
+    t.eq(killed.returncode, -9)
+    shown = t.rc(g.vext("chain-repair", g.name, "--dry-run"), 0).out
+    start = shown.index(g.dir + "/vda.s1-")
+    path = shown[start:shown.index(".qcow2", start)] + ".qcow2"
+    if kind == "file":
+        with open(path, "w", encoding="ascii") as f:
+            f.write("somebody's")
+    else:
+        os.symlink(t.path("elsewhere"), path)
+    r = t.rc(g.vext("chain-repair", g.name), 3)
+    t.has(r.err, path)
+    t.rc(g.vext("chain-repair", g.name, "--abort"), 0)
+    if kind == "file":
+        with open(path, encoding="ascii") as f:
+            t.eq(f.read(), "somebody's")
+    else:
+        t.eq(os.readlink(path), t.path("elsewhere"))
+        t.ok(not os.path.exists(path), "written through a link")
+    t.eq(g.state(), "running")
+    o.check_all()
+    o.check_chain_clean(allow=[path])
+
+
+@test
+@requires("program", matrix.require_faults)
+def of_several_none_stays_when_one_cannot_be_made(t):
+    g = t.guest(disks=2, start=True)
+    o = g.oracle
+    small = faults.small_fs(t.path("small"), "8M")
+    o.snapshot("s1", files={"vda": os.path.join(g.dir, "a"), "vdb": os.path.join(small, "b")})
+    o.write("vda", "1M", "64k", 0xa2)
+    before = sorted(os.listdir(g.dir)), sorted(os.listdir(small))
+    with faults.full(small):
+        r = revert(t, g, "s1", rc=1)
+    t.has(r.err, "No space left on device")
+    t.has(r.err, "Nothing was changed")
+    t.eq((sorted(os.listdir(g.dir)), sorted(os.listdir(small))), before)
+    t.eq(g.state(), "running")
+    o.check_all()
+
+
+if __name__ == "__main__":
+    main()
