@@ -300,6 +300,18 @@ static VextStatus correct(Operation *op, const RepairOptions *o, GHashTable *mer
     return status == VEXT_FAILED && done ? VEXT_INCOMPLETE : status;
 }
 
+/* What can be done about a journal that is not to be read. */
+static void say_unreadable(const Operation *op)
+{
+    g_autofree char *helper = g_strconcat(op->name, JOURNAL_SUFFIX, NULL);
+    g_autofree char *command = chain_command("virsh", "undefine", helper, NULL);
+    g_autofree char *line =
+        g_strdup_printf(_("Use the virsh-ext that wrote it; if it is nobody's, drop it with '%s'"),
+                        command);
+
+    operation_print_error(op->host, line);
+}
+
 /* --- the command --------------------------------------------------------------------------- */
 
 static VextStatus repair(Operation *op, const RepairOptions *o)
@@ -309,8 +321,12 @@ static VextStatus repair(Operation *op, const RepairOptions *o)
     g_autoptr(Journal) journal = journal_load(op->conn, op->name, &problem);
     VextStatus status;
 
-    if (problem)
-        return failed(op, problem);
+    if (problem) {
+        status = failed(op, problem);
+        if (g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT))
+            say_unreadable(op);
+        return status;
+    }
     if (!journal)
         return correct(op, o, merged);
     status = go_on(op, o, journal);

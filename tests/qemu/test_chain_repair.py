@@ -378,6 +378,38 @@ def a_readonly_connection_is_refused(t):
     t.ok(g.active("vda").mirror is not None, "a read-only connection changed something")
 
 
+@test(cases=[
+    ("2", "x", "it was written by another version"), ("1", "!!!!", "it is empty"),
+    ("1", "AAAA", "Invalid compressed data"), (None, None, "and is none")])
+@requires("program")
+def a_journal_that_cannot_be_read_stops_everything(t, version, payload, reason):
+    g = three(t)
+    uri = "https://virsh-ext.org/xmlns/operation/1"
+    hostile = "\u009b2J"
+    element = "" if version is None else (
+        f"<operation xmlns='{uri}' format='{version}' id='i' domain='vm1' command='{hostile}' "
+        f"started='{hostile}'><snapshot>{hostile}</snapshot><payload>{payload}</payload>"
+        "</operation>")
+    path = os.path.join(g.workdir, "helper.xml")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("<domain type='qemu'><name>vm1.virsh-ext</name><memory unit='MiB'>16</memory>"
+                f"<metadata>{element}</metadata><os><type arch='x86_64'>hvm</type></os></domain>")
+    g.virsh("define", path)
+    before = g.virsh("dumpxml", g.name).out
+    for args in ([], ["--abort"]):
+        r = repair(g, *args, rc=1)
+        t.has(r.err, reason)
+        t.has(r.err, "drop it with 'virsh undefine vm1.virsh-ext'")
+    for command in ("snapshot-delete-external", "snapshot-revert-external", "chain-show"):
+        r = g.vext(command, g.name, *(["s2"] if command != "chain-show" else []))
+        t.eq(r.rc, 0 if command == "chain-show" else 1)
+        t.ok(hostile not in r.out + r.err, "an escape was sent to the terminal")
+    t.eq(g.virsh("dumpxml", g.name).out, before)
+    g.virsh("undefine", "vm1.virsh-ext")
+    checked(g, [])
+    nothing(t, g)
+
+
 @test
 @requires("program")
 def an_unknown_domain_fails(t):
