@@ -24,6 +24,9 @@ const VextOptDef opts_chain_repair[] = {
       .help = N_("domain name, id or uuid"), .completer = complete_domain },
     { .name = "abort", .type = VEXT_OPT_BOOL,
       .help = N_("undo an unfinished operation, end a block job left running") },
+    { .name = "merged", .type = VEXT_OPT_STRING,
+      .help = N_("what was done by hand where that cannot be told: commit or pull"),
+      .completer = complete_merged },
     { .name = "verbose", .type = VEXT_OPT_BOOL, .help = N_("show the progress") },
     { .name = "dry-run", .type = VEXT_OPT_BOOL,
       .help = N_("change nothing, print what would be done") },
@@ -35,6 +38,7 @@ const VextOptDef opts_chain_repair[] = {
 
 typedef struct {
     gboolean abort, verbose, dry_run, json;
+    PlanDirection merged;     /**< AUTO: not said */
     const char *daemon_log;   /**< or NULL */
 } RepairOptions;
 
@@ -221,12 +225,17 @@ static void print_notes(const Operation *op, const Plan *plan)
         operation_print_warning(op->host, g_ptr_array_index(plan->notes, i));
 }
 
-/* Plans and runs one round; *@again when it was about jobs, so that the metadata comes next. */
+/* More than can follow from each other: jobs, what they left, what that left. */
+#define ROUNDS_MAX 8
+
+/* Plans and runs one round. *@done: what the rounds before did, if there were any, then what this
+ * did; it stays as it is where there is nothing to do. */
 static VextStatus round_of(Operation *op, const RepairOptions *o, GHashTable *merged,
-                           gboolean *again)
+                           Journal **done)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new();
-    PlanRequest request = { .operation = PLAN_REPAIR, .names = names, .abort = o->abort };
+    PlanRequest request = { .operation = PLAN_REPAIR, .names = names, .abort = o->abort,
+                            .direction = o->merged };
     PlanFacts facts = {
         .readonly = op->host->is_readonly(op->host),
         .helper_possible = TRUE,
@@ -239,7 +248,6 @@ static VextStatus round_of(Operation *op, const RepairOptions *o, GHashTable *me
     guint before = g_hash_table_size(merged);
     VextStatus status;
 
-    *again = FALSE;
     if (!operation_read(op, &problem))
         return failed(op, problem);
     plan = plan_make(op->graph, op->domain, &request, &facts);
@@ -251,37 +259,57 @@ static VextStatus round_of(Operation *op, const RepairOptions *o, GHashTable *me
     }
     print_notes(op, plan);
     if (!plan->steps->len) {
-        if (o->json)
+        if (o->json && !*done)
             print_plan(op, o, plan);
-        else if (!before)
+        else if (!o->json && !*done)
             print_line(op, g_strdup_printf(_("Nothing to repair on domain '%s'"), op->name));
         return VEXT_OK;
     }
     add_merged(merged, plan);
-    *again = g_hash_table_size(merged) > before;
     journal = operation_journal(op, g_steal_pointer(&plan), &problem);
     if (!journal)
         return failed(op, problem);
     status = execute(op, o, journal, RUN);
-    if (status != VEXT_OK) {
-        *again = FALSE;
+    if (status != VEXT_OK)
         return status;
-    }
-    if (o->json && !*again)
-        print_plan(op, o, journal->plan);
-    else if (!o->json)
-        print_line(op, *again ? g_strdup_printf(_("The block jobs of domain '%s' are finished"),
-                                                op->name)
-                              : g_strdup_printf(_("Domain '%s' is repaired"), op->name));
+    journal_free(*done);
+    *done = g_steal_pointer(&journal);
+    if (!o->json)
+        print_line(op, g_hash_table_size(merged) > before
+                       ? g_strdup_printf(_("The block jobs of domain '%s' are finished"), op->name)
+                       : g_strdup_printf(_("Domain '%s' is repaired"), op->name));
     return VEXT_OK;
 }
 
+/* Until there is nothing more to do; what stays wrong then is refused. */
 static VextStatus correct(Operation *op, const RepairOptions *o, GHashTable *merged)
 {
-    gboolean again = FALSE;
-    VextStatus status = round_of(op, o, merged, &again);
+    g_autoptr(Journal) done = NULL;
+    VextStatus status = VEXT_OK;
 
-    return status == VEXT_OK && again ? round_of(op, o, merged, &again) : status;
+    for (guint i = 0; status == VEXT_OK && i < (o->abort || o->dry_run ? 1 : ROUNDS_MAX); i++) {
+        const Journal *before = done;
+
+        status = round_of(op, o, merged, &done);
+        if (status == VEXT_OK && done == before)
+            break;
+    }
+    if (status == VEXT_OK && o->json && done)
+        print_plan(op, o, done->plan);
+    /* some of it was put right: not "nothing was changed" */
+    return status == VEXT_FAILED && done ? VEXT_INCOMPLETE : status;
+}
+
+/* What can be done about a journal that is not to be read. */
+static void say_unreadable(const Operation *op)
+{
+    g_autofree char *helper = g_strconcat(op->name, JOURNAL_SUFFIX, NULL);
+    g_autofree char *command = chain_command("virsh", "undefine", helper, NULL);
+    g_autofree char *line =
+        g_strdup_printf(_("Use the virsh-ext that wrote it; if it is nobody's, drop it with '%s'"),
+                        command);
+
+    operation_print_error(op->host, line);
 }
 
 /* --- the command --------------------------------------------------------------------------- */
@@ -293,8 +321,12 @@ static VextStatus repair(Operation *op, const RepairOptions *o)
     g_autoptr(Journal) journal = journal_load(op->conn, op->name, &problem);
     VextStatus status;
 
-    if (problem)
-        return failed(op, problem);
+    if (problem) {
+        status = failed(op, problem);
+        if (g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT))
+            say_unreadable(op);
+        return status;
+    }
     if (!journal)
         return correct(op, o, merged);
     status = go_on(op, o, journal);
@@ -328,6 +360,20 @@ static gboolean repair_lost(VextHost *host, const VextCmd *cmd, const RepairOpti
     return TRUE;
 }
 
+static gboolean read_merged(VextHost *host, const VextCmd *cmd, PlanDirection *merged)
+{
+    const char *word = host->opt_string(cmd, "merged");
+    g_autofree char *message = NULL;
+
+    if (!word || g_str_equal(word, "commit") || g_str_equal(word, "pull")) {
+        *merged = !word ? PLAN_AUTO : *word == 'c' ? PLAN_COMMIT : PLAN_PULL;
+        return TRUE;
+    }
+    message = g_strdup_printf(_("Unknown merge '%s': commit or pull"), word);
+    operation_print_error(host, message);
+    return FALSE;
+}
+
 int cmd_chain_repair(VextHost *host, const VextCmd *cmd)
 {
     g_auto(Operation) op = { 0 };
@@ -340,6 +386,8 @@ int cmd_chain_repair(VextHost *host, const VextCmd *cmd)
     };
     VextStatus status;
 
+    if (!read_merged(host, cmd, &o.merged))
+        return VEXT_FAILED;
     if (repair_lost(host, cmd, &o, &status))
         return status;
     return operation_open(&op, host, cmd) ? repair(&op, &o) : VEXT_FAILED;

@@ -59,3 +59,12 @@ char **complete_direction(VextHost *host, const VextCmd *cmd, const char *prefix
     g_ptr_array_add(names, (gpointer)"pull");
     return to_malloc(names);
 }
+
+char **complete_merged(VextHost *host, const VextCmd *cmd, const char *prefix)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+
+    g_ptr_array_add(names, (gpointer)"commit");
+    g_ptr_array_add(names, (gpointer)"pull");
+    return to_malloc(names);
+}

@@ -14,3 +14,4 @@ char **complete_domain(VextHost *host, const VextCmd *cmd, const char *prefix);
 char **complete_snapshot(VextHost *host, const VextCmd *cmd, const char *prefix);
 /** "auto", "commit", "pull". */
 char **complete_direction(VextHost *host, const VextCmd *cmd, const char *prefix);
+char **complete_merged(VextHost *host, const VextCmd *cmd, const char *prefix);

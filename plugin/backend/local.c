@@ -20,6 +20,16 @@
 #include "plugin/backend/vir.h"
 #include "plugin/xml/qcow2.h"
 
+/* When the file was made, where the file system keeps that. */
+static gint64 born(const char *path)
+{
+    struct statx st;
+
+    if (statx(AT_FDCWD, path, 0, STATX_BTIME, &st) < 0 || !(st.stx_mask & STATX_BTIME))
+        return 0;
+    return st.stx_btime.tv_sec * CHAIN_SECOND + st.stx_btime.tv_nsec;
+}
+
 LocalFile *local_file_new(const char *path)
 {
     LocalFile *file = g_new0(LocalFile, 1);
@@ -41,7 +51,8 @@ LocalFile *local_file_new(const char *path)
         file->identity = g_strdup_printf("inode:%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT,
                                          (guint64) st.st_dev, (guint64) st.st_ino);
         file->size = st.st_size;
-        file->modified = st.st_mtime;
+        file->modified = st.st_mtim.tv_sec * CHAIN_SECOND + st.st_mtim.tv_nsec;
+        file->born = born(path);
         file->allocation = (guint64) st.st_blocks * 512;
         file->not_writable = (st.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0;
     } else {

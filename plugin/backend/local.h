@@ -22,7 +22,7 @@ typedef struct {
     char *identity;       /**< "inode:DEV:INO", "inode:b:RDEV" for block devices, or NULL */
     gboolean block;
     guint64 dev;          /**< st_dev */
-    gint64 modified;      /**< seconds since the epoch; 0 for block devices */
+    gint64 modified, born; /**< as in ChainImage; 0 for block devices */
     guint64 size;         /**< bytes, or CHAIN_UNKNOWN (block devices: see local_read_header) */
     guint64 allocation;   /**< bytes on the disk, or CHAIN_UNKNOWN */
     gboolean not_writable;/**< no write permission for anybody */

@@ -177,6 +177,7 @@ static void apply_file(Reading *r, ChainImage *image, const LocalFile *file)
 {
     image->fs_id = file->dev;
     image->modified = file->modified;
+    image->born = file->born;
     if (file->allocation != CHAIN_UNKNOWN)
         image->allocation = file->allocation;
     if (g_strcmp0(image->format, "raw") == 0 && !(image->flags & CHAIN_IMAGE_ENCRYPTED))

@@ -62,6 +62,24 @@ static XmlSourceMap *source_map(const ChainGraph *graph, const Plan *plan, gbool
     return map;
 }
 
+/* Frozen images that snapshot @name names wrongly, and what they are. New, or NULL when there are
+ * none. */
+static XmlSourceMap *corrections_of(const ChainGraph *graph, const Plan *plan, const char *name)
+{
+    XmlSourceMap *map = NULL;
+
+    for (guint i = 0; i < plan->corrections->len; i++) {
+        const PlanRename *c = g_ptr_array_index(plan->corrections, i);
+
+        if (!g_str_equal(c->snapshot, name))
+            continue;
+        if (!map)
+            map = xml_source_map_new();
+        map_image(map, graph, c->from, c->to);
+    }
+    return map;
+}
+
 /* --- define-domain --------------------------------------------------------------------------- */
 
 static gboolean check_define(ExecStep *s, GError **error)
@@ -214,13 +232,20 @@ static const char *staying_parent(const Snapshots *all, const char *name)
     return NULL;
 }
 
-/* The XML that a snapshot that stays is to have. New string, NULL with @error. */
+/* The XML that a snapshot that stays is to have. @own: what this one names wrongly, or NULL. New
+ * string, NULL with @error. */
 static char *new_xml(const Snapshots *all, const char *name, ChainGraph *graph,
-                     const XmlSourceMap *map, const XmlSourceMap *overlays, GError **error)
+                     const XmlSourceMap *map, const XmlSourceMap *overlays,
+                     const XmlSourceMap *own, GError **error)
 {
     const char *xml = g_hash_table_lookup(all->xml, name);
-    g_autofree char *mapped = NULL, *parented = NULL;
+    g_autofree char *corrected = NULL, *mapped = NULL, *parented = NULL;
 
+    if (own) {
+        xml = corrected = xml_map_snapshot_sources(xml, own, NULL, NULL, error);
+        if (!xml)
+            return NULL;
+    }
     mapped = xml_map_snapshot_sources(xml, map, overlays, NULL, error);
     if (!mapped)
         return NULL;
@@ -253,7 +278,9 @@ static gboolean run_update(ExecStep *s, GError **error)
         char *xml = NULL;
 
         if (!g_hash_table_contains(all.going, name)) {
-            xml = new_xml(&all, name, graph, map, overlays, error);
+            g_autoptr(XmlSourceMap) own = corrections_of(graph, s->plan, name);
+
+            xml = new_xml(&all, name, graph, map, overlays, own, error);
             if (!xml)
                 return FALSE;
         }

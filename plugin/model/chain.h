@@ -36,6 +36,8 @@ G_BEGIN_DECLS
 
 /** A number of bytes that is not known. */
 #define CHAIN_UNKNOWN G_MAXUINT64
+/** In nanoseconds. */
+#define CHAIN_SECOND G_GINT64_CONSTANT(1000000000)
 
 typedef struct ChainGraph ChainGraph;
 typedef struct ChainImage ChainImage;
@@ -117,7 +119,9 @@ struct ChainImage {
     guint64 allocation;    /**< bytes on the disk, or CHAIN_UNKNOWN */
     guint64 fs_free;       /**< bytes free where the file lies, or CHAIN_UNKNOWN */
     guint64 fs_id;         /**< which file system that is (st_dev), 0 unknown */
-    gint64 modified;       /**< when a file was written last: seconds since the epoch, 0 unknown */
+    gint64 modified;       /**< when a file was written last: nanoseconds since the epoch, 0
+                                unknown */
+    gint64 born;           /**< when the file was made, the same */
 
     /* set by chain_graph_link() */
     GPtrArray *overlays;   /**< ChainImage *: images whose backing this is */
@@ -342,6 +346,21 @@ void chain_graph_link(ChainGraph *graph);
 GPtrArray *chain_image_chain(ChainImage *top);
 /** Whether @image is @below or stands on it. */
 gboolean chain_image_stands_on(const ChainImage *image, const ChainImage *below);
+/**
+ * The image that has the state: the one that the overlay was put on, which is further up than the
+ * one that the snapshot names when its parent was deleted with libvirt 9.0's --metadata. That is
+ * frozen unless the images say so. Borrowed, may be NULL.
+ */
+ChainImage *chain_snapshot_state(const ChainSnapshotDisk *sd);
+/**
+ * Whether @image, which was below what @s froze, has been written since @s was taken: 1, 0, or -1
+ * when it cannot be told.
+ *
+ * libvirt keeps the second in which a snapshot was taken; the moment is that at which its overlay
+ * was made.
+ */
+int chain_image_written_since(const ChainImage *image, const ChainSnapshot *s,
+                              const ChainImage *overlay);
 /** An image that may stand on any other for all that could be found out; NULL: there is none.
  *  Images that are not there, of formats that nobody recorded (which libvirt does not start) or
  *  on the network do not count. */

@@ -12,8 +12,9 @@ static void add_stale(Check *c, ChainSeverity severity, const char *target, Chai
 {
     const char *name = c->domain->name;
     g_autofree char *repair = chain_command("chain-repair", name, NULL);
-    g_autofree char *forget = chain_command("snapshot-delete", name, s->name, "--", "--metadata",
-                                            NULL);
+    /* libvirt 9.0's own makes the snapshots above name wrong images */
+    g_autofree char *forget = chain_command("snapshot-delete-external", name, s->name,
+                                            "--", "--metadata", NULL);
     ChainFinding *finding;
 
     finding = check_add(c, "stale-snapshot", severity, NULL, image, message,
@@ -144,16 +145,16 @@ static void lose_states(Check *c, const ChainImage *top, ChainImage *base, const
 static void check_merged(Check *c, ChainSnapshot *s, const ChainSnapshotDisk *sd)
 {
     ChainImage *base = sd->overlay->backing;
+    int written = base ? chain_image_written_since(base, s, sd->overlay) : 0;
 
     if (!base)
         return;
-    if (!chain_image_stands_on(sd->frozen, base) || !base->modified || !s->creation_time ||
-        base->modified == s->creation_time)
+    if (!chain_image_stands_on(sd->frozen, base) || written < 0)
         add_stale(c, CHAIN_WARNING, sd->target, sd->frozen, s,
                   g_strdup_printf(_("Image '%s' that followed snapshot '%s' does not stand on "
                                     "'%s' any more: layers were merged without the snapshot"),
                                   sd->overlay->path, s->name, sd->frozen->path));
-    else if (base->modified > s->creation_time)
+    else if (written)
         lose_states(c, sd->frozen, base, sd->target);
 }
 
@@ -180,7 +181,7 @@ static void check_overlay(Check *c, ChainSnapshot *s, const ChainSnapshotDisk *s
     if (!overlay->backing_known || overlay->flags & (CHAIN_IMAGE_LOOP | CHAIN_IMAGE_UNREADABLE) ||
         overlay->backing == frozen || overlay == frozen)
         return;
-    if (chain_image_stands_on(overlay, frozen))
+    if (chain_snapshot_state(sd) != frozen)
         add_stale(c, CHAIN_WARNING, sd->target, frozen, s,
                   g_strdup_printf(_("Snapshot '%s' names '%s' as its state, but the image that "
                                     "followed it stands on '%s'"),
@@ -204,6 +205,10 @@ static void check_snapshot_disk(Check *c, ChainSnapshot *s, ChainSnapshotDisk *s
     }
     if (sd->kind != CHAIN_SNAP_EXTERNAL || !frozen)
         return;
+    if (sd->frozen_inactive && sd->frozen_inactive != frozen)
+        add_stale(c, CHAIN_WARNING, sd->target, frozen, s,
+                  g_strdup_printf(_("Snapshot '%s' names two images as its state, '%s' and '%s'"),
+                                  s->name, frozen->path, sd->frozen_inactive->path));
     if (is_missing(frozen))
         add_stale(c, CHAIN_ERROR, sd->target, frozen, s,
                   g_strdup_printf(_("Image '%s' with the state of snapshot '%s' is missing"),

@@ -229,6 +229,7 @@ static void merge(ChainGraph *graph, ChainImage *image, ChainImage *gone)
         image->fs_free = gone->fs_free;
         image->fs_id = gone->fs_id;
         image->modified = gone->modified;
+        image->born = gone->born;
     }
 
     gone->merged_into = image;

@@ -341,6 +341,32 @@ gboolean chain_image_stands_on(const ChainImage *image, const ChainImage *below)
     return FALSE;
 }
 
+ChainImage *chain_snapshot_state(const ChainSnapshotDisk *sd)
+{
+    ChainImage *overlay = sd->kind == CHAIN_SNAP_EXTERNAL ? sd->overlay : NULL;
+    ChainImage *state = overlay ? overlay->backing : NULL;
+
+    if (!sd->frozen || !state || overlay == sd->frozen ||
+        overlay->flags & (CHAIN_IMAGE_LOOP | CHAIN_IMAGE_MISSING) ||
+        !chain_image_stands_on(state, sd->frozen))
+        return sd->frozen;
+    return state;
+}
+
+int chain_image_written_since(const ChainImage *image, const ChainSnapshot *s,
+                              const ChainImage *overlay)
+{
+    gint64 taken = s->creation_time, born = overlay->born / CHAIN_SECOND;
+    gint64 written = image->modified / CHAIN_SECOND;
+
+    if (!image->modified || !taken)
+        return -1;
+    /* A copy of the overlay is younger than the snapshot, and one made beforehand older. */
+    if ((born == taken || born == taken + 1) && image->modified != overlay->born)
+        return image->modified > overlay->born;
+    return written == taken ? -1 : written > taken;
+}
+
 typedef struct {
     GPtrArray *images;
     GHashTable *seen;

@@ -125,6 +125,7 @@ static void range_free(PlanRange *range)
 static void rename_free(PlanRename *rename)
 {
     g_free(rename->disk);
+    g_free(rename->snapshot);
     plan_image_free(rename->from);
     plan_image_free(rename->to);
     g_free(rename);
@@ -144,6 +145,7 @@ Plan *plan_new(PlanOperation operation)
     plan->alternatives = g_ptr_array_new_with_free_func(g_free);
     plan->wanted = g_ptr_array_new_with_free_func((GDestroyNotify) range_free);
     plan->renames = g_ptr_array_new_with_free_func((GDestroyNotify) rename_free);
+    plan->corrections = g_ptr_array_new_with_free_func((GDestroyNotify) rename_free);
     plan->overlays = g_ptr_array_new_with_free_func((GDestroyNotify) plan_overlay_free);
     plan->save_overlays = g_ptr_array_new_with_free_func((GDestroyNotify) plan_overlay_free);
     plan->kept_disks = g_ptr_array_new_with_free_func(g_free);
@@ -168,6 +170,7 @@ void plan_free(Plan *plan)
     g_ptr_array_unref(plan->alternatives);
     g_ptr_array_unref(plan->wanted);
     g_ptr_array_unref(plan->renames);
+    g_ptr_array_unref(plan->corrections);
     g_ptr_array_unref(plan->overlays);
     g_ptr_array_unref(plan->save_overlays);
     g_ptr_array_unref(plan->kept_disks);

@@ -57,7 +57,7 @@ typedef struct {
     gboolean running, paused, force, reset_nvram;
     const char *save_current;  /**< name of the snapshot to take first, or NULL */
 
-    /* repair */
+    /* repair; direction: of merges by hand where nothing else tells it */
     gboolean abort;            /**< end block jobs instead of finishing them */
 } PlanRequest;
 
@@ -135,6 +135,8 @@ typedef struct {
     char *disk;
     PlanImage *from;           /**< goes */
     PlanImage *to;             /**< stands on the same image and stays */
+    char *snapshot;            /**< plan->corrections only: the one whose <domain> and
+                                    <inactiveDomain> name from and are to name to */
 } PlanRename;
 
 /** The steps. Their names in --json are in plan_action_name(). Their numbers stand in journals that
@@ -208,6 +210,7 @@ typedef struct {
     char *new_current;         /**< snapshot that becomes current, NULL: leave as it is / none */
     gboolean current_changes;
     GPtrArray *renames;        /**< PlanRename * */
+    GPtrArray *corrections;    /**< PlanRename *: frozen images that a snapshot names wrongly */
 
     /* revert */
     GPtrArray *overlays;       /**< PlanOverlay * */

@@ -14,10 +14,15 @@
  * Both leave the same picture. Which one it was is known when we have taken over the job
  * ourselves, when there is no base (nothing to commit into), and else by when the base was
  * written last: a frozen image is written by nothing but a commit. Written after s3 was taken:
- * a commit; before: a pull; not known, or within the same second: nothing is changed, and that
- * is said.
+ * a commit; before: a pull; not known: the user is asked to say it.
+ *
+ * A snapshot that names an image further down than the one that its overlay stands on (libvirt
+ * 9.0 makes it so when its parent is deleted with --metadata) gets the right one.
  *
  * A snapshot without a state is forgotten, never its images: the user is told each time.
+ *
+ * The caller plans, runs and plans again until there are no steps. What is stale then is what
+ * cannot be put right, and is refused: it must not look like success.
  */
 #include "plugin/plan/plan.h"
 
@@ -31,11 +36,18 @@ typedef struct {
     Plan *plan;
     ChainDomain *d;
     const PlanFacts *facts;
+    PlanDirection direction; /* of merges, as the user says; AUTO: does not say */
     GHashTable *lost;       /* ChainSnapshot * */
-    GHashTable *undecided;  /* ChainImage *: images that a merge may have written */
     gboolean define;        /* the configuration is to be defined again */
     gboolean update;        /* snapshots are */
 } Repair;
+
+/* Which command forgets snapshots without touching an image. New string. */
+static char *forget_command(const Repair *r, const char *name)
+{
+    return chain_command("virsh-ext", "snapshot-delete-external", r->d->name, name, "--metadata",
+                         NULL);
+}
 
 /* --- block jobs ------------------------------------------------------------------------------ */
 
@@ -87,28 +99,30 @@ static void commit_loses(Repair *r, const ChainDisk *disk, gboolean now)
 
 static void refuse_job(Repair *r, const ChainDisk *disk)
 {
-    const char *name = r->d->name;
+    const char *name = r->d->name, *target = disk->target;
+    g_autofree char *finish = chain_command("virsh-ext", "chain-repair", name, NULL);
+    g_autofree char *end = chain_command("virsh-ext", "chain-repair", name, "--abort", NULL);
+    g_autofree char *pivot = chain_command("virsh", "blockjob", name, target, "--pivot", NULL);
+    g_autofree char *abort = chain_command("virsh", "blockjob", name, target, "--abort", NULL);
 
     if (job_is(disk->job, "copy"))
         plan_refuse(r->plan, "copy-job",
                     g_strdup_printf(_("Disk '%s' is being copied to '%s': whether the domain is "
-                                      "to go on there is yours to say"), disk->target,
+                                      "to go on there is yours to say"), target,
                                     disk->job->mirror ? disk->job->mirror : "?"),
-                    g_strdup_printf(_("Go on there with virsh blockjob %s %s --pivot, or end the "
-                                      "copy with virsh-ext chain-repair %s --abort"),
-                                    name, disk->target, name));
+                    g_strdup_printf(_("Go on there with '%s', or end the copy with '%s'"), pivot,
+                                    end));
     else if (job_is(disk->job, "commit"))
         plan_refuse(r->plan, "commit-job",
                     g_strdup_printf(_("Disk '%s': which image the commit that runs has written to "
                                       "cannot be told, so what ending it would leave of the "
-                                      "snapshots cannot either"), disk->target),
-                    g_strdup_printf(_("Let it finish with virsh-ext chain-repair %s, or end it "
-                                      "yourself with virsh blockjob %s %s --abort"),
-                                    name, name, disk->target));
+                                      "snapshots cannot either"), target),
+                    g_strdup_printf(_("Let it finish with '%s', or end it yourself with '%s'"),
+                                    finish, abort));
     else
         plan_refuse(r->plan, "backup-job",
                     g_strdup_printf(_("A backup of domain '%s' is running"), name),
-                    g_strdup_printf("virsh domjobabort %s", name));
+                    chain_command("virsh", "domjobabort", name, NULL));
 }
 
 /* TRUE when there are jobs: then the plan is about them. */
@@ -237,10 +251,15 @@ static How how_merged(const Repair *r, const Merge *m)
         return BY_PULL;
     if (known)
         return BY_COMMIT;
-    if (!m->base->modified || !m->newest->creation_time ||
-        m->base->modified == m->newest->creation_time)
-        return UNDECIDED;
-    return m->base->modified > m->newest->creation_time ? BY_COMMIT : BY_PULL;
+    switch (chain_image_written_since(m->base, m->newest, m->above)) {
+    case 0:
+        return BY_PULL;
+    case 1:
+        return BY_COMMIT;
+    default:
+        return r->direction == PLAN_AUTO ? UNDECIDED
+               : r->direction == PLAN_PULL ? BY_PULL : BY_COMMIT;
+    }
 }
 
 static void lose_frozen(Repair *r, const char *target, const ChainImage *image, const char *why)
@@ -256,13 +275,24 @@ static void lose_frozen(Repair *r, const char *target, const ChainImage *image, 
 
 static void say_undecided(Repair *r, const Merge *m)
 {
-    plan_note(r->plan,
-              g_strdup_printf(_("Disk '%s': images between '%s' and '%s' were merged by hand, and "
-                                "whether downwards or upwards cannot be told: nothing is changed. "
-                                "If snapshot '%s' or those below it are not right any more, run "
-                                "virsh snapshot-delete %s SNAPSHOT --metadata"),
-                              m->target, m->base->path, m->above->path, m->newest->name,
-                              r->d->name));
+    const char *name = r->d->name;
+    g_autofree char *commit = chain_command("virsh-ext", "chain-repair", name, "--merged",
+                                            "commit", NULL);
+    g_autofree char *pull = chain_command("virsh-ext", "chain-repair", name, "--merged", "pull",
+                                          NULL);
+
+    plan_refuse(r->plan, "merged-somehow",
+                g_strdup_printf(_("Disk '%s': images between '%s' and '%s' were merged by hand, "
+                                  "and whether downwards or upwards cannot be told, as it is not "
+                                  "known whether '%s' was written after snapshot '%s' was taken"),
+                                m->target, m->base->path, m->above->path, m->base->path,
+                                m->newest->name),
+                g_strdup_printf(r->d->graph->local
+                                ? _("If you know it, say so: '%s' after a blockcommit, '%s' "
+                                    "after a blockpull")
+                                : _("Run this on the machine that has the images, or if you know "
+                                    "it, say so: '%s' after a blockcommit, '%s' after a "
+                                    "blockpull"), commit, pull));
 }
 
 /* The state of the newest snapshot is in the base now: recorded as the merge that it was. */
@@ -293,7 +323,6 @@ static void correct_merge(Repair *r, const Merge *m)
     How how = how_merged(r, m);
 
     if (how == UNDECIDED) {
-        g_hash_table_add(r->undecided, m->base);
         say_undecided(r, m);
         return;
     }
@@ -342,16 +371,19 @@ static void check_written(Repair *r, const ChainDisk *disk)
 
         if (!sd || !stood_on(r, disk->target, sd->frozen, written))
             continue;
-        if (r->d->active || (written->modified && written->modified > s->creation_time + 1)) {
+        if (r->d->active || written->modified / CHAIN_SECOND > s->creation_time + 1) {
             forget(r, s, disk->target, written, _("the domain writes to its image"));
         } else {
-            g_hash_table_add(r->undecided, written);
-            plan_note(r->plan,
-                      g_strdup_printf(_("Disk '%s': the domain is configured to write to '%s', the "
-                                        "state of snapshot '%s'; give it an overlay before it is "
-                                        "started: virsh-ext snapshot-revert-external %s %s"),
-                                      disk->target, written->path, s->name, r->d->name,
-                                      s->name));
+            g_autofree char *edit = chain_command("virsh", "edit", r->d->name, NULL);
+            g_autofree char *command = forget_command(r, s->name);
+
+            plan_refuse(r->plan, "configured-to-write",
+                        g_strdup_printf(_("Disk '%s': the domain is configured to write to '%s', "
+                                          "the state of snapshot '%s'"), disk->target,
+                                        written->path, s->name),
+                        g_strdup_printf(_("Before it is started, name an overlay of that image "
+                                          "instead with '%s', or forget the snapshot with '%s'"),
+                                        edit, command));
         }
     }
 }
@@ -365,7 +397,6 @@ static void check_overlay(Repair *r, const ChainSnapshot *s, const ChainSnapshot
     PlanRename *rename;
 
     if (!sd->overlay || missing(sd->frozen) || sd->revert_overlay ||
-        g_hash_table_contains(r->undecided, sd->frozen) ||
         (!missing(sd->overlay) && in_use(r, sd->overlay)))
         return;
     for (guint i = 0; i < sd->frozen->overlays->len; i++) {
@@ -391,6 +422,38 @@ static void check_overlay(Repair *r, const ChainSnapshot *s, const ChainSnapshot
     r->update = TRUE;
     plan_note(r->plan, g_strdup_printf(_("Snapshot '%s': disk '%s' goes on in '%s', not in '%s'"),
                                        s->name, sd->target, found->path, sd->overlay->path));
+}
+
+/* --- frozen images ---------------------------------------------------------------------------- */
+
+static void correct_frozen(Repair *r, const ChainSnapshot *s, const char *target,
+                           const ChainImage *from, const ChainImage *to)
+{
+    PlanRename *correction = g_new0(PlanRename, 1);
+
+    correction->snapshot = g_strdup(s->name);
+    correction->disk = g_strdup(target);
+    correction->from = plan_image_new(from);
+    correction->to = plan_image_new(to);
+    g_ptr_array_add(r->plan->corrections, correction);
+    r->update = TRUE;
+    plan_note(r->plan, g_strdup_printf(_("Snapshot '%s': the state of disk '%s' is in '%s', not "
+                                         "in '%s'"), s->name, target, to->path, from->path));
+}
+
+/* The overlay was put on the snapshot's state and nothing comes in between later: what it stands
+ * on is that state, whatever the snapshot says. */
+static void check_frozen(Repair *r, const ChainSnapshot *s, const ChainSnapshotDisk *sd)
+{
+    ChainImage *state = chain_snapshot_state(sd);
+
+    if (missing(state) || state->writer || !sd->overlay || !in_use(r, sd->overlay) ||
+        sd->overlay->backing != state)
+        return;
+    if (state != sd->frozen)
+        correct_frozen(r, s, sd->target, sd->frozen, state);
+    if (sd->frozen_inactive && sd->frozen_inactive != state && sd->frozen_inactive != sd->frozen)
+        correct_frozen(r, s, sd->target, sd->frozen_inactive, state);
 }
 
 /* --- the rest --------------------------------------------------------------------------------- */
@@ -504,8 +567,10 @@ static void correct_metadata(Repair *r)
         for (guint k = 0; k < s->disks->len && !g_hash_table_contains(r->lost, s); k++) {
             const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, k);
 
-            if (external(s, sd->target))
+            if (external(s, sd->target)) {
+                check_frozen(r, s, sd);
                 check_overlay(r, s, sd);
+            }
         }
     }
 }
@@ -525,13 +590,32 @@ static void list_lost(Repair *r)
     }
 }
 
+/* --- what stays wrong ------------------------------------------------------------------------- */
+
+static void refuse_stale(Repair *r, ChainGraph *graph)
+{
+    g_autoptr(GPtrArray) findings = chain_graph_check(graph, r->d);
+
+    for (guint i = 0; i < findings->len; i++) {
+        const ChainFinding *finding = g_ptr_array_index(findings, i);
+        const ChainSnapshot *s = finding->snapshot ? chain_domain_snapshot(r->d, finding->snapshot)
+                                                   : NULL;
+        g_autofree char *command = s ? forget_command(r, s->name) : NULL;
+
+        if (s && g_str_equal(finding->code, "stale-snapshot"))
+            plan_refuse(r->plan, "stale-snapshot", g_strdup(finding->message),
+                        g_strdup_printf(_("If you cannot put that right, forget the snapshot "
+                                          "with '%s'"), command));
+    }
+}
+
 void plan_repair(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanRequest *request,
                  const PlanFacts *facts)
 {
     g_autoptr(GHashTable) lost = g_hash_table_new(NULL, NULL);
-    g_autoptr(GHashTable) undecided = g_hash_table_new(NULL, NULL);
     PlanStep *lock;
-    Repair r = { .plan = plan, .d = d, .facts = facts, .lost = lost, .undecided = undecided };
+    Repair r = { .plan = plan, .d = d, .facts = facts, .direction = request->direction,
+                 .lost = lost };
 
     if (!plan_jobs(&r, request->abort) && !request->abort)
         correct_metadata(&r);
@@ -541,8 +625,14 @@ void plan_repair(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
     list_lost(&r);
     if (!request->abort || g_hash_table_size(lost))
         set_current(&r);
-    if (plan->refusals->len || (!plan->steps->len && !r.define && !r.update))
+    /* A correction can take away what a decision is to be founded on: not while there is one. */
+    if (plan->refusals->len)
         return;
+    if (!plan->steps->len && !r.define && !r.update) {
+        if (!request->abort)
+            refuse_stale(&r, graph);
+        return;
+    }
     if (facts->readonly) {
         plan_refuse(plan, "read-only", g_strdup(_("The connection is read-only")),
                     g_strdup(_("Connect without --readonly")));

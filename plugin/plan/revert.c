@@ -283,6 +283,15 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
                                  chain_command("virsh-ext", "chain-repair", s->domain->name,
                                               NULL)));
 
+    if (chain_snapshot_state(sd) != frozen)
+        plan_refuse(plan, "stale-snapshot",
+                    g_strdup_printf(_("Snapshot '%s' names '%s' as its state, but the image that "
+                                      "followed it stands on '%s'"), s->name, frozen->path,
+                                    chain_snapshot_state(sd)->path),
+                    with_command(_("Correct it with: %s"),
+                                 chain_command("virsh-ext", "chain-repair", s->domain->name,
+                                              NULL)));
+
     /* Whoever has a frozen image as its active one writes into it. */
     for (guint i = 0; i < chain->len; i++) {
         const ChainImage *image = g_ptr_array_index(chain, i);

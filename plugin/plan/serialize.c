@@ -177,6 +177,8 @@ static void put_rename(JsonBuilder *b, gconstpointer item)
     put_text(b, "disk", rename->disk);
     put_image(b, "from", rename->from);
     put_image(b, "to", rename->to);
+    if (rename->snapshot)
+        put_text(b, "snapshot", rename->snapshot);
 }
 
 static void put_overlay(JsonBuilder *b, gconstpointer item)
@@ -257,6 +259,9 @@ char *plan_serialize(const Plan *plan)
     put_list(b, "alternatives", plan->alternatives, put_alternative);
     put_list(b, "wanted", plan->wanted, put_range);
     put_list(b, "renames", plan->renames, put_rename);
+    /* not known to the first versions, which can do without it in plans that have none */
+    if (plan->corrections->len)
+        put_list(b, "corrections", plan->corrections, put_rename);
     put_number(b, "bytes_moved", plan->bytes_moved);
     put_number(b, "bytes_freed", plan->bytes_freed);
     put_flag(b, "bytes_exact", plan->bytes_exact);
@@ -516,14 +521,26 @@ static void get_file(Reader *r, JsonObject *o, Plan *plan)
         bad(r, "A file of a plan is neither an image nor memory");
 }
 
-static void get_rename(Reader *r, JsonObject *o, Plan *plan)
+static void get_rename_to(Reader *r, JsonObject *o, GPtrArray *renames, gboolean of_snapshot)
 {
     PlanRename *rename = g_new0(PlanRename, 1);
 
-    g_ptr_array_add(plan->renames, rename);
+    g_ptr_array_add(renames, rename);
     rename->disk = get_text(r, o, "disk", TRUE);
     rename->from = get_image(r, o, "from", TRUE);
     rename->to = get_image(r, o, "to", TRUE);
+    if (of_snapshot)
+        rename->snapshot = get_text(r, o, "snapshot", TRUE);
+}
+
+static void get_rename(Reader *r, JsonObject *o, Plan *plan)
+{
+    get_rename_to(r, o, plan->renames, FALSE);
+}
+
+static void get_correction(Reader *r, JsonObject *o, Plan *plan)
+{
+    get_rename_to(r, o, plan->corrections, TRUE);
 }
 
 static void get_overlay(Reader *r, JsonObject *o, GPtrArray *overlays)
@@ -639,6 +656,8 @@ static Plan *get_plan(Reader *r, JsonObject *o)
     get_list(r, o, "alternatives", plan, get_alternative);
     get_list(r, o, "wanted", plan, get_range);
     get_list(r, o, "renames", plan, get_rename);
+    if (json_object_has_member(o, "corrections"))
+        get_list(r, o, "corrections", plan, get_correction);
     plan->bytes_moved = get_bytes(r, o, "bytes_moved");
     plan->bytes_freed = get_bytes(r, o, "bytes_freed");
     plan->bytes_exact = get_flag(r, o, "bytes_exact");

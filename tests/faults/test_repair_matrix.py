@@ -55,10 +55,11 @@ def finish(t, g, expect):
     t.eq(left, expect, "snapshots left")
 
 
-@test(cases=[(top, base, d) for top, base in COMMITS for d in (True, False)])
+@test(cases=[(top, base, d, a) for top, base in COMMITS for d in (True, False)
+             for a in (True, False)])
 @requires("program")
-def commit(t, top, base, delete):
-    g, im = four(t)
+def commit(t, top, base, delete, apart):
+    g, im = four(t, apart)
     args = ["--active", "--pivot"] if top == 3 else ["--top", im[top]]
     g.virsh("blockcommit", g.name, "vda", "--base", im[base], "--wait", *args,
             *(["--delete"] if delete else []))
@@ -66,10 +67,10 @@ def commit(t, top, base, delete):
     finish(t, g, expect)
 
 
-@test(cases=[(b, d) for b in (None, 0, 1) for d in (True, False)])
+@test(cases=[(b, d, a) for b in (None, 0, 1) for d in (True, False) for a in (True, False)])
 @requires("program")
-def pull(t, base, delete):
-    g, im = four(t)
+def pull(t, base, delete, apart):
+    g, im = four(t, apart)
     g.virsh("blockpull", g.name, "vda", "--wait",
             *(["--base", im[base]] if base is not None else []))
     gone = range(base + 1 if base is not None else 0, 3)

@@ -4,6 +4,7 @@
 it must leave alone. Interrupted operations of our own: test_faults_quick.py, tests/faults."""
 import json
 import os
+import shutil
 import sys
 import time
 
@@ -183,18 +184,59 @@ def a_manual_commit_over_a_range(t):
     nothing(t, g)
 
 
-@test
+@test(cases=[True, False])
 @requires("program")
-def a_commit_of_which_the_time_says_nothing_is_left_alone(t):
-    g = three(t, start=True)
+def a_merge_of_which_the_time_says_nothing_is_refused(t, more):
+    g = three(t, disks=2 if more else 1, start=True)
     next_second()
+    if more:    # of this one it is clear, but what it costs would say something of the other
+        g.virsh("blockcommit", g.name, "vdb", "--active", "--shallow", "--wait", "--pivot")
     g.virsh("blockcommit", g.name, "vda", "--top", g.overlay_path("s2", "vda"),
             "--base", g.overlay_path("s1", "vda"), "--wait", "--delete")
-    taken = int(g.snapshot_xml("s3").findtext("creationTime"))
-    os.utime(g.overlay_path("s1", "vda"), (taken, taken))
-    r = repair(g)
+    # A copy: when it was made says nothing of when the snapshot was taken.
+    born = int(g.snapshot_xml("s3").findtext("creationTime")) * 10**9
+    os.utime(g.overlay_path("s1", "vda"), ns=(born, born))
+    if not more:
+        g.destroy()
+    copy = g.overlay_path("s3", "vda")
+    shutil.copy2(copy, copy + ".copy")
+    os.rename(copy + ".copy", copy)
+    r = repair(g, rc=1)
     t.has(r.err, "whether downwards or upwards cannot be told")
+    t.has(r.err, "'virsh-ext chain-repair vm1 --merged commit' after a blockcommit")
     t.eq(g.snapshots(), ["s1", "s2", "s3"])
+    plan = json.loads(repair(g, "--dry-run", "--json", rc=1).out)
+    t.eq([r["code"] for r in plan["refusals"]], ["merged-somehow"])
+    if not more:
+        t.has(repair(g, "--dry-run", "--merged", "pull").out, "Snapshot 's3' is forgotten")
+    t.eq(repair(g, "--merged", "copy", rc=1).err, "error: Unknown merge 'copy': commit or pull\n")
+    repair(g, "--merged", "commit")
+    checked(g, ["s2", "s3"] if more else ["s2"])
+    nothing(t, g)
+
+
+@test(cases=[(running, name) for running in (True, False) for name in ("s1", "s2")])
+@requires("program")
+def a_snapshot_that_names_an_image_too_far_down(t, running, name):
+    """libvirt 9.0 does it to the children of a snapshot whose metadata is deleted."""
+    g = three(t, start=running, disks=2)
+    child = {"s1": "s2", "s2": "s3"}[name]
+    g.virsh("snapshot-delete", g.name, name, "--metadata")
+    state = g.sources(g.snapshot_xml(child).find("domain"))["vda"].path
+    if state == g.overlay_path(name, "vda"):
+        skip("this libvirt leaves the children as they are")
+    g.oracle.forget(name)
+    t.has(g.vext("chain-show", g.name, "--check").out, "[stale-snapshot]")
+    t.rc(g.vext("snapshot-revert-external", g.name, child), 1)
+    t.has(repair(g, "--dry-run").out, f"Snapshot '{child}': the state of disk 'vdb' is in "
+          f"'{g.overlay_path(name, 'vdb')}'")
+    repair(g)
+    g.oracle.check_all()
+    nothing(t, g)
+    t.ok("stale" not in g.vext("chain-show", g.name, "--check").out, "it is still stale")
+    t.rc(g.vext("snapshot-revert-external", g.name, child))
+    g.oracle.revert(child)
+    g.oracle.check_all()
 
 
 @test(cases=[True, False])
@@ -236,7 +278,9 @@ def a_missing_image_alone_is_no_reason_to_forget(t):
     g = three(t)
     path = g.overlay_path("s1", "vda")
     os.rename(path, path + ".away")
-    repair(g)
+    r = repair(g, rc=1)
+    t.has(r.err, f"Image '{path}' with the state of snapshot 's2' is missing")
+    t.has(r.err, "virsh-ext snapshot-delete-external vm1 s2 --metadata")
     t.eq(g.snapshots(), ["s1", "s2", "s3"])
     os.rename(path + ".away", path)
     checked(g, [])
@@ -268,6 +312,25 @@ def a_shallow_copy_is_followed(t):
     os.unlink(old)
     t.rc(g.vext("snapshot-delete-external", g.name, "s3"))
     checked(g, ["s3"])
+
+
+@test(cases=["edit", "forget"])
+@requires("program")
+def a_configuration_that_would_write_a_state(t, way):
+    g = three(t)
+    config = g.virsh("dumpxml", g.name, "--inactive").out
+    g.define(config.replace(g.overlay_path("s3", "vda"), g.overlay_path("s2", "vda")))
+    r = repair(g, rc=1)
+    t.has(r.err, "the domain is configured to write to")
+    t.has(r.err, "with 'virsh edit vm1', or forget the snapshot with 'virsh-ext "
+          "snapshot-delete-external vm1 s3 --metadata'")
+    if way == "edit":
+        g.define(config)
+        checked(g, [])
+    else:
+        t.rc(g.vext("snapshot-delete-external", g.name, "s3", "--metadata"))
+        t.eq(g.snapshots(), ["s1", "s2"])
+    nothing(t, g)
 
 
 @test
@@ -313,6 +376,38 @@ def a_readonly_connection_is_refused(t):
     r = g.vext("chain-repair", g.name, readonly=True)
     t.eq(r.rc, 1)
     t.ok(g.active("vda").mirror is not None, "a read-only connection changed something")
+
+
+@test(cases=[
+    ("2", "x", "it was written by another version"), ("1", "!!!!", "it is empty"),
+    ("1", "AAAA", "Invalid compressed data"), (None, None, "and is none")])
+@requires("program")
+def a_journal_that_cannot_be_read_stops_everything(t, version, payload, reason):
+    g = three(t)
+    uri = "https://virsh-ext.org/xmlns/operation/1"
+    hostile = "\u009b2J"
+    element = "" if version is None else (
+        f"<operation xmlns='{uri}' format='{version}' id='i' domain='vm1' command='{hostile}' "
+        f"started='{hostile}'><snapshot>{hostile}</snapshot><payload>{payload}</payload>"
+        "</operation>")
+    path = os.path.join(g.workdir, "helper.xml")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("<domain type='qemu'><name>vm1.virsh-ext</name><memory unit='MiB'>16</memory>"
+                f"<metadata>{element}</metadata><os><type arch='x86_64'>hvm</type></os></domain>")
+    g.virsh("define", path)
+    before = g.virsh("dumpxml", g.name).out
+    for args in ([], ["--abort"]):
+        r = repair(g, *args, rc=1)
+        t.has(r.err, reason)
+        t.has(r.err, "drop it with 'virsh undefine vm1.virsh-ext'")
+    for command in ("snapshot-delete-external", "snapshot-revert-external", "chain-show"):
+        r = g.vext(command, g.name, *(["s2"] if command != "chain-show" else []))
+        t.eq(r.rc, 0 if command == "chain-show" else 1)
+        t.ok(hostile not in r.out + r.err, "an escape was sent to the terminal")
+    t.eq(g.virsh("dumpxml", g.name).out, before)
+    g.virsh("undefine", "vm1.virsh-ext")
+    checked(g, [])
+    nothing(t, g)
 
 
 @test

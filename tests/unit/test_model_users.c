@@ -120,7 +120,7 @@ static void test_the_domain_writes_below(World *w, gconstpointer data)
 static void merge_by_hand(World *w, gint64 written)
 {
     w->active->backing = w->base;
-    w->base->modified = written;
+    w->base->modified = written * CHAIN_SECOND;
 }
 
 static void test_committed(World *w, gconstpointer data)
@@ -146,6 +146,44 @@ static void test_merged_somehow(World *w, gconstpointer data)
     merge_by_hand(w, 1700000003);
     check_found(w, "stale-snapshot:/i/o2:s3:1");
     merge_by_hand(w, 0);
+    check_found(w, "stale-snapshot:/i/o2:s3:1");
+}
+
+/* Within the second in which s3 was taken the moment at which its overlay was made counts. */
+static void test_merged_within_the_second(World *w, gconstpointer data)
+{
+    const gint64 taken = 1700000003 * CHAIN_SECOND;
+
+    merge_by_hand(w, 1700000003);
+    w->base->modified = taken + 5;
+    w->active->born = taken + 4;
+    check_found(w, "stale-snapshot:/i/o1:s2:2 stale-snapshot:/i/base:s1:2");
+    w->active->born = taken + 6;
+    check_found(w, "");
+    w->active->born = w->base->modified;
+    check_found(w, "stale-snapshot:/i/o2:s3:1");
+    w->active->born = taken + 5 * CHAIN_SECOND;     /* a copy of it */
+    check_found(w, "stale-snapshot:/i/o2:s3:1");
+    w->active->born = taken - CHAIN_SECOND / 2;     /* made beforehand */
+    check_found(w, "stale-snapshot:/i/o2:s3:1");
+}
+
+/* What libvirt 9.0 makes of s3 when s2 is deleted with --metadata. */
+static void test_names_an_image_too_far_down(World *w, gconstpointer data)
+{
+    ChainSnapshotDisk *sd = chain_snapshot_disk(chain_domain_snapshot(w->d, "s3"), "vda");
+
+    g_assert_true(chain_snapshot_state(sd) == w->o2);
+    sd->frozen = w->base;
+    g_assert_true(chain_snapshot_state(sd) == w->o2);
+    check_found(w, "unmanaged-layer:/i/o2:-:1 stale-snapshot:/i/base:s3:1");
+    sd->overlay = NULL;
+    g_assert_true(chain_snapshot_state(sd) == w->base);
+}
+
+static void test_names_two_images(World *w, gconstpointer data)
+{
+    chain_snapshot_disk(chain_domain_snapshot(w->d, "s3"), "vda")->frozen_inactive = w->o1;
     check_found(w, "stale-snapshot:/i/o2:s3:1");
 }
 
@@ -207,6 +245,9 @@ int main(int argc, char **argv)
     ADD("pulled", NULL, test_pulled);
     ADD("pulled-off-everything", NULL, test_pulled_off_everything);
     ADD("merged-somehow", NULL, test_merged_somehow);
+    ADD("merged-within-the-second", NULL, test_merged_within_the_second);
+    ADD("names-an-image-too-far-down", NULL, test_names_an_image_too_far_down);
+    ADD("names-two-images", NULL, test_names_two_images);
     ADD("configuration-ends-early", NULL, test_configuration_ends_early);
     ADD("detached", NULL, test_detached);
     ADD("commands-are-quoted", NULL, test_commands_are_quoted);
