@@ -122,6 +122,20 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* Whether the folder that a plugin really lies in, where @path is a link, is as safe as the one
+ * that was looked through: who can write there can put another file in its place. */
+static bool lies_safe(const char *path)
+{
+    vext_autofree char *real = realpath(path, NULL);
+    char *slash = real ? strrchr(real, '/') : NULL;
+    struct stat st;
+
+    if (!slash)
+        return false;
+    slash[slash == real] = '\0';
+    return stat(real, &st) == 0 && is_safe(&st);
+}
+
 static void scan_folder(VextSession *s, const char *folder)
 {
     VextStrv names = {0};
@@ -155,6 +169,11 @@ static void scan_folder(VextSession *s, const char *folder)
             continue;
         if (!is_safe(&st)) {
             vext_warn(s, _("Plugin '%s' is not loaded: others can write the file"), path);
+            continue;
+        }
+        if (!lies_safe(path)) {
+            vext_warn(s, _("Plugin '%s' is not loaded: others can write the folder it lies in"),
+                      path);
             continue;
         }
         reg->modules = vext_grow(reg->modules, &reg->cap, reg->nmodules + 1,

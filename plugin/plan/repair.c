@@ -45,8 +45,8 @@ typedef struct {
 /* Which command forgets snapshots without touching an image. New string. */
 static char *forget_command(const Repair *r, const char *name)
 {
-    return chain_command("virsh-ext", "snapshot-delete-external", r->d->name, name, "--metadata",
-                         NULL);
+    return chain_command("virsh-ext", "snapshot-delete-external", r->d->name, name, "--",
+                         "--metadata", NULL);
 }
 
 /* --- block jobs ------------------------------------------------------------------------------ */
@@ -101,9 +101,11 @@ static void refuse_job(Repair *r, const ChainDisk *disk)
 {
     const char *name = r->d->name, *target = disk->target;
     g_autofree char *finish = chain_command("virsh-ext", "chain-repair", name, NULL);
-    g_autofree char *end = chain_command("virsh-ext", "chain-repair", name, "--abort", NULL);
-    g_autofree char *pivot = chain_command("virsh", "blockjob", name, target, "--pivot", NULL);
-    g_autofree char *abort = chain_command("virsh", "blockjob", name, target, "--abort", NULL);
+    g_autofree char *end = chain_command("virsh-ext", "chain-repair", name, "--", "--abort", NULL);
+    g_autofree char *pivot = chain_command("virsh", "blockjob", name, target, "--", "--pivot",
+                                            NULL);
+    g_autofree char *abort = chain_command("virsh", "blockjob", name, target, "--", "--abort",
+                                            NULL);
 
     if (job_is(disk->job, "copy"))
         plan_refuse(r->plan, "copy-job",
@@ -276,10 +278,10 @@ static void lose_frozen(Repair *r, const char *target, const ChainImage *image, 
 static void say_undecided(Repair *r, const Merge *m)
 {
     const char *name = r->d->name;
-    g_autofree char *commit = chain_command("virsh-ext", "chain-repair", name, "--merged",
+    g_autofree char *commit = chain_command("virsh-ext", "chain-repair", name, "--", "--merged",
                                             "commit", NULL);
-    g_autofree char *pull = chain_command("virsh-ext", "chain-repair", name, "--merged", "pull",
-                                          NULL);
+    g_autofree char *pull = chain_command("virsh-ext", "chain-repair", name, "--", "--merged",
+                                          "pull", NULL);
 
     plan_refuse(r->plan, "merged-somehow",
                 g_strdup_printf(_("Disk '%s': images between '%s' and '%s' were merged by hand, "

@@ -78,6 +78,17 @@ def main(tmp):
     check("its name is completed", out.split(), ["hello"])
 
     os.chmod(folder, 0o777)
+    safe = tmp + "/safe"
+    os.mkdir(safe, 0o755)
+    os.symlink("../plugin/hello.so", safe + "/hello.so")
+    status, out, err = run(*program, "hello", env=dict(env, VIRSH_EXT_PLUGIN_PATH=safe))
+    check("it is refused when a link leads to a folder that others can write",
+          (status, "others can write the folder it lies in" in err, "Hello" in out),
+          (1, True, False))
+    os.chmod(folder, 0o755)
+    check("a link to a safe folder is followed",
+          run(*program, "hello", env=dict(env, VIRSH_EXT_PLUGIN_PATH=safe))[0], 0)
+    os.chmod(folder, 0o777)
     status, out, err = run(*program, "hello", env=env)
     check("it is refused when others can write the folder",
           (status, "unknown command: 'hello'" in err, "Hello" in out), (1, True, False))
