@@ -60,7 +60,7 @@ def remedies(t, g, code, *args):
     return found
 
 
-def follow(t, g, command, how="shell", **fill):
+def follow(t, g, command, how="shell", rc=0, **fill):
     """Runs a command as it is printed, with what it leaves open filled in: typed into a shell
     behind the program's name, or (how="batch") given to the program as it is."""
     for name, value in fill.items():
@@ -68,9 +68,9 @@ def follow(t, g, command, how="shell", **fill):
     if command.split()[0] in ("qemu-img", "rm"):
         return run(["sh", "-c", command])
     if how == "batch":
-        return t.rc(g.daemon.vext(command), 0)
+        return t.rc(g.daemon.vext(command), rc)
     program = shlex.join([*util.program(), "-c", g.daemon.uri])
-    return t.rc(run(["sh", "-c", f"{program} {command}"], check=False), 0)
+    return t.rc(run(["sh", "-c", f"{program} {command}"], check=False), rc)
 
 
 def far_away(t, daemon):

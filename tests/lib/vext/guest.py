@@ -26,7 +26,14 @@ def size_of(value):
 
 def qemu_img(*args, check=True, timeout=60, **kwargs):
     """Run qemu-img; the Result."""
-    return util.run(["qemu-img", *args], check=check, timeout=timeout, root=True, **kwargs)
+    # For LUKS it times the key derivation, and gives up when a busy machine disturbs that.
+    for _ in range(5):
+        r = util.run(["qemu-img", *args], check=False, timeout=timeout, root=True, **kwargs)
+        if r.rc == 0 or "accurate CPU usage" not in r.err:
+            break
+    if check and r.rc != 0:
+        raise util.CommandError(r)
+    return r
 
 
 class Source:
