@@ -125,8 +125,9 @@ BackendOverlayResult backend_create_overlay(virConnectPtr conn, const BackendOve
 
         if (vol)
             return BACKEND_OVERLAY_MADE;
-        g_clear_error(&problem);
-        backend_error(&problem);
+        /* Of two the first says why: libvirt 7.0 can leave a file behind, which is in the way. */
+        if (!problem)
+            backend_error(&problem);
     }
     g_propagate_error(error, g_steal_pointer(&problem));
     return BACKEND_OVERLAY_FAILED;

@@ -190,7 +190,12 @@ def of_several_none_stays_when_one_cannot_be_made(t):
         r = revert(t, g, "s1", rc=1)
     t.has(r.err, "No space left on device")
     t.has(r.err, "Nothing was changed")
-    t.eq((sorted(os.listdir(g.dir)), sorted(os.listdir(small))), before)
+    left = sorted(os.listdir(small))
+    if t.daemon().versions()[0] < (7, 4, 0):
+        # the daemon leaves the file that it could not write, without a header: nothing proves
+        # that it is not somebody else's
+        left = [name for name in left if not name.startswith("vdb.s1-")]
+    t.eq((sorted(os.listdir(g.dir)), left), before)
     t.eq(g.state(), "running")
     o.check_all()
 
