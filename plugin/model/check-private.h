@@ -16,9 +16,9 @@ typedef struct {
     GHashTable *quiet;      /**< ChainImage * that nobody writes, nor what they stand on */
 } Check;
 
-/** Takes @message and @remedy. */
+/** @target: of the disk, or NULL. Takes @message and @remedy. */
 ChainFinding *check_add(Check *c, const char *code, ChainSeverity severity,
-                        const ChainDisk *disk, ChainImage *image, char *message, char *remedy);
+                        const char *target, ChainImage *image, char *message, char *remedy);
 
 /** @format with one %s for @command, which is taken. */
 #define check_remedy(format, command) \

@@ -17,10 +17,9 @@ static void add_stale(Check *c, ChainSeverity severity, const char *target, Chai
                                             "--", "--metadata", NULL);
     ChainFinding *finding;
 
-    finding = check_add(c, "stale-snapshot", severity, NULL, image, message,
+    finding = check_add(c, "stale-snapshot", severity, target, image, message,
                         g_strdup_printf(_("Run '%s'; what cannot be repaired is forgotten with "
                                           "'%s'"), repair, forget));
-    finding->disk = g_strdup(target);
     finding->snapshot = g_strdup(s->name);
 }
 
@@ -46,15 +45,16 @@ static const ChainDisk *written_by(const Check *c, const ChainImage *image)
     return image->writer && image->writer->domain->active ? image->writer : NULL;
 }
 
-/* The uppermost image below @image that is written, or NULL. */
-static ChainImage *written_below(Check *c, const ChainImage *image)
+/* The uppermost image below @image that is written, and by which disk, or NULL. */
+static ChainImage *written_below(Check *c, const ChainImage *image, const ChainDisk **disk)
 {
     ChainImage *below;
 
     for (below = image->backing; below; below = below->backing) {
         if (g_hash_table_contains(c->quiet, below))
             break;
-        if (written_by(c, below))
+        *disk = written_by(c, below);
+        if (*disk)
             return below;
     }
     for (below = image->backing; below && g_hash_table_add(c->quiet, below);)
@@ -84,8 +84,7 @@ static gboolean check_written(Check *c, ChainSnapshot *s, const ChainSnapshotDis
                   g_strdup_printf(_("Image '%s' with the state of snapshot '%s' is the one that "
                                     "the domain writes after its next start: the state will be "
                                     "lost"), sd->frozen->path, s->name));
-    } else if ((below = written_below(c, sd->frozen))) {
-        disk = written_by(c, below);
+    } else if ((below = written_below(c, sd->frozen, &disk))) {
         add_stale(c, CHAIN_ERROR, sd->target, below, s,
                   g_strdup_printf(_("The state of snapshot '%s' stands on image '%s', which disk "
                                     "'%s' of domain '%s' writes: it is lost or about to be"),

@@ -29,13 +29,13 @@ void chain_finding_free(ChainFinding *finding)
 }
 
 ChainFinding *check_add(Check *c, const char *code, ChainSeverity severity,
-                        const ChainDisk *disk, ChainImage *image, char *message, char *remedy)
+                        const char *target, ChainImage *image, char *message, char *remedy)
 {
     ChainFinding *finding = g_new0(ChainFinding, 1);
 
     finding->code = code;
     finding->severity = severity;
-    finding->disk = disk ? g_strdup(disk->target) : NULL;
+    finding->disk = g_strdup(target);
     finding->image = image;
     finding->message = message;
     finding->remedy = remedy;
@@ -112,17 +112,17 @@ static void check_there(Check *c, ChainDisk *disk, ChainImage *image)
         if (!g_ptr_array_find(image->users, disk, NULL) &&
             (check_frozen_in(image, c->domain) || image->overlays->len == 0))
             return;
-        check_add(c, "missing-image", CHAIN_ERROR, disk, image,
+        check_add(c, "missing-image", CHAIN_ERROR, disk->target, image,
                   g_strdup_printf(_("Image '%s' is missing"), image->path),
                   remove_disk(c->domain, disk));
     } else if (image->flags & CHAIN_IMAGE_UNREADABLE && image->flags & CHAIN_IMAGE_DATA_FILE) {
-        check_add(c, "unreadable-image", CHAIN_ERROR, disk, image,
+        check_add(c, "unreadable-image", CHAIN_ERROR, disk->target, image,
                   g_strdup_printf(_("The data file of image '%s' is missing"), image->path),
                   check_remedy(_("Put the file back; its name is in what '%s' says"),
                                chain_command("qemu-img", "info", "-U", "-f", format_of(image),
                                              image->path, NULL)));
     } else if (image->flags & CHAIN_IMAGE_UNREADABLE) {
-        check_add(c, "unreadable-image", CHAIN_WARNING, disk, image,
+        check_add(c, "unreadable-image", CHAIN_WARNING, disk->target, image,
                   g_strdup_printf(_("Image '%s' cannot be read: what it stands on is not known"),
                                   image->path),
                   check_remedy(_("See what '%s' says, as a user who may read the file"),
@@ -130,13 +130,13 @@ static void check_there(Check *c, ChainDisk *disk, ChainImage *image)
                                              image->path, NULL)));
     }
     if (image->flags & CHAIN_IMAGE_CORRUPT)
-        check_add(c, "corrupt-image", CHAIN_ERROR, disk, image,
+        check_add(c, "corrupt-image", CHAIN_ERROR, disk->target, image,
                   g_strdup_printf(_("Image '%s' is marked as corrupt"), image->path),
                   check_remedy(_("Keep a copy, then repair it with '%s' while no domain uses it"),
                                chain_command("qemu-img", "check", "-r", "all", "-f",
                                              format_of(image), image->path, NULL)));
     if (image->flags & CHAIN_IMAGE_LOOP)
-        check_add(c, "backing-loop", CHAIN_ERROR, disk, image,
+        check_add(c, "backing-loop", CHAIN_ERROR, disk->target, image,
                   g_strdup_printf(_("Image '%s' stands on itself"), image->path),
                   check_remedy(_("Name the right backing file with '%s'"),
                                rebase_command(image, "FILE")));
@@ -158,7 +158,7 @@ static void check_format(Check *c, ChainDisk *disk, ChainImage *image)
             overlay = above;
     }
     if (overlay)
-        check_add(c, "format-not-recorded", CHAIN_WARNING, disk, image,
+        check_add(c, "format-not-recorded", CHAIN_WARNING, disk->target, image,
                   g_strdup_printf(guessed
                                   ? _("Image '%s' does not record the format of its backing file "
                                       "'%s', which is not opened therefore")
@@ -168,7 +168,7 @@ static void check_format(Check *c, ChainDisk *disk, ChainImage *image)
                                rebase_command(overlay, overlay->backing_spec
                                                        ? overlay->backing_spec : image->path)));
     else if (guessed)
-        check_add(c, "format-not-recorded", CHAIN_WARNING, disk, image,
+        check_add(c, "format-not-recorded", CHAIN_WARNING, disk->target, image,
                   g_strdup_printf(_("The format of image '%s' is recorded nowhere"), image->path),
                   check_remedy(_("Record it as the type of the disk's driver with '%s'"),
                                chain_command("edit", c->domain->name, NULL)));
@@ -186,7 +186,7 @@ static void check_shared(Check *c, ChainDisk *disk, ChainImage *image)
         g_ptr_array_find(image->users, disk, NULL)) {
         gboolean now = writer->domain->active;
 
-        check_add(c, "shared-image", now ? CHAIN_ERROR : CHAIN_WARNING, disk, image,
+        check_add(c, "shared-image", now ? CHAIN_ERROR : CHAIN_WARNING, disk->target, image,
                   g_strdup_printf(now
                                   ? _("Image '%s', on which disk '%s' stands, is written by disk "
                                       "'%s' of domain '%s'")
@@ -204,14 +204,14 @@ static void check_shared(Check *c, ChainDisk *disk, ChainImage *image)
     if (!who)
         return;
     if (image == disk->active && !disk->shareable) {
-        check_add(c, "shared-image", CHAIN_WARNING, disk, image,
+        check_add(c, "shared-image", CHAIN_WARNING, disk->target, image,
                   g_strdup_printf(_("Image '%s' is being written, and domain '%s' uses it too"),
                                   image->path, who),
                   check_remedy(_("See '%s' and give each domain an overlay of its own"),
                                chain_command("chain-show", who, NULL)));
         return;
     }
-    check_add(c, "shared-image", CHAIN_NOTICE, disk, image,
+    check_add(c, "shared-image", CHAIN_NOTICE, disk->target, image,
               g_strdup_printf(_("Image '%s' is also used by domain '%s'"), image->path, who),
               check_remedy(_("Nothing to do: it is kept as it is; see '%s'"),
                            chain_command("chain-show", who, NULL)));
@@ -249,7 +249,7 @@ static void check_unmanaged(Check *c, ChainDisk *disk, GPtrArray *images)
         }
         if (!s)
             continue;
-        check_add(c, "unmanaged-layer", CHAIN_WARNING, disk, image,
+        check_add(c, "unmanaged-layer", CHAIN_WARNING, disk->target, image,
                   g_strdup_printf(_("Image '%s' belongs to no snapshot"), image->path),
                   check_remedy(_("It does no harm; it is merged when the snapshot below it is "
                                  "deleted with '%s'"),
@@ -287,12 +287,12 @@ static void check_depth(Check *c, ChainDisk *disk)
         return;
     remedy = shorten(c, disk, chain, limit);
     if (chain->len > limit)
-        check_add(c, "deep-chain", CHAIN_ERROR, disk, disk->active,
+        check_add(c, "deep-chain", CHAIN_ERROR, disk->target, disk->active,
                   g_strdup_printf(_("Disk '%s' has a chain of %u images; a domain with more than "
                                     "%u does not start here"), disk->target, chain->len, limit),
                   remedy);
     else
-        check_add(c, "deep-chain", CHAIN_WARNING, disk, disk->active,
+        check_add(c, "deep-chain", CHAIN_WARNING, disk->target, disk->active,
                   g_strdup_printf(_("Disk '%s' has a chain of %u images; the limit is %u"),
                                   disk->target, chain->len, limit), remedy);
 }
@@ -313,7 +313,7 @@ static void check_relative(Check *c, ChainDisk *disk, GPtrArray *images)
     }
     if (!n)
         return;
-    check_add(c, "relative-backing", CHAIN_NOTICE, disk, first,
+    check_add(c, "relative-backing", CHAIN_NOTICE, disk->target, first,
               g_strdup_printf(P_("%u image of disk '%s' names its backing file relative to itself, "
                                  "'%s'",
                                  "%u images of disk '%s' name their backing file relative to "
@@ -330,7 +330,7 @@ static void add_mismatch(Check *c, ChainDisk *disk, const ChainImage *says, Chai
     const char *name = c->domain->name;
 
     if (live) {
-        check_add(c, "chain-mismatch", CHAIN_ERROR, disk, (ChainImage *) says,
+        check_add(c, "chain-mismatch", CHAIN_ERROR, disk->target, (ChainImage *) says,
                   g_strdup_printf(_("The running domain has '%s' open where the image headers of "
                                     "disk '%s' lead to '%s'"), said, disk->target, found),
                   check_remedy(_("Change nothing in this chain before it is understood: compare "
@@ -340,7 +340,8 @@ static void add_mismatch(Check *c, ChainDisk *disk, const ChainImage *says, Chai
         g_autofree char *edit = chain_command("edit", name, NULL);
         g_autofree char *repair = chain_command("chain-repair", name, NULL);
 
-        check_add(c, "chain-mismatch", CHAIN_WARNING, disk, (ChainImage *) (says ? says : is),
+        check_add(c, "chain-mismatch", CHAIN_WARNING, disk->target,
+                  (ChainImage *) (says ? says : is),
                   g_strdup_printf(_("The configuration of disk '%s' names '%s' as backing file "
                                     "where the image headers lead to '%s': the domain may not "
                                     "start"), disk->target, said, found),
@@ -392,7 +393,7 @@ static void check_orphans(Check *c, ChainDisk *disk, GPtrArray *images)
             /* what stands on an orphan has been or will be met as an overlay of the orphan */
             if (!(overlay->flags & CHAIN_IMAGE_ORPHAN) || overlay->domains->len)
                 continue;
-            check_add(c, "orphan-file", CHAIN_WARNING, disk, overlay,
+            check_add(c, "orphan-file", CHAIN_WARNING, disk->target, overlay,
                       g_strdup_printf(_("File '%s' stands on '%s' and no domain and no snapshot "
                                         "uses it"), overlay->path, image->path),
                       check_remedy(_("If nothing outside libvirt needs it, remove it with '%s'"),
@@ -433,7 +434,7 @@ static void check_interrupted(Check *c)
             continue;
         repair = chain_command("chain-repair", c->domain->name, NULL);
         pivot = chain_command("blockjob", c->domain->name, disk->target, "--", "--pivot", NULL);
-        check_add(c, "interrupted-operation", CHAIN_WARNING, disk, disk->active,
+        check_add(c, "interrupted-operation", CHAIN_WARNING, disk->target, disk->active,
                   g_strdup_printf(_("A block commit of disk '%s' is ready and waits to be "
                                     "finished"), disk->target),
                   g_strdup_printf(_("Run '%s', or finish it with '%s'"), repair, pivot));
