@@ -365,7 +365,8 @@ static gboolean start_job(ExecContext *ctx, const PlanMerge *merge, gboolean *pi
         *pivot = FALSE;
         if (at != 0) {
             g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
-                        _("Images can be pulled into '%s' only while the domain is shut off"),
+                        _("A running domain pulls only into the image that it writes, and '%s' is "
+                          "not that one any more: shut the domain down first"),
                         merge->top->path);
             return FALSE;
         }
