@@ -97,8 +97,8 @@ static BackendFileResult remove_here(const char *path, GError **error)
         return BACKEND_FILE_REMOVED;
     if (errno == ENOENT)
         return BACKEND_FILE_ABSENT;
-    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), _("Cannot remove '%s': %s"),
-                path, g_strerror(errno));
+    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), errno == EPERM ?
+                _("%s (it or its folder may be immutable, see lsattr)") : "%s", g_strerror(errno));
     return BACKEND_FILE_FAILED;
 }
 
@@ -128,10 +128,13 @@ BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, cons
             return BACKEND_FILE_OTHER;
     }
     result = remove_by_daemon(conn, path, &problem);
-    if (result == BACKEND_FILE_FAILED && local && known)
-        return remove_here(path, error);
+    if (result == BACKEND_FILE_FAILED && local && known) {
+        g_clear_error(&problem);
+        result = remove_here(path, &problem);
+    }
     if (result == BACKEND_FILE_FAILED)
-        g_propagate_error(error, g_steal_pointer(&problem));
+        g_propagate_prefixed_error(error, g_steal_pointer(&problem), _("Cannot remove '%s': "),
+                                   path);
     return result;
 }
 

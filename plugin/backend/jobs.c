@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "include/vext-i18n.h"
 #include "plugin/backend/jobs.h"
 #include "plugin/xml/parse.h"
 
@@ -254,8 +255,12 @@ BackendJobState backend_jobs_wait(BackendJobs *jobs, const char *disk, gboolean 
         if (rc < 0) {
             if (virDomainIsActive(jobs->dom) == 0)
                 return BACKEND_JOB_DEAD;
-            if (virConnectIsAlive(jobs->conn) != 1 ||
-                !backend_error_is(problem, VIR_ERR_OPERATION_INVALID)) {
+            if (virConnectIsAlive(jobs->conn) != 1) {
+                g_set_error_literal(error, BACKEND_ERROR, VIR_ERR_NO_CONNECT,
+                                    _("the connection to libvirt was lost"));
+                return BACKEND_JOB_ERROR;
+            }
+            if (!backend_error_is(problem, VIR_ERR_OPERATION_INVALID)) {
                 g_propagate_error(error, g_steal_pointer(&problem));
                 return BACKEND_JOB_ERROR;
             }

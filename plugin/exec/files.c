@@ -168,8 +168,7 @@ static gboolean run_remove(ExecStep *s, GError **error)
                                          "was planned"), path));
         return TRUE;
     case BACKEND_FILE_FAILED:
-        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED, _("Cannot remove '%s': %s"), path,
-                    problem->message);
+        g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
     return FALSE;

@@ -577,7 +577,15 @@ static gboolean run_merge(ExecStep *s, GError **error)
         /* Left running by a client that died; what it did is judged by the chain. */
         pivot = info.type == VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT;
         backend_jobs_attach(ctx->jobs, merge->disk);
-    } else if (!exec_go_on(ctx, error) || !start_job(ctx, merge, &pivot, error)) {
+    } else if (!exec_go_on(ctx, error)) {
+        return FALSE;
+    } else if (!start_job(ctx, merge, &pivot, &problem)) {
+        if (ctx->taken_up && view.live && exec_merge_unseen(ctx, merge))
+            g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                        _("The images of disk '%s' are merged, but libvirt did not see it: shut "
+                          "the domain down first"), merge->disk);
+        else
+            g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
     if (commit)
