@@ -133,8 +133,8 @@ BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, cons
         result = remove_here(path, &problem);
     }
     if (result == BACKEND_FILE_FAILED)
-        g_propagate_prefixed_error(error, g_steal_pointer(&problem), _("Cannot remove '%s': "),
-                                   path);
+        g_set_error(error, problem->domain, problem->code, _("Cannot remove '%s': %s"), path,
+                    problem->message);
     return result;
 }
 

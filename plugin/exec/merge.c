@@ -420,6 +420,7 @@ static gboolean job_failed(ExecContext *ctx, const PlanMerge *merge, BackendJobS
                            guint64 space, GError *cause, GError **error)
 {
     gboolean on_helper = ctx->jobs_dom != ctx->dom;
+    g_autofree char *reason = backend_jobs_reason(ctx->jobs, merge->disk);
     g_autoptr(GString) message = g_string_new(NULL);
     int code = EXEC_ERROR_FAILED;
 
@@ -457,6 +458,8 @@ static gboolean job_failed(ExecContext *ctx, const PlanMerge *merge, BackendJobS
         else
             g_string_append_printf(message, _("The block pull of disk '%s' into '%s' failed"),
                                    merge->disk, merge->top->path);
+        if (reason)
+            g_string_append_printf(message, ": %s", reason);
         explain_space(ctx, merge, space, message);
         break;
     }

@@ -498,6 +498,9 @@ def inject(scenario, injection):
         raise AssertionError(f"exit status {rc}\n{out}{err}")
     if rc == 3 and "virsh-ext chain-repair " not in err.strip().split("\n")[-1]:
         raise AssertionError(f"the last line does not say how to go on:\n{err}")
+    if injection.fault == "no space" and "The block " in err and \
+            "failed: No space left on device" not in err:
+        raise AssertionError(f"QEMU's reason is missing:\n{err}")
     try:
         seen = _recover(scenario, injection, event, rc)
         scenario.finished()
