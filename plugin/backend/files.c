@@ -170,7 +170,7 @@ BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, cons
         g_clear_error(&problem);
         result = remove_here(path, &problem);
     }
-    /* The record of the operation goes next: after a power cut nobody else would know of the file. */
+    /* The record of the operation goes next: after a power cut nobody would know of the file. */
     if (result == BACKEND_FILE_REMOVED && local)
         flush_directory(path);
     if (result == BACKEND_FILE_FAILED)

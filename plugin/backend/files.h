@@ -41,9 +41,9 @@ char *backend_volume_path(virConnectPtr conn, const char *pool, const char *volu
 char *backend_file_identity(const char *path);
 
 /**
- * Has the kernel write a file of this machine, and that it is there, to the disk: what names it is
- * written next, and a power cut must not keep the name without the file. A file that we may not open
- * is left to whoever wrote it. FALSE with @error: the disk does not take it.
+ * Has the kernel write a file of this machine, and that it is there, to the disk: what it was made
+ * from goes next, and a power cut must not take both. A file that we may not open is left to whoever
+ * wrote it. FALSE with @error: the disk does not take it.
  */
 gboolean backend_flush_file(const char *path, GError **error);
 

@@ -569,9 +569,11 @@ static void test_bad_snapshots(Fixture *f, const void *data)
     s->has_domain = FALSE;
     assert_refused(f, "no-domain");
     s->has_domain = TRUE;
-    s->delete_in_progress = TRUE;
+    chain_snapshot_disk(s, "vda")->delete_in_progress = TRUE;
     assert_refused(f, "delete-in-progress");
-    s->delete_in_progress = FALSE;
+    name(f, "s2");
+    assert_possible(f);
+    chain_snapshot_disk(s, "vda")->delete_in_progress = FALSE;
     s->memory = CHAIN_MEMORY_INTERNAL;
     assert_refused(f, "internal-snapshot");
 }
