@@ -42,7 +42,7 @@ char *backend_file_identity(const char *path);
 
 /**
  * Has the kernel write a file of this machine, and that it is there, to the disk: what it was made
- * from goes next, and a power cut must not take both. A file that we may not open is left to whoever
+ * from goes next, and a power cut must not take both. A file that we may not open is left to who
  * wrote it. FALSE with @error: the disk does not take it.
  */
 gboolean backend_flush_file(const char *path, GError **error);
