@@ -43,13 +43,15 @@ static gboolean check_options(Plan *plan, const PlanRequest *request)
         a = "all", b = request->children ? "children" : "children-only";
     else if (request->metadata_only && request->direction != PLAN_AUTO)
         a = "metadata", b = "direction";
+    else if (request->metadata_only && request->unnamed)
+        a = "metadata", b = "unnamed";
     if (a) {
         plan_refuse(plan, "conflicting-options",
                     g_strdup_printf(_("Options --%s and --%s are mutually exclusive"), a, b),
                     NULL);
         return FALSE;
     }
-    if (!request->current && !named && !request->all) {
+    if (!request->current && !named && !request->all && !request->unnamed) {
         plan_refuse(plan, "no-snapshot",
                     g_strdup(_("A snapshot name, --current or --all is required")), NULL);
         return FALSE;
@@ -397,7 +399,7 @@ static gboolean config_changes(const Plan *plan, const ChainDomain *d)
 
 static void add_steps(Plan *plan, const ChainDomain *d)
 {
-    if (plan->snapshots->len == 0)
+    if (plan->snapshots->len == 0 && plan->merges->len == 0)
         return;
     plan_add_step(plan, PLAN_STEP_LOCK);
     add_helper_rounds(plan);
@@ -507,7 +509,8 @@ static gboolean plan_images(Plan *plan, ChainGraph *graph, ChainDomain *d, GHash
     g_autoptr(GArray) spaces = g_array_new(FALSE, FALSE, sizeof(PlanSpace));
     DeleteState state = {
         .plan = plan, .work = work, .facts = facts, .direction = request->direction,
-        .prefer = prefer, .keep_files = request->keep_files, .leaves = leaves, .spaces = spaces,
+        .prefer = prefer, .keep_files = request->keep_files, .unnamed = request->unnamed,
+        .leaves = leaves, .spaces = spaces,
     };
     guint i;
 

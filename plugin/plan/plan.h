@@ -51,6 +51,7 @@ typedef struct {
     gboolean all;              /**< --all */
     gboolean metadata_only;    /**< --metadata */
     gboolean keep_files;       /**< --keep-files */
+    gboolean unnamed;          /**< --unnamed: also what is no snapshot's, above one that is */
     PlanDirection direction;
 
     /* revert */
