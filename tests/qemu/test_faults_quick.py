@@ -9,6 +9,7 @@ from vext import matrix  # noqa: E402
 from vext.matrix import (DELETE, REVERT, Injection, Scenario, all_of, cut,  # noqa: E402
                          daemon_killed, daemon_restarted, kill_qemu, kills, no_space,
                          other_edits, other_snapshots, other_starts, other_stops, time_is_over)
+from vext.power import PoweredScenario, cuts  # noqa: E402
 
 COMMIT, PULL = ["--direction", "commit"], ["--direction", "pull"]
 
@@ -25,6 +26,9 @@ LIVE_PULL = Scenario(DELETE, ["s2", "s3"], PULL, running=True)
 OFF_PULL = Scenario(DELETE, ["s2"], PULL)
 DISK = Scenario(REVERT, ["s2"], disks=2)
 MEMORY = Scenario(REVERT, ["s2"], running=True, memory=True)
+POWER_COMMIT = PoweredScenario(DELETE, ["s2"], COMMIT, running=True)
+POWER_PULL = PoweredScenario(DELETE, ["s2"], PULL)
+POWER_REVERT = PoweredScenario(REVERT, ["s2"])
 
 ROWS = [
     (LIVE_COMMIT, all_of(kills(LIVE_COMMIT, 6), these(
@@ -54,6 +58,9 @@ ROWS = [
         Injection("another client starts it", "start-helper-before", other_starts)))),
     (DISK, kills(DISK, 5)),
     (MEMORY, kills(MEMORY, 5)),
+    (POWER_COMMIT, cuts(POWER_COMMIT, 4)),
+    (POWER_PULL, cuts(POWER_PULL, 4)),
+    (POWER_REVERT, cuts(POWER_REVERT, 4)),
 ]
 
 if __name__ == "__main__":

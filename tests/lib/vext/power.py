@@ -8,6 +8,7 @@ The cut: that is copied, everything dies, and the copy is mounted in the file sy
 libvirt's own files are not cut off: it flushes what it writes before it goes on."""
 
 import os
+import shutil
 import signal
 
 from . import faults, matrix, sandbox, util
@@ -22,6 +23,8 @@ class PoweredScenario(matrix.Scenario):
     """A Scenario whose images a power cut can cut off."""
 
     def prepare(self, t, number):
+        if not shutil.which("mkfs.ext4"):
+            raise util.Skip("missing: mkfs.ext4")
         self.top = os.path.join(t.daemon().dir, f"m{number}")
         self.disk = os.path.join(t.daemon().dir, f"disk{number}.0")
         os.makedirs(self.top)
