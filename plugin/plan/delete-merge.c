@@ -63,10 +63,10 @@ static void want_measure(DeleteState *st, WorkNode *lo, WorkNode *top)
 
 /* Whether the image may be removed once nothing stands on it. Never one below all snapshots:
  * whether it is a template that others stand on, or will, nobody here knows. */
-static gboolean may_go(const Work *work, WorkNode *node)
+static gboolean may_go(const WorkNode *node)
 {
     return !node->kept && !node->base && !node->foreign && !node->internal &&
-           !work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE) && work_own_overlays(node, NULL) == 0;
+           !work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE);
 }
 
 static gboolean all_relative(WorkNode *from, WorkNode *until)
