@@ -146,6 +146,7 @@ typedef struct {
     GHashTable *parents; /* name -> name of the parent, owned, absent for roots */
     GHashTable *going;   /* names, borrowed */
     char *current;       /* name or NULL, owned */
+    const char *domain;
 } Snapshots;
 
 static void snapshots_clear(Snapshots *all)
@@ -183,6 +184,7 @@ static gboolean collect(ExecStep *s, Snapshots *all, GError **error)
 
     if (!now)
         return FALSE;
+    all->domain = s->journal->domain;
     all->names = g_ptr_array_new_with_free_func(g_free);
     all->xml = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     all->parents = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -232,6 +234,23 @@ static const char *staying_parent(const Snapshots *all, const char *name)
     return NULL;
 }
 
+/* libvirt's <snapshotDeleteInProgress/> at one snapshot says that another's state is gone, and
+ * keeps it from being deleted: it goes with the other one. */
+static gboolean marks_another(const Snapshots *all, const ChainGraph *graph, const char *name)
+{
+    const ChainDomain *d = chain_graph_domain(graph, all->domain);
+    const ChainSnapshot *s = d ? chain_domain_snapshot(d, name) : NULL;
+
+    for (guint i = 0; s && i < d->snapshots->len; i++) {
+        const ChainSnapshot *other = g_ptr_array_index(d->snapshots, i);
+
+        if (!g_hash_table_contains(all->going, other->name) &&
+            chain_snapshot_half_deleted(other, s))
+            return TRUE;
+    }
+    return !s;
+}
+
 /* The XML that a snapshot that stays is to have. @own: what this one names wrongly, or NULL. New
  * string, NULL with @error. */
 static char *new_xml(const Snapshots *all, const char *name, ChainGraph *graph,
@@ -239,7 +258,7 @@ static char *new_xml(const Snapshots *all, const char *name, ChainGraph *graph,
                      const XmlSourceMap *own, GError **error)
 {
     const char *xml = g_hash_table_lookup(all->xml, name);
-    g_autofree char *corrected = NULL, *mapped = NULL, *parented = NULL;
+    g_autofree char *corrected = NULL, *mapped = NULL, *parented = NULL, *unmarked = NULL;
 
     if (own) {
         xml = corrected = xml_map_snapshot_sources(xml, own, NULL, NULL, error);
@@ -252,8 +271,12 @@ static char *new_xml(const Snapshots *all, const char *name, ChainGraph *graph,
     parented = xml_snapshot_set_parent(mapped, staying_parent(all, name), error);
     if (!parented)
         return NULL;
-    /* libvirt's <snapshotDeleteInProgress/> stays: the state of a half merged one is gone. */
-    return xml_write_backing_store(parented, exec_chain_below, graph, error);
+    if (!marks_another(all, graph, name)) {
+        unmarked = xml_snapshot_clear_delete_in_progress(parented, error);
+        if (!unmarked)
+            return NULL;
+    }
+    return xml_write_backing_store(unmarked ? unmarked : parented, exec_chain_below, graph, error);
 }
 
 static gboolean run_update(ExecStep *s, GError **error)

@@ -182,6 +182,8 @@ typedef struct {
     ChainImage *frozen_inactive;/**< source in <inactiveDomain>, NULL without one */
     ChainImage *overlay;        /**< O(S): source in <disks>, external only */
     ChainImage *revert_overlay; /**< source in <revertDisks> (libvirt >= 9.9), or NULL */
+    gboolean written_into;      /**< libvirt's <snapshotDeleteInProgress/>: a snapshot whose frozen
+                                     image is the overlay was being deleted, by a commit into it */
 } ChainSnapshotDisk;
 
 typedef enum {
@@ -202,7 +204,8 @@ struct ChainSnapshot {
     gboolean current;
     gboolean has_domain;    /**< it carries a <domain>: without one nothing can be restored */
     gboolean has_inactive;  /**< and an <inactiveDomain>: the persistent one is another */
-    gboolean delete_in_progress; /**< libvirt's own <snapshotDeleteInProgress/> on any disk */
+    gboolean delete_in_progress; /**< libvirt's deletion of it is not finished: its state is gone;
+                                      set by link, as libvirt marks not it but its parent */
     ChainMemoryKind memory;
     char *memory_file;
     guint64 memory_size;    /**< bytes, or CHAIN_UNKNOWN */
@@ -218,6 +221,8 @@ gboolean chain_snapshot_is_internal(const ChainSnapshot *s);
 /** What it says of @target, or NULL. */
 ChainSnapshotDisk *chain_snapshot_disk(const ChainSnapshot *s, const char *target);
 /** Whether @s is @ancestor or below it. */
+/** Whether libvirt's deletion of @s is not finished and marked at @marked. */
+gboolean chain_snapshot_half_deleted(const ChainSnapshot *s, const ChainSnapshot *marked);
 gboolean chain_snapshot_descends(const ChainSnapshot *s, const ChainSnapshot *ancestor);
 
 /** The unfinished operation of a domain, read from its journal. */

@@ -455,6 +455,20 @@ gboolean chain_snapshot_is_internal(const ChainSnapshot *s)
            !has_kind(s, CHAIN_SNAP_EXTERNAL, CHAIN_MEMORY_EXTERNAL);
 }
 
+gboolean chain_snapshot_half_deleted(const ChainSnapshot *s, const ChainSnapshot *marked)
+{
+    for (guint i = 0; s != marked && i < marked->disks->len; i++) {
+        const ChainSnapshotDisk *mark = g_ptr_array_index(marked->disks, i);
+        const ChainSnapshotDisk *sd = mark->written_into ? chain_snapshot_disk(s, mark->target)
+                                                         : NULL;
+
+        if (sd && sd->frozen && sd->kind == CHAIN_SNAP_EXTERNAL &&
+            (sd->frozen == mark->overlay || sd->frozen == mark->revert_overlay))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 gboolean chain_snapshot_descends(const ChainSnapshot *s, const ChainSnapshot *ancestor)
 {
     for (; s; s = s->parent) {

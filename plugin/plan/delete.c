@@ -123,7 +123,23 @@ static gboolean has_internal(const ChainSnapshot *s)
     return s->memory == CHAIN_MEMORY_INTERNAL;
 }
 
-static void check_snapshot(Plan *plan, const ChainSnapshot *s)
+/* What libvirt marks at @s, that another one's state is gone, would be forgotten with it. */
+static void check_half_deleted(Plan *plan, const ChainSnapshot *s, GHashTable *deleted)
+{
+    for (guint i = 0; i < s->domain->snapshots->len; i++) {
+        ChainSnapshot *other = g_ptr_array_index(s->domain->snapshots, i);
+
+        if (!g_hash_table_contains(deleted, other) && chain_snapshot_half_deleted(other, s))
+            plan_refuse(plan, "delete-in-progress",
+                        g_strdup_printf(_("Snapshot '%s', above '%s', is being deleted by libvirt, "
+                                          "or such a deletion was interrupted"),
+                                        other->name, s->name),
+                        chain_command("virsh-ext", "snapshot-delete-external", s->domain->name,
+                                      other->name, NULL));
+    }
+}
+
+static void check_snapshot(Plan *plan, const ChainSnapshot *s, GHashTable *deleted)
 {
     if (has_internal(s)) {
         plan_refuse(plan, "internal-snapshot",
@@ -142,12 +158,7 @@ static void check_snapshot(Plan *plan, const ChainSnapshot *s)
                                       "images it needs is not recorded"),
                                     s->name),
                     g_strdup(_("Delete only its metadata with --metadata")));
-    if (s->delete_in_progress)
-        plan_refuse(plan, "delete-in-progress",
-                    g_strdup_printf(_("Snapshot '%s' is being deleted by libvirt, or such a "
-                                      "deletion was interrupted"),
-                                    s->name),
-                    chain_command("virsh", "snapshot-delete", s->domain->name, s->name, NULL));
+    check_half_deleted(plan, s, deleted);
 }
 
 /* As virsh: the nearest parent that stays. */
@@ -524,7 +535,7 @@ void plan_delete(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
         ChainSnapshot *s = g_ptr_array_index(d->snapshots, i);
 
         if (g_hash_table_contains(deleted, s))
-            check_snapshot(plan, s);
+            check_snapshot(plan, s, deleted);
     }
     choose_current(plan, d, deleted);
     if (plan->refusals->len > 0)
