@@ -113,6 +113,7 @@ static gboolean run_remove(ExecStep *s, GError **error)
     const PlanFile *file = g_ptr_array_index(s->plan->files, s->step->file);
     const char *path = file->memory_file;
     const char *key = NULL;
+    gint64 born = 0;
     g_autofree char *who = NULL;
     g_autoptr(GError) problem = NULL;
     const ChainImage *unknown;
@@ -134,6 +135,7 @@ static gboolean run_remove(ExecStep *s, GError **error)
         }
         path = file->image->source->path;
         key = file->image->key;
+        born = file->image->born;
         if (image)
             who = needed_by(s, image, &own);
     } else {
@@ -159,7 +161,7 @@ static gboolean run_remove(ExecStep *s, GError **error)
         return TRUE;
     }
     exec_no_return(ctx);
-    switch (backend_remove_file(ctx->conn, path, key, ctx->local, &problem)) {
+    switch (backend_remove_file(ctx->conn, path, key, born, ctx->local, &problem)) {
     case BACKEND_FILE_REMOVED:
     case BACKEND_FILE_ABSENT:
         return TRUE;

@@ -4,8 +4,6 @@
  */
 #include "config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -313,6 +311,23 @@ static gboolean run_stop_helper(ExecStep *s, GError **error)
 
 /* --- jobs ------------------------------------------------------------------------------------ */
 
+/* Whether the image of a pull that is to end early was cut off, or may have been. */
+static gboolean is_cut(ExecContext *ctx, const PlanMerge *merge)
+{
+    g_auto(ExecMergeView) view = { 0 };
+
+    return !exec_merge_look(ctx, merge, &view, NULL) || view.cut ||
+           view.state != EXEC_MERGE_OLD;
+}
+
+/* A pull may still come to its end while it is cancelled. */
+static void abort_job(ExecContext *ctx, const PlanMerge *merge)
+{
+    backend_jobs_abort(ctx->jobs, merge->disk, NULL);
+    if (merge->direction == PLAN_PULL && is_cut(ctx, merge))
+        exec_no_return(ctx);
+}
+
 void exec_merges_abort(ExecContext *ctx)
 {
     const Plan *plan = ctx->journal ? ctx->journal->plan : NULL;
@@ -324,7 +339,7 @@ void exec_merges_abort(ExecContext *ctx)
         BackendJobInfo info;
 
         if (merge->live && backend_jobs_info(ctx->jobs, merge->disk, &info, NULL) == 1)
-            backend_jobs_abort(ctx->jobs, merge->disk, NULL);
+            abort_job(ctx, merge);
     }
 }
 
@@ -467,19 +482,12 @@ static gboolean job_failed(ExecContext *ctx, const PlanMerge *merge, BackendJobS
     return FALSE;
 }
 
-/* A helper's image cache dies with the host; ours is not to name what is not on the disk. */
-static void flush_image(ExecContext *ctx, const PlanImage *image)
+/* What a merge wrote is in the host's cache, which dies with the host; what it came from goes. */
+static gboolean flush_image(ExecContext *ctx, const PlanImage *image, GError **error)
 {
-    int fd;
-
     if (!ctx->local || !image->source->path || image->source->type != CHAIN_SOURCE_FILE)
-        return;
-    fd = open(image->source->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    if (fsync(fd) < 0)
-        g_debug("fsync: %s", g_strerror(errno));
-    close(fd);
+        return TRUE;
+    return backend_flush_file(image->source->path, error);
 }
 
 /* After the last merge what is left takes no time. */
@@ -519,22 +527,14 @@ static gboolean verify(ExecStep *s, GError **error)
     }
     if (merge->direction == PLAN_PULL && !exec_pull_settle(ctx, merge, ctx->jobs_dom, error))
         return FALSE;
-    flush_image(ctx, merge->direction == PLAN_COMMIT ? merge->base : merge->top);
-    if (merge->direction == PLAN_COMMIT && merge->above)
-        flush_image(ctx, merge->above);
-    g_hash_table_add(ctx->finished, GUINT_TO_POINTER(s->step->merge + 1));
     exec_no_return(ctx);
+    if (!flush_image(ctx, merge->direction == PLAN_COMMIT ? merge->base : merge->top, error) ||
+        (merge->direction == PLAN_COMMIT && merge->above &&
+         !flush_image(ctx, merge->above, error)))
+        return FALSE;
+    g_hash_table_add(ctx->finished, GUINT_TO_POINTER(s->step->merge + 1));
     note_end(s);
     return TRUE;
-}
-
-/* Whether the image of a pull that has failed was cut off, or may have been. */
-static gboolean is_cut(ExecContext *ctx, const PlanMerge *merge)
-{
-    g_auto(ExecMergeView) view = { 0 };
-
-    return !exec_merge_look(ctx, merge, &view, NULL) || view.cut ||
-           view.state != EXEC_MERGE_OLD;
 }
 
 static gboolean run_merge(ExecStep *s, GError **error)
@@ -616,7 +616,7 @@ static gboolean run_merge(ExecStep *s, GError **error)
     if (state == BACKEND_JOB_INTERRUPTED)
         ctx->host->interrupted(ctx->host); /* the shell wants to know that it was seen */
     if (state == BACKEND_JOB_INTERRUPTED || state == BACKEND_JOB_TIMEOUT)
-        backend_jobs_abort(ctx->jobs, merge->disk, NULL);
+        abort_job(ctx, merge);
     return job_failed(ctx, merge, state, space, problem, error);
 }
 

@@ -146,7 +146,6 @@ typedef struct {
     GHashTable *parents; /* name -> name of the parent, owned, absent for roots */
     GHashTable *going;   /* names, borrowed */
     char *current;       /* name or NULL, owned */
-    const char *domain;
 } Snapshots;
 
 static void snapshots_clear(Snapshots *all)
@@ -184,7 +183,6 @@ static gboolean collect(ExecStep *s, Snapshots *all, GError **error)
 
     if (!now)
         return FALSE;
-    all->domain = s->journal->domain;
     all->names = g_ptr_array_new_with_free_func(g_free);
     all->xml = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     all->parents = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -234,31 +232,37 @@ static const char *staying_parent(const Snapshots *all, const char *name)
     return NULL;
 }
 
-/* libvirt's <snapshotDeleteInProgress/> at one snapshot says that another's state is gone, and
- * keeps it from being deleted: it goes with the other one. */
-static gboolean marks_another(const Snapshots *all, const ChainGraph *graph, const char *name)
+/* Disks of @s with libvirt's own mark of a deletion of which nothing is left to be finished: no
+ * snapshot stays whose state is in the image that was merged into. */
+static GHashTable *finished_deletions(const Snapshots *all, const ChainSnapshot *s)
 {
-    const ChainDomain *d = chain_graph_domain(graph, all->domain);
-    const ChainSnapshot *s = d ? chain_domain_snapshot(d, name) : NULL;
+    GHashTable *targets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 
-    for (guint i = 0; s && i < d->snapshots->len; i++) {
-        const ChainSnapshot *other = g_ptr_array_index(d->snapshots, i);
+    for (guint i = 0; s && i < s->disks->len; i++) {
+        const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, i);
+        gboolean stays = !sd->overlay;
 
-        if (!g_hash_table_contains(all->going, other->name) &&
-            chain_snapshot_half_deleted(other, s))
-            return TRUE;
+        for (guint k = 0; sd->overlay && k < sd->overlay->frozen_by->len; k++) {
+            const ChainSnapshot *t = g_ptr_array_index(sd->overlay->frozen_by, k);
+
+            stays |= t->domain != s->domain || !g_hash_table_contains(all->going, t->name);
+        }
+        if (!stays)
+            g_hash_table_add(targets, g_strdup(sd->target));
     }
-    return !s;
+    return targets;
 }
 
 /* The XML that a snapshot that stays is to have. @own: what this one names wrongly, or NULL. New
  * string, NULL with @error. */
-static char *new_xml(const Snapshots *all, const char *name, ChainGraph *graph,
-                     const XmlSourceMap *map, const XmlSourceMap *overlays,
+static char *new_xml(const Snapshots *all, const char *domain, const char *name,
+                     ChainGraph *graph, const XmlSourceMap *map, const XmlSourceMap *overlays,
                      const XmlSourceMap *own, GError **error)
 {
     const char *xml = g_hash_table_lookup(all->xml, name);
-    g_autofree char *corrected = NULL, *mapped = NULL, *parented = NULL, *unmarked = NULL;
+    const ChainDomain *d = chain_graph_domain(graph, domain);
+    g_autoptr(GHashTable) finished = NULL;
+    g_autofree char *corrected = NULL, *mapped = NULL, *parented = NULL, *cleared = NULL;
 
     if (own) {
         xml = corrected = xml_map_snapshot_sources(xml, own, NULL, NULL, error);
@@ -271,12 +275,11 @@ static char *new_xml(const Snapshots *all, const char *name, ChainGraph *graph,
     parented = xml_snapshot_set_parent(mapped, staying_parent(all, name), error);
     if (!parented)
         return NULL;
-    if (!marks_another(all, graph, name)) {
-        unmarked = xml_snapshot_clear_delete_in_progress(parented, error);
-        if (!unmarked)
-            return NULL;
-    }
-    return xml_write_backing_store(unmarked ? unmarked : parented, exec_chain_below, graph, error);
+    finished = finished_deletions(all, d ? chain_domain_snapshot(d, name) : NULL);
+    cleared = xml_snapshot_clear_delete_in_progress(parented, finished, error);
+    if (!cleared)
+        return NULL;
+    return xml_write_backing_store(cleared, exec_chain_below, graph, error);
 }
 
 static gboolean run_update(ExecStep *s, GError **error)
@@ -303,7 +306,7 @@ static gboolean run_update(ExecStep *s, GError **error)
         if (!g_hash_table_contains(all.going, name)) {
             g_autoptr(XmlSourceMap) own = corrections_of(graph, s->plan, name);
 
-            xml = new_xml(&all, name, graph, map, overlays, own, error);
+            xml = new_xml(&all, s->plan->domain, name, graph, map, overlays, own, error);
             if (!xml)
                 return FALSE;
         }

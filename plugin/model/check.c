@@ -436,21 +436,6 @@ static void check_interrupted(Check *c)
                                     "finished"), disk->target),
                   g_strdup_printf(_("Run '%s', or finish it with '%s'"), repair, pivot));
     }
-    for (i = 0; i < c->domain->snapshots->len; i++) {
-        ChainSnapshot *s = g_ptr_array_index(c->domain->snapshots, i);
-        ChainFinding *finding;
-
-        if (!s->delete_in_progress)
-            continue;
-        finding = check_add(c, "interrupted-operation", CHAIN_WARNING, NULL, NULL,
-                            g_strdup_printf(_("A deletion of snapshot '%s' was begun and not "
-                                              "finished: its state may be half merged"),
-                                            s->name),
-                            check_remedy(_("Run '%s'"),
-                                         chain_command("snapshot-delete-external",
-                                                       c->domain->name, s->name, NULL)));
-        finding->snapshot = g_strdup(s->name);
-    }
 }
 
 static void check_problem(Check *c)

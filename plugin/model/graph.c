@@ -443,6 +443,33 @@ static gboolean has_kind(const ChainSnapshot *s, ChainSnapshotKind kind, ChainMe
     return FALSE;
 }
 
+ChainSnapshot *chain_image_half_merged(const ChainImage *image)
+{
+    for (guint i = 0; i < image->overlay_of->len; i++) {
+        ChainSnapshot *s = g_ptr_array_index(image->overlay_of, i);
+
+        for (guint k = 0; k < s->disks->len; k++) {
+            const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, k);
+
+            if (sd->delete_in_progress &&
+                (sd->overlay == image || sd->revert_overlay == image))
+                return s;
+        }
+    }
+    return NULL;
+}
+
+ChainImage *chain_snapshot_half_merged(const ChainSnapshot *s)
+{
+    for (guint i = 0; i < s->disks->len; i++) {
+        const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, i);
+
+        if (sd->frozen && chain_image_half_merged(sd->frozen))
+            return sd->frozen;
+    }
+    return NULL;
+}
+
 gboolean chain_snapshot_is_external(const ChainSnapshot *s)
 {
     return has_kind(s, CHAIN_SNAP_EXTERNAL, CHAIN_MEMORY_EXTERNAL) &&
@@ -453,20 +480,6 @@ gboolean chain_snapshot_is_internal(const ChainSnapshot *s)
 {
     return has_kind(s, CHAIN_SNAP_INTERNAL, CHAIN_MEMORY_INTERNAL) &&
            !has_kind(s, CHAIN_SNAP_EXTERNAL, CHAIN_MEMORY_EXTERNAL);
-}
-
-gboolean chain_snapshot_half_deleted(const ChainSnapshot *s, const ChainSnapshot *marked)
-{
-    for (guint i = 0; s != marked && i < marked->disks->len; i++) {
-        const ChainSnapshotDisk *mark = g_ptr_array_index(marked->disks, i);
-        const ChainSnapshotDisk *sd = mark->written_into ? chain_snapshot_disk(s, mark->target)
-                                                         : NULL;
-
-        if (sd && sd->frozen && sd->kind == CHAIN_SNAP_EXTERNAL &&
-            (sd->frozen == mark->overlay || sd->frozen == mark->revert_overlay))
-            return TRUE;
-    }
-    return FALSE;
 }
 
 gboolean chain_snapshot_descends(const ChainSnapshot *s, const ChainSnapshot *ancestor)

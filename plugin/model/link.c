@@ -253,15 +253,6 @@ static void sort_snapshots(ChainDomain *d)
         memcpy(d->snapshots->pdata, sorted->pdata, sorted->len * sizeof(gpointer));
 }
 
-static gboolean is_marked(const ChainSnapshot *s)
-{
-    for (guint i = 0; i < s->disks->len; i++) {
-        if (((const ChainSnapshotDisk *)g_ptr_array_index(s->disks, i))->written_into)
-            return TRUE;
-    }
-    return FALSE;
-}
-
 static void link_snapshots(ChainDomain *d)
 {
     g_autoptr(GHashTable) by_name = g_hash_table_new(g_str_hash, g_str_equal);
@@ -303,12 +294,6 @@ static void link_snapshots(ChainDomain *d)
 
         if (s->parent)
             g_ptr_array_add(s->parent->children, s);
-        for (guint j = 0; is_marked(s) && j < d->snapshots->len; j++) {
-            ChainSnapshot *other = g_ptr_array_index(d->snapshots, j);
-
-            if (chain_snapshot_half_deleted(other, s))
-                other->delete_in_progress = TRUE;
-        }
     }
     sort_snapshots(d);
 }

@@ -123,19 +123,25 @@ static gboolean has_internal(const ChainSnapshot *s)
     return s->memory == CHAIN_MEMORY_INTERNAL;
 }
 
-/* What libvirt marks at @s, that another one's state is gone, would be forgotten with it. */
-static void check_half_deleted(Plan *plan, const ChainSnapshot *s, GHashTable *deleted)
+/* An image that libvirt has merged something into by half belongs to nobody but the snapshot that
+ * it was to delete: that goes first, or with @s. */
+static void check_half_merged(Plan *plan, const ChainSnapshot *s, GHashTable *deleted)
 {
-    for (guint i = 0; i < s->domain->snapshots->len; i++) {
-        ChainSnapshot *other = g_ptr_array_index(s->domain->snapshots, i);
+    for (guint i = 0; i < s->disks->len; i++) {
+        const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, i);
 
-        if (!g_hash_table_contains(deleted, other) && chain_snapshot_half_deleted(other, s))
+        for (guint k = 0; sd->delete_in_progress && sd->overlay && k < sd->overlay->frozen_by->len;
+             k++) {
+            const ChainSnapshot *half = g_ptr_array_index(sd->overlay->frozen_by, k);
+
+            if (g_hash_table_contains(deleted, (gpointer)half))
+                continue;
             plan_refuse(plan, "delete-in-progress",
-                        g_strdup_printf(_("Snapshot '%s', above '%s', is being deleted by libvirt, "
-                                          "or such a deletion was interrupted"),
-                                        other->name, s->name),
-                        chain_command("virsh-ext", "snapshot-delete-external", s->domain->name,
-                                      other->name, NULL));
+                        g_strdup_printf(_("libvirt has begun to delete snapshot '%s' and has not "
+                                          "finished"), half->name),
+                        chain_command("virsh-ext", "snapshot-delete-external",
+                                      half->domain->name, half->name, NULL));
+        }
     }
 }
 
@@ -158,7 +164,7 @@ static void check_snapshot(Plan *plan, const ChainSnapshot *s, GHashTable *delet
                                       "images it needs is not recorded"),
                                     s->name),
                     g_strdup(_("Delete only its metadata with --metadata")));
-    check_half_deleted(plan, s, deleted);
+    check_half_merged(plan, s, deleted);
 }
 
 /* As virsh: the nearest parent that stays. */

@@ -93,6 +93,7 @@ typedef struct {
     char *format;
     char *path;                /**< for people and --json */
     guint64 allocation;        /**< or CHAIN_UNKNOWN */
+    gint64 born;               /**< when its file was made: ChainImage.born; 0: not known */
 } PlanImage;
 
 /** One join of a range of images of one disk. */

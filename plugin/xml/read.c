@@ -207,7 +207,7 @@ static void read_snapshot_list(XmlReader *reader, ChainSnapshot *s, GHashTable *
         image = node_for(reader, node);
         record_format(image, node, "driver");
         if (xml_child(node, "snapshotDeleteInProgress"))
-            sd->written_into = TRUE;
+            sd->delete_in_progress = TRUE;
         if (revert) {
             sd->revert_overlay = image;
             continue;

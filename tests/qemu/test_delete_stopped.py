@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""snapshot-delete-external of a shut-off domain, stopped by a signal, a time limit or a full disk."""
+"""snapshot-delete-external of a shut-off domain, stopped by a signal, the time or a full disk."""
 import os
 import signal
 import sys
