@@ -69,10 +69,15 @@ static gboolean busy(GError **error, const Journal *journal)
     g_ptr_array_add(journal->plan->snapshots, NULL);
     names = g_strjoinv(", ", (char **)journal->plan->snapshots->pdata);
     g_ptr_array_remove_index(journal->plan->snapshots, journal->plan->snapshots->len - 1);
-    g_set_error(error, JOURNAL_ERROR, JOURNAL_ERROR_BUSY,
-                _("Domain '%s' is held by another operation: %s of '%s', begun %s by %s"),
-                journal->domain, journal->plan->command, names, journal->started,
-                journal->client);
+    if (*names)
+        g_set_error(error, JOURNAL_ERROR, JOURNAL_ERROR_BUSY,
+                    _("Domain '%s' is held by another operation: %s of '%s', begun %s by %s"),
+                    journal->domain, journal->plan->command, names, journal->started,
+                    journal->client);
+    else
+        g_set_error(error, JOURNAL_ERROR, JOURNAL_ERROR_BUSY,
+                    _("Domain '%s' is held by another operation: %s, begun %s by %s"),
+                    journal->domain, journal->plan->command, journal->started, journal->client);
     return FALSE;
 }
 

@@ -87,6 +87,15 @@ static gboolean helper_possible(DeleteState *st, WorkNode *tip, Reason *reason)
             return no(reason, "missing-image",
                       g_strdup_printf(_("Image '%s' is missing or cannot be read"),
                                       node->image->path));
+        /* libvirt (6.2 on) starts nothing on it, whatever else says the format, except where the
+         * backing file stands on nothing */
+        if (work_has_flag(node, CHAIN_IMAGE_HEADER_READ) && !node->image->backing_format &&
+            node->backing && node->backing->image == node->image->backing &&
+            node->image->backing->backing)
+            return no(reason, "format-not-recorded",
+                      g_strdup_printf(_("Image '%s' does not record the format of its backing "
+                                        "file '%s'"),
+                                      node->image->path, node->backing->image->path));
     }
     return TRUE;
 }

@@ -63,10 +63,10 @@ static void want_measure(DeleteState *st, WorkNode *lo, WorkNode *top)
 
 /* Whether the image may be removed once nothing stands on it. Never one below all snapshots:
  * whether it is a template that others stand on, or will, nobody here knows. */
-static gboolean may_go(const Work *work, WorkNode *node)
+static gboolean may_go(const WorkNode *node)
 {
     return !node->kept && !node->base && !node->foreign && !node->internal &&
-           !work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE) && work_own_overlays(node, NULL) == 0;
+           !work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE);
 }
 
 static gboolean all_relative(WorkNode *from, WorkNode *until)
@@ -81,6 +81,7 @@ static gboolean all_relative(WorkNode *from, WorkNode *until)
 static void refuse_broken(DeleteState *st, WorkNode *node)
 {
     const char *path = node->image->path;
+    g_autofree char *bitmap = chain_command("qemu-img", "bitmap", "--remove", path, NULL);
 
     if (work_has_flag(node, CHAIN_IMAGE_MISSING))
         plan_refuse(st->plan, "missing-image",
@@ -105,13 +106,15 @@ static void refuse_broken(DeleteState *st, WorkNode *node)
                     g_strdup_printf(_("The format of image '%s' of disk '%s' is recorded "
                                       "nowhere"),
                                     path, st->work->target),
-                    g_strdup(_("Record it in the image above with qemu-img rebase -u -F")));
+                    chain_command("virsh-ext", "chain-show", st->plan->domain, "--", "--check",
+                                  NULL));
     else if (work_has_flag(node, CHAIN_IMAGE_BITMAPS))
         plan_refuse(st->plan, "bitmaps",
                     g_strdup_printf(_("Image '%s' of disk '%s' has dirty bitmaps, which would "
                                       "break"),
                                     path, st->work->target),
-                    g_strdup(_("Remove the bitmaps (and the checkpoints they belong to) first")));
+                    g_strdup_printf(_("Remove them with '%s NAME' while the domain is shut off"),
+                                    bitmap));
 }
 
 /* Damage is refused, whatever the direction. */
@@ -306,7 +309,8 @@ static gboolean refuse_incapable(DeleteState *st, const Reason *reason)
         remedy = g_strdup(_("Start the domain and delete the snapshot while it runs"));
     else if (g_str_equal(reason->code, "deep-chain"))
         remedy = g_strdup(_("Delete snapshots at the lower end of the chain first"));
-    else if (g_str_equal(reason->code, "missing-image"))
+    else if (g_str_equal(reason->code, "missing-image") ||
+             g_str_equal(reason->code, "format-not-recorded"))
         remedy = chain_command("virsh-ext", "chain-show", st->plan->domain, "--", "--check",
                                   NULL);
     else

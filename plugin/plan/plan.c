@@ -565,11 +565,23 @@ char *plan_step_describe(const Plan *plan, const PlanStep *step)
 
 /* --- refusals that all operations share --------------------------------------------------- */
 
+/* Repairs, and merges of unnamed layers, are of no snapshot. */
+static char *describe_operation(const ChainOperation *operation)
+{
+    const char *command = operation->command ? operation->command : "?";
+
+    if (!operation->snapshots || !*operation->snapshots)
+        return g_strdup(command);
+    return g_strdup_printf(_("%s of '%s'"), command, operation->snapshots);
+}
+
 void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanFacts *facts)
 {
     const ChainImage *unknown = chain_graph_unknown(graph);
     g_autofree char *repair = NULL;
     g_autofree char *discard = NULL;
+    g_autofree char *checkpoints = NULL;
+    g_autofree char *delete_checkpoint = NULL;
     guint i;
 
     if (facts->readonly)
@@ -577,21 +589,18 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
                     g_strdup(_("The connection is read-only")),
                     g_strdup(_("Connect without --readonly")));
     if (d->operation && !facts->ignore_operation) {
+        g_autofree char *operation = describe_operation(d->operation);
+
         if (d->operation->alive)
             plan_refuse(plan, "operation-running",
-                        g_strdup_printf(_("Another operation (%s of '%s') is running on domain "
-                                          "'%s'"),
-                                        d->operation->command ? d->operation->command : "?",
-                                        d->operation->snapshots ? d->operation->snapshots : "?",
-                                        d->name),
+                        g_strdup_printf(_("Another operation (%s) is running on domain '%s'"),
+                                        operation, d->name),
                         g_strdup(_("Wait until it has finished")));
         else
             plan_refuse(plan, "interrupted-operation",
-                        g_strdup_printf(_("An interrupted operation (%s of '%s') on domain "
-                                          "'%s' has to be finished first"),
-                                        d->operation->command ? d->operation->command : "?",
-                                        d->operation->snapshots ? d->operation->snapshots : "?",
-                                        d->name),
+                        g_strdup_printf(_("An interrupted operation (%s) on domain '%s' "
+                                          "has to be finished first"),
+                                        operation, d->name),
                         chain_command("virsh-ext", "chain-repair", d->name, NULL));
     }
     if (plan->metadata_only)
@@ -610,17 +619,22 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
                                "image can be read")));
     repair = chain_command("virsh-ext", "chain-repair", d->name, NULL);
     discard = chain_command("virsh", "managedsave-remove", d->name, NULL);
+    checkpoints = chain_command("virsh", "checkpoint-list", d->name, NULL);
+    delete_checkpoint = chain_command("virsh", "checkpoint-delete", d->name, NULL);
     for (i = 0; i < d->disks->len; i++) {
         const ChainDisk *disk = g_ptr_array_index(d->disks, i);
 
-        if (disk->job)
-            plan_refuse(plan, "active-job",
-                        g_strdup_printf(_("Disk '%s' has an active block job (%s)"),
-                                        disk->target,
-                                        disk->job->type ? disk->job->type : "?"),
-                        g_strdup_printf(_("Wait until it has finished, abort it with virsh "
-                                          "blockjob, or run: %s"),
-                                        repair));
+        g_autofree char *abort = NULL;
+
+        if (!disk->job)
+            continue;
+        abort = chain_command("virsh", "blockjob", d->name, disk->target, "--", "--abort", NULL);
+        plan_refuse(plan, "active-job",
+                    g_strdup_printf(_("Disk '%s' has an active block job (%s)"), disk->target,
+                                    disk->job->type ? disk->job->type : "?"),
+                    g_strdup_printf(_("Wait until it has finished, abort it with '%s', or take it "
+                                      "over with '%s'"),
+                                    abort, repair));
     }
     if (d->backup_job)
         plan_refuse(plan, "backup-job",
@@ -638,5 +652,6 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
         plan_refuse(plan, "checkpoints",
                     g_strdup_printf(_("Domain '%s' has checkpoints, whose bitmaps would break"),
                                     d->name),
-                    chain_command("virsh", "checkpoint-delete", d->name, "--", "--children", NULL));
+                    g_strdup_printf(_("Delete them, each that '%s' lists, with '%s NAME'"),
+                                    checkpoints, delete_checkpoint));
 }

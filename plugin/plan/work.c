@@ -384,14 +384,13 @@ void work_commit(Work *work, WorkNode *lo, WorkNode *top)
     }
     /* it holds now what the top held; whoever kept that keeps this */
     if (top->kept)
-        lo->kept = TRUE; /* NOLINT(clang-analyzer-core.NullDereference): as below */
-    lo->del = top->del; /* NOLINT(clang-analyzer-core.NullDereference): @top stands on @lo */
+        lo->kept = TRUE; /* NOLINT(clang-analyzer-core.NullDereference): @top stands on @lo */
     if (work->active == top)
         work->active = lo;
 }
 
 void work_pull(Work *work, WorkNode *lo, WorkNode *top,
-               gboolean (*may_go)(const Work *work, WorkNode *node))
+               gboolean (*may_go)(const WorkNode *node))
 {
     WorkNode *below = lo->backing;
     WorkNode *node = top->backing;
@@ -401,7 +400,7 @@ void work_pull(Work *work, WorkNode *lo, WorkNode *top,
         WorkNode *down = node->backing;
 
         add_allocation(top, node->allocation);
-        if (node->overlays->len == 0 && may_go(work, node)) {
+        if (node->overlays->len == 0 && may_go(node)) {
             work_remove_leaf(node);
             node->became = top;
         }

@@ -87,7 +87,7 @@ void work_commit(Work *work, WorkNode *lo, WorkNode *top);
 /** @top stands on what @lo stands on. Images between go when nothing stands on them and
  *  @may_go says so. */
 void work_pull(Work *work, WorkNode *lo, WorkNode *top,
-               gboolean (*may_go)(const Work *work, WorkNode *node));
+               gboolean (*may_go)(const WorkNode *node));
 /** Keys of all images whose files something in the graph needs: those that are not removed and
  *  what they stand on, disks of all domains, snapshots that stay (through @plan's replacements).
  *  New set of strings borrowed from the graph and @plan. */

@@ -471,14 +471,17 @@ static void append_title(Tree *tree, const ChainDomain *d)
 static void append_operation(Tree *tree, const ChainOperation *operation)
 {
     const TextOptions *options = tree->options;
-    g_autofree char *command = text_safe(operation->command, options->utf8);
-    g_autofree char *snapshots = text_safe(operation->snapshots, options->utf8);
+    gboolean named = operation->snapshots && *operation->snapshots;
+    g_autofree char *words = g_strconcat(operation->command ? operation->command : "?",
+                                         named ? " " : "", named ? operation->snapshots : "",
+                                         NULL);
+    g_autofree char *what = text_safe(words, options->utf8);
     g_autofree char *started = text_safe(operation->started, options->utf8);
     g_autofree char *step = text_safe(operation->step, options->utf8);
     g_autofree char *text =
-        g_strdup_printf(operation->alive ? _("%s %s is under way since %s, at: %s")
-                                         : _("%s %s, begun %s, is unfinished, at: %s"),
-                        command, snapshots, started, step);
+        g_strdup_printf(operation->alive ? _("%s is under way since %s, at: %s")
+                                         : _("%s, begun %s, is unfinished, at: %s"),
+                        what, started, step);
 
     append_colour(tree->out, options, operation->alive ? YELLOW : RED, text);
     g_string_append_c(tree->out, '\n');

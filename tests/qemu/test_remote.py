@@ -119,6 +119,51 @@ def delete_with_memory(t, pool):
     no_pool_left(t, g, *(["images"] if pool else []))
 
 
+@test
+@requires("program")
+def delete_with_memory_somewhere_else(t):
+    """In a directory that no pool names and no image lies in."""
+    g = far(t, start=True)
+    folder = os.path.join(g.dir, "memory")
+    os.mkdir(folder)
+    o = g.oracle
+    for i, name in enumerate(("s1", "s2")):
+        o.write("vda", f"{i}M", "1M", 0x10 + i)
+        memory = os.path.join(folder, name + ".memory")
+        g.virsh("snapshot-create-as", g.name, name, "--memspec", f"file={memory}", "--diskspec",
+                f"vda,snapshot=external,file={g.overlay_path(name, 'vda')}")
+        o.taken(name)
+    delete(t, g, "s1")
+    o.deleted("s1")
+    t.eq(os.listdir(folder), ["s2.memory"])
+    no_pool_left(t, g)
+    delete(t, g, "s2")
+    o.deleted("s2")
+    t.eq(os.listdir(folder), [])
+
+
+@test(cases=["off", "running"])
+@requires("program")
+def a_full_clone_where_no_pool_is(t, state):
+    """Another guest with a copy of the disk, in a directory of its own: it is in nobody's way."""
+    g = far(t)
+    take(g, "s1", "s2")
+    folder = os.path.join(g.dir, "clone")
+    os.mkdir(folder)
+    path = os.path.join(folder, "clone.qcow2")
+    qemu_img("convert", "-O", "qcow2", g.active("vda").path, path)
+    clone = t.guest("clone", daemon=g.daemon, dir=folder, disks=[{"path": path}])
+    clone.oracle.write("vda", "3M", "64k", 9)
+    if state == "running":
+        clone.start()
+    for name in ("s1", "s2"):
+        delete(t, g, name)
+        g.oracle.deleted(name)
+    clone.oracle.check_all()
+    no_pool_left(t, g)
+    g.oracle.check_chain_clean(start=True, allow=[path])
+
+
 @test(cases=["off", "running"])
 @requires("program")
 def the_base_of_a_guest_that_is_shut_off_is_left_alone(t, state):

@@ -450,6 +450,7 @@ static void graph_images(ChainGraph *graph, const SimWorld *w)
         image->flags |= from->internal ? CHAIN_IMAGE_INTERNAL : 0;
         image->backing_known = TRUE;
         image->backing = graph_image(graph, from->backing);
+        image->backing_format = g_strdup(image->backing ? "qcow2" : NULL);
     }
 }
 

@@ -341,21 +341,132 @@ static void test_the_part_that_can_be_joined_is(Fixture *f, const void *data)
     g_assert_cmpuint(f->plan->notes->len, ==, 1);
 }
 
-static void test_a_chain_that_only_the_configuration_names(Fixture *f, const void *data)
+/* Another domain that names image @index in its chain, though nothing of it stands there. */
+static void name_in_another_chain(Fixture *f, int index)
 {
     ChainDomain *other;
     ChainDisk *disk;
 
-    branch(f, FALSE);
-    name(f, "s2");
     graph(f);
     other = chain_graph_add_domain(f->graph, "other", "other");
     disk = chain_domain_add_disk(other, "vda");
     disk->config_chain = g_ptr_array_new();
-    g_ptr_array_add(disk->config_chain, image(f, 2));
+    g_ptr_array_add(disk->config_chain, image(f, index));
     chain_graph_link(f->graph);
+}
+
+static void test_a_chain_that_only_the_configuration_names(Fixture *f, const void *data)
+{
+    branch(f, FALSE);
+    name(f, "s2");
+    name_in_another_chain(f, 2);
     assert_possible(f);
     g_assert_false(removes(f, 2));
+}
+
+static void test_a_saved_state_counts(Fixture *f, const void *data)
+{
+    ChainDomain *other;
+
+    name(f, "s1");
+    graph(f);
+    other = chain_graph_add_domain(f->graph, "other", "other");
+    g_ptr_array_add(other->saved, image(f, 1));
+    chain_graph_link(f->graph);
+    assert_possible(f);
+    g_assert_cmpuint(f->plan->merges->len, ==, 0);
+    g_assert_cmpuint(f->plan->files->len, ==, 0);
+}
+
+static void test_a_layer_that_others_name_is_not_swallowed(Fixture *f, const void *data)
+{
+    sim_drop_name(&f->w, 1);
+    f->request.all = TRUE;
+    name_in_another_chain(f, 1);
+    assert_possible(f);
+    g_assert_cmpuint(f->plan->merges->len, ==, 1);
+    assert_merge(f, 0, "commit 2..3 gone 3 below 1");
+}
+
+static void test_a_disk_of_the_same_domain_counts(Fixture *f, const void *data)
+{
+    sim_add_disk(&f->w, 0, SIM_NONE);
+    f->w.domains[0].active[1] = 2;
+    name(f, "s1");
+    f->request.direction = PLAN_PULL;
+    assert_refused(f, "shared-image");
+}
+
+/* s1, which stays, carries no <domain>: what it froze can be told from its overlay alone. */
+static void test_a_snapshot_without_a_domain_keeps_its_image(Fixture *f, const void *data)
+{
+    ChainSnapshot *s1 = chain_domain_snapshot(graph(f), "s1");
+    ChainSnapshotDisk *sd = chain_snapshot_disk(s1, "vda");
+
+    s1->has_domain = FALSE;
+    sd->frozen = sd->frozen_inactive = NULL;
+    chain_graph_link(f->graph);
+    name(f, "s0");
+    name(f, "s2");
+    f->request.direction = PLAN_COMMIT;
+    assert_possible(f);
+    g_assert_cmpuint(f->plan->merges->len, ==, 2);
+}
+
+static void test_what_a_header_names_is_not_removed(Fixture *f, const void *data)
+{
+    branch(f, FALSE);
+    name(f, "s2");
+    image(f, 0)->data_file = image(f, 2);
+    assert_refused(f, "image-in-use");
+}
+
+/* --- leaves ------------------------------------------------------------------------------- */
+
+/* 0 (s0) <- 1, unnamed <- 2 (s2), abandoned; the domain is on another branch of 0. */
+static void lost_branch(Fixture *f)
+{
+    sim_drop_name(&f->w, 1);
+    sim_revert(&f->w, 0, FALSE, 1);
+    name(f, "s2");
+}
+
+static void test_layers_below_a_leaf_go_with_it(Fixture *f, const void *data)
+{
+    lost_branch(f);
+    assert_possible(f);
+    g_assert_cmpuint(f->plan->merges->len, ==, 0);
+    g_assert_cmpuint(f->plan->files->len, ==, 2);
+    g_assert_true(removes(f, 2) && removes(f, 1));
+}
+
+static void test_layers_that_others_need_stay(Fixture *f, const void *data)
+{
+    lost_branch(f);
+    name_in_another_chain(f, 1);
+    assert_possible(f);
+    g_assert_true(removes(f, 2) && !removes(f, 1));
+}
+
+static void test_layers_with_another_overlay_stay(Fixture *f, const void *data)
+{
+    lost_branch(f);
+    f->w.images[sim_add_image(&f->w, 1)].orphan = TRUE;
+    assert_possible(f);
+    g_assert_true(removes(f, 2) && !removes(f, 1));
+}
+
+/* Nothing says that what is below all snapshots is of this domain's making. */
+static void test_a_template_below_a_leaf_stays(Fixture *f, const void *data)
+{
+    sim_drop_name(&f->w, 0);
+    sim_drop_name(&f->w, 1);
+    f->w.domains[0].active[0] = sim_add_image(&f->w, SIM_NONE);
+    f->w.images[3].exists = FALSE;
+    name(f, "s2");
+    assert_possible(f);
+    g_assert_cmpuint(f->plan->files->len, ==, 1);
+    g_assert_true(removes(f, 2));
 }
 
 /* --- metadata and files ------------------------------------------------------------------- */
@@ -484,6 +595,15 @@ int main(int argc, char **argv)
     ADD("sharing/running-stays-unnamed", test_running_and_shared_stays_unnamed);
     ADD("sharing/the-part-that-can-be-joined-is", test_the_part_that_can_be_joined_is);
     ADD("sharing/a-chain-in-a-configuration", test_a_chain_that_only_the_configuration_names);
+    ADD("sharing/a-saved-state-counts", test_a_saved_state_counts);
+    ADD("sharing/a-layer-that-others-name", test_a_layer_that_others_name_is_not_swallowed);
+    ADD("sharing/a-disk-of-the-same-domain", test_a_disk_of_the_same_domain_counts);
+    ADD("sharing/a-snapshot-without-a-domain", test_a_snapshot_without_a_domain_keeps_its_image);
+    ADD("sharing/what-a-header-names", test_what_a_header_names_is_not_removed);
+    ADD("leaves/layers-below-go-too", test_layers_below_a_leaf_go_with_it);
+    ADD("leaves/layers-that-others-need-stay", test_layers_that_others_need_stay);
+    ADD("leaves/layers-with-another-overlay-stay", test_layers_with_another_overlay_stay);
+    ADD("leaves/a-template-below-stays", test_a_template_below_a_leaf_stays);
     ADD("metadata/only", test_metadata_only);
     ADD("metadata/current-goes-to-the-parent", test_current_goes_to_the_parent);
     ADD("metadata/children", test_children);

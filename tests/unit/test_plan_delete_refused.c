@@ -10,6 +10,11 @@
 
 /* --- refusals ----------------------------------------------------------------------------- */
 
+static void assert_remedy(Fixture *f, const char *remedy)
+{
+    g_assert_cmpstr(((PlanRefusal *) f->plan->refusals->pdata[0])->remedy, ==, remedy);
+}
+
 static void test_bad_requests(Fixture *f, const void *data)
 {
     assert_refused(f, "no-snapshot");
@@ -40,8 +45,10 @@ static void test_bad_snapshots(Fixture *f, const void *data)
     s->has_domain = TRUE;
     chain_snapshot_disk(s, "vda")->delete_in_progress = TRUE;
     assert_refused(f, "delete-in-progress");
+    assert_remedy(f, "virsh-ext snapshot-delete-external d0 s2");
     name(f, "s2");
     assert_possible(f);
+    g_ptr_array_set_size(f->request.names, 1);
     chain_snapshot_disk(s, "vda")->delete_in_progress = FALSE;
     s->memory = CHAIN_MEMORY_INTERNAL;
     assert_refused(f, "internal-snapshot");
@@ -188,11 +195,6 @@ static void test_descriptions_that_disagree(Fixture *f, const void *data)
     assert_refused(f, "config-mismatch");
 }
 
-static void assert_remedy(Fixture *f, const char *remedy)
-{
-    g_assert_cmpstr(((PlanRefusal *) f->plan->refusals->pdata[0])->remedy, ==, remedy);
-}
-
 static void test_space(Fixture *f, const void *data)
 {
     GHashTableIter iter;
@@ -246,6 +248,21 @@ static void test_helpers(Fixture *f, const void *data)
     f->facts.helper_possible = FALSE;
     assert_refused(f, "no-helper");
     graph(f)->active = TRUE;
+    assert_possible(f);
+}
+
+/* What libvirt does not start: a helper on a header that lacks a format, but for the lowest. */
+static void test_a_format_that_no_header_has(Fixture *f, const void *data)
+{
+    name(f, "s2");
+    g_clear_pointer(&image(f, 2)->backing_format, g_free);
+    assert_refused(f, "format-not-recorded");
+    assert_remedy(f, "virsh-ext chain-show d0 --check");
+    graph(f)->active = TRUE;
+    assert_possible(f);
+    graph(f)->active = FALSE;
+    image(f, 2)->backing_format = g_strdup("qcow2");
+    g_clear_pointer(&image(f, 1)->backing_format, g_free);
     assert_possible(f);
 }
 
@@ -404,6 +421,7 @@ int main(int argc, char **argv)
     ADD("refusals/descriptions-disagree", test_descriptions_that_disagree);
     ADD("refusals/space", test_space);
     ADD("refusals/helpers", test_helpers);
+    ADD("refusals/formats", test_a_format_that_no_header_has);
     ADD("refusals/long-chains", test_long_chains);
     ADD("text/not-utf8", test_text_that_is_not_utf8);
     ADD("text/bad", test_bad_text);
