@@ -287,7 +287,14 @@ static gboolean create_overlays(ExecStep *s, GError **error)
         return FALSE;
     EXEC_FAULT("create-overlays-defined");
     helper = backend_helper_lookup(s->ctx->conn, s->journal->helper_uuid, error);
-    return helper && backend_create_overlays(helper, overlays, n, error);
+    if (!helper || !backend_create_overlays(helper, overlays, n, error))
+        return FALSE;
+    for (gsize i = 0; i < n; i++)
+        if (!backend_close_overlay(s->ctx->conn, &overlays[i], s->ctx->local))
+            exec_note(s->ctx, g_strdup_printf(_("Every user of its host may read '%s', where this "
+                                                "libvirt allows no other way to make it: take the "
+                                                "right away with chmod"), overlays[i].path));
+    return TRUE;
 }
 
 static gboolean run_overlays(ExecStep *s, GError **error)

@@ -540,7 +540,7 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                               ChainSnapshotDisk *sd, const PlanFacts *facts)
 {
     ChainDisk *disk = present_disk(s->domain, sd->target);
-    g_autofree char *path = NULL;
+    g_autofree char *path = NULL, *diskspec = g_strdup_printf("%s,file=FILE", sd->target);
 
     if (!sd->frozen) {
         plan_refuse(plan, "chain-mismatch",
@@ -572,10 +572,11 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                     g_strdup_printf(_("There is no directory for a new overlay of disk '%s': "
                                       "neither its present image nor '%s' is a file"), sd->target,
                                     sd->frozen->path),
-                    with_command(_("Take a snapshot of the present state into a file first "
+                    with_command(_("Take a snapshot of the present state into a FILE first "
                                    "with: %s"),
                                  chain_command("virsh-ext", "snapshot-create-as", s->domain->name,
-                                              "--", "--disk-only", "--diskspec", NULL)));
+                                              "--", "--disk-only", "--diskspec", diskspec,
+                                              NULL)));
         return;
     }
     g_ptr_array_add(plan->overlays, overlay_new(sd->target, sd->frozen, path));

@@ -59,6 +59,23 @@ def nobody_may_read_it_with_the_embedded_driver(t):
     g.oracle.check_all()
 
 
+@test(cases=["600", "644"])
+@requires("program")
+def nobody_may_read_it_where_no_volume_can_be_made(t, text):
+    """A pool that is defined and not active keeps any other one off its directory."""
+    of_frozen = int(text, 8)
+    g = t.guest()
+    one(g)
+    os.chmod(g.chain("vda")[1], of_frozen)
+    g.daemon.pool("images", g.dir)
+    g.virsh("pool-destroy", "images")
+    revert(t, g, "s1", "--running")
+    t.eq(oct(mode(g.active("vda").path)), oct(of_frozen))
+    g.oracle.revert("s1")
+    g.oracle.write("vda", "2M", "64k", 0xa3)
+    g.oracle.check_all()
+
+
 @test
 @requires("program")
 def it_belongs_to_whom_the_frozen_image_belongs(t):

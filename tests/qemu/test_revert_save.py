@@ -85,5 +85,21 @@ def disks_that_were_switched_without_the_snapshot_recorded(t, state, how):
         o.check_all()
 
 
+@test(cases=["off", "running"], timeout=120)
+@requires("program")
+def the_embedded_driver_has_no_storage_driver(t, state):
+    g = t.guest(disks=2, daemon=t.embed(), start=state == "running")
+    o = g.oracle
+    o.write("vda", 0, "64k", 0xa1)
+    o.snapshot("s1")
+    o.write("vda", "1M", "64k", 0xa2)
+    t.rc(g.vext("snapshot-revert-external", g.name, "s1", "--paused", "--save-current", "kept"))
+    o.taken("kept")
+    o.revert("s1")
+    t.eq(g.state(), "paused")
+    o.check_all()
+    o.check_chain_clean()
+
+
 if __name__ == "__main__":
     main()
