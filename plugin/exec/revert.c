@@ -348,8 +348,16 @@ static gboolean check_kept_disks(ExecStep *s, GError **error)
 
 static gboolean run_define(ExecStep *s, GError **error)
 {
-    g_autofree char *xml = revert_domain_xml(s->journal, error);
+    g_autofree char *xml = NULL;
 
+    /* It would go on with the disks that it has, and no step stops it. */
+    if (!s->plan->was_running && exec_domain_active(s->ctx) && !runs_on_overlays(s->ctx)) {
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                    _("Domain '%s' has been started meanwhile: shut it down first"),
+                    s->plan->domain);
+        return FALSE;
+    }
+    xml = revert_domain_xml(s->journal, error);
     if (!xml || !backend_define(s->ctx->conn, xml, error))
         return FALSE;
     if (!s->plan->force || !backend_managed_save(s->ctx->dom))

@@ -577,10 +577,11 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
     if (d->operation && !facts->ignore_operation) {
         if (d->operation->alive)
             plan_refuse(plan, "operation-running",
-                        g_strdup_printf(_("Another operation (%s of '%s') is running on domain "
-                                          "'%s'"),
+                        g_strdup_printf(_("Another operation (%s of '%s', begun %s) is running on "
+                                          "domain '%s'"),
                                         d->operation->command ? d->operation->command : "?",
                                         d->operation->snapshots ? d->operation->snapshots : "?",
+                                        d->operation->started ? d->operation->started : "?",
                                         d->name),
                         g_strdup(_("Wait until it has finished")));
         else

@@ -427,6 +427,9 @@ def _recover(scenario, injection, event, rc):
         # A helper that outlived its daemon keeps the guest from starting, as it should.
         if g.virsh("start", g.name, check=False).rc == 0:
             o.write("vda", "7M", "64k", 0xe3)
+    if scenario.save and not scenario.running and rc == 3 and g.is_active() \
+            and injection.retry != "chain-repair --abort":
+        g.destroy()     # as the message says: what is saved does not go away again
     helper = g.name + ".virsh-ext"
     if rc != 1 and helper not in g.view().domains:
         # It died before it began or after all was done.
