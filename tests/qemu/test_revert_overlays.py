@@ -194,6 +194,28 @@ def a_file_that_comes_to_its_name_is_not_touched(t, kind):
     o.check_chain_clean(allow=[path])
 
 
+@test(cases=["directory", "file"])
+@requires("program")
+def the_present_image_is_missing(t, what):
+    """A revert is what brings such a guest back."""
+    g = t.guest()
+    o = g.oracle
+    o.write("vda", 0, "64k", 0xa1)
+    os.mkdir(t.path("gone"))
+    o.snapshot("s1", files={"vda": t.path("gone/o1")})
+    os.unlink(t.path("gone/o1"))
+    if what == "directory":
+        os.rmdir(t.path("gone"))
+    r = revert(t, g, "s1", "--save-current", "kept", rc=1)
+    t.has(r.err, "there is nothing to be saved")
+    r = revert(t, g, "s1")
+    t.has(r.err, "is missing: nothing of it is left to be discarded")
+    t.eq(os.path.dirname(g.active("vda").path), g.dir)
+    o.revert("s1")
+    o.check_all()
+    o.check_chain_clean(start=True)
+
+
 @test
 @requires("program", matrix.require_faults)
 def of_several_none_stays_when_one_cannot_be_made(t):
