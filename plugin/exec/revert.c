@@ -322,7 +322,8 @@ static gboolean undo_overlays(ExecStep *s, GError **error)
     /* libvirt removes what it made of a set of overlays that fails. A take-over has made the helper
      * forget its disks: then a later step says that they were made. */
     if (done == EXEC_NOT_DONE)
-        return (!s->ctx->resuming && s->journal->step <= s->index) || remove_overlays(s, s->plan->overlays, error);
+        return (!s->ctx->resuming && s->journal->step <= s->index) ||
+               remove_overlays(s, s->plan->overlays, error);
     return set_helper_disks(s, NO_DISKS, error) && remove_overlays(s, s->plan->overlays, error);
 }
 
