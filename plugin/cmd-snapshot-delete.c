@@ -21,6 +21,8 @@ const VextOptDef opts_snapshot_delete[] = {
     { "all", VEXT_OPT_BOOL, 0, N_("delete all snapshots of the domain"), NULL },
     { "metadata", VEXT_OPT_BOOL, 0,
       N_("delete only libvirt's metadata, leave the images as they are"), NULL },
+    { "unnamed", VEXT_OPT_BOOL, 0,
+      N_("merge also the images above a snapshot that belong to none"), NULL },
     { "direction", VEXT_OPT_STRING, 0,
       N_("auto, commit or pull: how images are merged (default: the fewest bytes)"),
       complete_direction },
@@ -47,6 +49,7 @@ const VextOptPair exclusive_snapshot_delete[] = {
     { "all", "children-only" },
     { "children", "children-only" },
     { "metadata", "direction" },
+    { "metadata", "unnamed" },
     { NULL, NULL },
 };
 
@@ -75,6 +78,13 @@ static gboolean read_direction(VextHost *host, const char *word, PlanDirection *
     return TRUE;
 }
 
+/* Whether it is only about images that belong to no snapshot. */
+static gboolean only_layers(const PlanRequest *request)
+{
+    return request->unnamed && !request->names->len && !request->current && !request->all &&
+           !request->children && !request->children_only;
+}
+
 static gboolean read_options(VextHost *host, const VextCmd *cmd, DeleteOptions *o)
 {
     const char *const *names = host->opt_argv(cmd, "snapshotname");
@@ -92,6 +102,7 @@ static gboolean read_options(VextHost *host, const VextCmd *cmd, DeleteOptions *
     o->request.all = host->opt_bool(cmd, "all");
     o->request.metadata_only = host->opt_bool(cmd, "metadata");
     o->request.keep_files = host->opt_bool(cmd, "keep-files");
+    o->request.unnamed = host->opt_bool(cmd, "unnamed");
     o->verbose = host->opt_bool(cmd, "verbose");
     o->dry_run = host->opt_bool(cmd, "dry-run");
     o->json = host->opt_bool(cmd, "json");
@@ -110,14 +121,15 @@ static gboolean read_options(VextHost *host, const VextCmd *cmd, DeleteOptions *
     if (rc < 0)
         return FALSE;
     o->timeout = rc ? number : 0;
-    if (!o->request.names->len && !o->request.current && !o->request.all) {
+    if (!o->request.names->len && !o->request.current && !o->request.all &&
+        !only_layers(&o->request)) {
         host->error(host, _("--snapshotname or --current is required"));
         return FALSE;
     }
     return TRUE;
 }
 
-static void print_failed(VextHost *host, GPtrArray *names)
+static void print_failed(VextHost *host, const PlanRequest *request, GPtrArray *names)
 {
     g_autoptr(GString) list = g_string_new(NULL);
     g_autofree char *line = NULL;
@@ -126,7 +138,9 @@ static void print_failed(VextHost *host, GPtrArray *names)
     for (guint i = 0; i < n; i++)
         g_string_append_printf(list, "%s'%s'", i ? ", " : "",
                                (const char *)g_ptr_array_index(names, i));
-    if (!n)
+    if (only_layers(request))
+        line = g_strdup(_("Failed to merge unnamed layers"));
+    else if (!n)
         line = g_strdup(_("Failed to delete snapshots"));
     else
         line = g_strdup_printf(g_dngettext(GETTEXT_PACKAGE, "Failed to delete snapshot %s",
@@ -139,6 +153,10 @@ static void print_deleted(VextHost *host, const Plan *plan)
 {
     gboolean utf8 = text_terminal_options(STDOUT_FILENO).utf8;
 
+    if (!plan->steps->len)
+        host->print_extra(host, _("Nothing to do\n"));
+    else if (!plan->snapshots->len)
+        host->print_extra(host, _("Unnamed layers merged\n"));
     for (guint i = 0; i < plan->snapshots->len; i++) {
         g_autofree char *name = text_safe(g_ptr_array_index(plan->snapshots, i), utf8);
         g_autofree char *line = g_strdup_printf(_("Domain snapshot %s deleted\n"), name);
@@ -157,6 +175,8 @@ static gboolean same_request(const Journal *journal, const PlanRequest *request)
 
     if (plan->operation != PLAN_DELETE || plan->metadata_only != request->metadata_only)
         return FALSE;
+    if (!plan->snapshots->len || only_layers(request))
+        return !plan->snapshots->len && only_layers(request);
     for (guint i = 0; i < request->names->len; i++) {
         for (guint k = 0; k < plan->snapshots->len; k++) {
             if (g_str_equal(g_ptr_array_index(request->names, i),
@@ -169,6 +189,17 @@ static gboolean same_request(const Journal *journal, const PlanRequest *request)
     if (request->children_only)
         return TRUE;
     return found == request->names->len && (wide || found == plan->snapshots->len);
+}
+
+static void print_done(Operation *op, const DeleteOptions *o, const Plan *plan)
+{
+    if (o->json) {
+        g_autofree char *json = text_plan_json(plan);
+
+        op->host->print(op->host, json);
+    } else {
+        print_deleted(op->host, plan);
+    }
 }
 
 static VextStatus run(Operation *op, const DeleteOptions *o, Journal *journal, gboolean resuming)
@@ -184,21 +215,17 @@ static VextStatus run(Operation *op, const DeleteOptions *o, Journal *journal, g
     VextStatus status = operation_run(op, &how, journal, reasons);
 
     if (status != VEXT_OK) {
-        print_failed(op->host, journal->plan->snapshots);
+        print_failed(op->host, &o->request, journal->plan->snapshots);
         operation_print_errors(op->host, reasons);
-    } else if (o->json) {
-        g_autofree char *json = text_plan_json(journal->plan);
-
-        op->host->print(op->host, json);
     } else {
-        print_deleted(op->host, journal->plan);
+        print_done(op, o, journal->plan);
     }
     return status;
 }
 
 static VextStatus failed(Operation *op, const DeleteOptions *o, const GError *error)
 {
-    print_failed(op->host, o->request.names);
+    print_failed(op->host, &o->request, o->request.names);
     operation_print_error(op->host, error->message);
     return VEXT_FAILED;
 }
@@ -226,7 +253,8 @@ static VextStatus delete(Operation *op, const DeleteOptions *o)
         op->host->print(op->host, json);
     }
     if (plan->refusals->len) {
-        print_failed(op->host, plan->snapshots->len ? plan->snapshots : o->request.names);
+        print_failed(op->host, &o->request,
+                     plan->snapshots->len ? plan->snapshots : o->request.names);
         operation_print_refusals(op->host, plan);
         plan_free(plan);
         return VEXT_FAILED;
@@ -245,6 +273,11 @@ static VextStatus delete(Operation *op, const DeleteOptions *o)
     }
     for (guint i = 0; i < plan->notes->len; i++)
         operation_print_warning(op->host, g_ptr_array_index(plan->notes, i));
+    if (!plan->steps->len) {
+        print_done(op, o, plan);
+        plan_free(plan);
+        return VEXT_OK;
+    }
     journal = operation_journal(op, plan, &problem);
     if (!journal)
         return failed(op, o, problem);

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gio/gio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "plugin/backend/files.h"
+#include "plugin/backend/local.h"
 #include "plugin/backend/pools.h"
 #include "include/vext-i18n.h"
 
@@ -97,13 +99,49 @@ static BackendFileResult remove_here(const char *path, GError **error)
         return BACKEND_FILE_REMOVED;
     if (errno == ENOENT)
         return BACKEND_FILE_ABSENT;
-    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), _("Cannot remove '%s': %s"),
-                path, g_strerror(errno));
+    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), errno == EPERM ?
+                _("%s (it or its folder may be immutable, see lsattr)") : "%s", g_strerror(errno));
     return BACKEND_FILE_FAILED;
 }
 
+/* Whether fsync() of @path says that the disk takes it; what cannot be opened is not asked. */
+static gboolean flush(const char *path, int flags)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags);
+    gboolean ok;
+
+    if (fd < 0)
+        return TRUE;
+    /* EINVAL: such a file has nothing to be flushed. */
+    ok = fsync(fd) == 0 || errno == EINVAL || errno == EROFS;
+    if (!ok) {
+        int saved = errno;
+
+        close(fd);
+        errno = saved;
+        return FALSE;
+    }
+    close(fd);
+    return TRUE;
+}
+
+static gboolean flush_directory(const char *path)
+{
+    g_autofree char *dir = g_path_get_dirname(path);
+
+    return flush(dir, O_DIRECTORY);
+}
+
+/* Whether it is the file that had @identity when it was planned. */
+static gboolean same_file(const LocalFile *now, const char *identity, gint64 born)
+{
+    return g_str_equal(now->identity, identity) ||
+           (born && now->born == born && !now->block &&
+            g_strcmp0(strrchr(now->identity, ':'), strrchr(identity, ':')) == 0);
+}
+
 BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, const char *identity,
-                                      gboolean local, GError **error)
+                                      gint64 born, gboolean local, GError **error)
 {
     gboolean known = identity && g_str_has_prefix(identity, "inode:");
     g_autoptr(GError) problem = NULL;
@@ -115,24 +153,39 @@ BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, cons
         return BACKEND_FILE_FAILED;
     }
     if (local && known) {
-        g_autofree char *now = backend_file_identity(path);
+        g_autoptr(LocalFile) now = local_file_new(path);
         struct stat st;
 
-        if (!now)
+        if (!now->identity)
             return lstat(path, &st) < 0 && errno == ENOENT ? BACKEND_FILE_ABSENT :
                                                              BACKEND_FILE_OTHER;
-        if (g_strcmp0(now, identity) != 0)
+        if (!same_file(now, identity, born))
             return BACKEND_FILE_OTHER;
         /* Through a link only the link would go, and the image would stay. */
         if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
             return BACKEND_FILE_OTHER;
     }
     result = remove_by_daemon(conn, path, &problem);
-    if (result == BACKEND_FILE_FAILED && local && known)
-        return remove_here(path, error);
+    if (result == BACKEND_FILE_FAILED && local && known) {
+        g_clear_error(&problem);
+        result = remove_here(path, &problem);
+    }
+    /* The record of the operation goes next: after a power cut nobody would know of the file. */
+    if (result == BACKEND_FILE_REMOVED && local)
+        flush_directory(path);
     if (result == BACKEND_FILE_FAILED)
-        g_propagate_error(error, g_steal_pointer(&problem));
+        g_set_error(error, problem->domain, problem->code, _("Cannot remove '%s': %s"), path,
+                    problem->message);
     return result;
+}
+
+gboolean backend_flush_file(const char *path, GError **error)
+{
+    if (flush(path, 0) && flush_directory(path))
+        return TRUE;
+    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno),
+                _("'%s' cannot be written to the disk: %s"), path, g_strerror(errno));
+    return FALSE;
 }
 
 gboolean backend_free_space(virConnectPtr conn, const char *path, gboolean local, guint64 *bytes)

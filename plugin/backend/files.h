@@ -25,10 +25,12 @@ typedef enum {
 /**
  * @path: absolute
  * @identity: "inode:DEV:INO" as planned; anything else: not known
+ * @born: ChainImage.born as planned: a device may have another number when the host has started
+ *        again, a file has the inode and the birth that it had
  * @local: the connection's files are files of this machine
  */
 BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, const char *identity,
-                                      gboolean local, GError **error);
+                                      gint64 born, gboolean local, GError **error);
 
 /** Whether there is a file at @path, as far as it can be told: by the storage driver or here. */
 gboolean backend_file_exists(virConnectPtr conn, const char *path, gboolean local);
@@ -37,6 +39,13 @@ char *backend_volume_path(virConnectPtr conn, const char *pool, const char *volu
 
 /** What a local file is, as ChainImage.key has it: "inode:DEV:INO"; NULL if it is not there. */
 char *backend_file_identity(const char *path);
+
+/**
+ * Has the kernel write a file of this machine, and that it is there, to the disk: what it was made
+ * from goes next, and a power cut must not take both. A file that we may not open is left to who
+ * wrote it. FALSE with @error: the disk does not take it.
+ */
+gboolean backend_flush_file(const char *path, GError **error);
 
 /** Bytes free for @path's file system, by the pool that has it or locally; FALSE: not known. */
 gboolean backend_free_space(virConnectPtr conn, const char *path, gboolean local, guint64 *bytes);

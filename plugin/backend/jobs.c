@@ -4,12 +4,15 @@
  */
 #include "config.h"
 
+#include <libvirt/libvirt-qemu.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "include/vext-i18n.h"
 #include "plugin/backend/jobs.h"
+#include "plugin/model/json.h"
 #include "plugin/xml/parse.h"
 
 /* How often the counters are read. */
@@ -21,14 +24,15 @@
 typedef struct {
     gint refs;
     GMutex mutex;
-    GHashTable *states; /* disk -> GINT(BackendJobState) */
+    GHashTable *states;  /* disk -> GINT(BackendJobState) */
+    GHashTable *reasons; /* disk -> QEMU's words for why its job failed */
     int wake;
 } Watch;
 
 struct BackendJobs {
     virDomainPtr dom;
     virConnectPtr conn;
-    int callback;
+    int callback, qemu_callback;
     Watch *watch;
 };
 
@@ -40,6 +44,7 @@ static void watch_unref(gpointer data)
         return;
     close(watch->wake);
     g_hash_table_unref(watch->states);
+    g_hash_table_unref(watch->reasons);
     g_mutex_clear(&watch->mutex);
     g_free(watch);
 }
@@ -75,6 +80,35 @@ static void on_job(virConnectPtr conn, virDomainPtr dom, const char *disk, int t
     }
 }
 
+/* QEMU's own event, which comes before the one that libvirt makes of it: that leaves out why a job
+ * failed. libvirt names its jobs KIND-DISK-NODE. */
+static void on_qemu(virConnectPtr conn, virDomainPtr dom, const char *event, long long seconds,
+                    unsigned int micros, const char *details, void *data)
+{
+    Watch *watch = data;
+    g_autoptr(JsonNode) node = details ? json_read(details, strlen(details), NULL) : NULL;
+    JsonObject *object = node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+    g_autofree char *job = json_member_string(object, "device");
+    g_autofree char *reason = json_member_string(object, "error");
+    g_auto(GStrv) parts = job && reason ? g_strsplit(job, "-", 3) : NULL;
+
+    if (!parts || !parts[0] || !parts[1])
+        return;
+    g_mutex_lock(&watch->mutex);
+    g_hash_table_replace(watch->reasons, g_strdup(parts[1]), g_steal_pointer(&reason));
+    g_mutex_unlock(&watch->mutex);
+}
+
+char *backend_jobs_reason(BackendJobs *jobs, const char *disk)
+{
+    char *reason;
+
+    g_mutex_lock(&jobs->watch->mutex);
+    reason = g_strdup(g_hash_table_lookup(jobs->watch->reasons, disk));
+    g_mutex_unlock(&jobs->watch->mutex);
+    return reason;
+}
+
 static BackendJobState watched(BackendJobs *jobs, const char *disk)
 {
     BackendJobState state;
@@ -89,6 +123,7 @@ static void forget(BackendJobs *jobs, const char *disk)
 {
     g_mutex_lock(&jobs->watch->mutex);
     g_hash_table_remove(jobs->watch->states, disk);
+    g_hash_table_remove(jobs->watch->reasons, disk);
     g_mutex_unlock(&jobs->watch->mutex);
 }
 
@@ -100,9 +135,10 @@ BackendJobs *backend_jobs_new(virDomainPtr dom, GError **error)
     watch->refs = 1;
     g_mutex_init(&watch->mutex);
     watch->states = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    watch->reasons = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     watch->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     jobs->watch = watch;
-    jobs->callback = -1;
+    jobs->callback = jobs->qemu_callback = -1;
     jobs->dom = dom;
     virDomainRef(dom);
     jobs->conn = virDomainGetConnect(dom);
@@ -117,6 +153,13 @@ BackendJobs *backend_jobs_new(virDomainPtr dom, GError **error)
         watch_unref(watch);
         return NULL;
     }
+    g_atomic_int_inc(&watch->refs);
+    jobs->qemu_callback = virConnectDomainQemuMonitorEventRegister(jobs->conn, dom,
+                                                                   "BLOCK_JOB_COMPLETED", on_qemu,
+                                                                   watch, watch_unref, 0);
+    /* Not allowed: then nobody says why. */
+    if (jobs->qemu_callback < 0)
+        watch_unref(watch);
     return g_steal_pointer(&jobs);
 }
 
@@ -126,6 +169,8 @@ void backend_jobs_free(BackendJobs *jobs)
         return;
     if (jobs->callback >= 0)
         virConnectDomainEventDeregisterAny(jobs->conn, jobs->callback);
+    if (jobs->qemu_callback >= 0)
+        virConnectDomainQemuMonitorEventDeregister(jobs->conn, jobs->qemu_callback);
     watch_unref(jobs->watch);
     virDomainFree(jobs->dom);
     virConnectClose(jobs->conn);
@@ -254,8 +299,12 @@ BackendJobState backend_jobs_wait(BackendJobs *jobs, const char *disk, gboolean 
         if (rc < 0) {
             if (virDomainIsActive(jobs->dom) == 0)
                 return BACKEND_JOB_DEAD;
-            if (virConnectIsAlive(jobs->conn) != 1 ||
-                !backend_error_is(problem, VIR_ERR_OPERATION_INVALID)) {
+            if (virConnectIsAlive(jobs->conn) != 1) {
+                g_set_error_literal(error, BACKEND_ERROR, VIR_ERR_NO_CONNECT,
+                                    _("the connection to libvirt was lost"));
+                return BACKEND_JOB_ERROR;
+            }
+            if (!backend_error_is(problem, VIR_ERR_OPERATION_INVALID)) {
                 g_propagate_error(error, g_steal_pointer(&problem));
                 return BACKEND_JOB_ERROR;
             }

@@ -81,6 +81,11 @@ int backend_jobs_info(BackendJobs *jobs, const char *disk, BackendJobInfo *info,
 BackendJobState backend_jobs_wait(BackendJobs *jobs, const char *disk, gboolean until_ready,
                                   int interrupt_fd, gint64 deadline,
                                   BackendJobProgress progress, gpointer data, GError **error);
+/**
+ * Why the last job of a disk failed, in QEMU's words ("No space left on device"); new, NULL where
+ * that is not known: the job did not fail, or QEMU's events are not for this client.
+ */
+char *backend_jobs_reason(BackendJobs *jobs, const char *disk);
 /** Ends a ready active commit on the base. */
 gboolean backend_jobs_pivot(BackendJobs *jobs, const char *disk, GError **error);
 /** Cancels a job and waits for its end. No job is success. */

@@ -14,9 +14,11 @@ GQuark backend_error_quark(void)
 gboolean backend_error(GError **error)
 {
     virErrorPtr last = virGetLastError();
+    g_autofree char *message = g_strdup(last && last->message ? last->message : "unknown error");
 
+    /* What a program that libvirt ran said ends with its newline. */
     g_set_error_literal(error, BACKEND_ERROR, last ? last->code : VIR_ERR_INTERNAL_ERROR,
-                        last && last->message ? last->message : "unknown error");
+                        g_strchomp(message));
     return FALSE;
 }
 

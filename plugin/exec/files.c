@@ -127,6 +127,7 @@ static gboolean run_remove(ExecStep *s, GError **error)
     const PlanFile *file = g_ptr_array_index(s->plan->files, s->step->file);
     const char *path = file->memory_file;
     const char *key = NULL;
+    gint64 born = 0;
     g_autofree char *who = NULL;
     g_autoptr(GError) problem = NULL;
     const ChainImage *unknown;
@@ -148,6 +149,7 @@ static gboolean run_remove(ExecStep *s, GError **error)
         }
         path = file->image->source->path;
         key = identity_of(s, file, image);
+        born = file->image->born;
         if (image)
             who = needed_by(s, image, &own);
     } else {
@@ -173,7 +175,7 @@ static gboolean run_remove(ExecStep *s, GError **error)
         return TRUE;
     }
     exec_no_return(ctx);
-    switch (backend_remove_file(ctx->conn, path, key, ctx->local, &problem)) {
+    switch (backend_remove_file(ctx->conn, path, key, born, ctx->local, &problem)) {
     case BACKEND_FILE_REMOVED:
     case BACKEND_FILE_ABSENT:
         return TRUE;
@@ -182,8 +184,7 @@ static gboolean run_remove(ExecStep *s, GError **error)
                                          "was planned"), path));
         return TRUE;
     case BACKEND_FILE_FAILED:
-        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED, _("Cannot remove '%s': %s"), path,
-                    problem->message);
+        g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
     return FALSE;

@@ -275,13 +275,33 @@ static void look_for_cut(ExecContext *ctx, const PlanMerge *merge, ExecMergeView
     }
 }
 
+/* The chain that the headers say, from the image on that a merge changes; NULL: it is unknown. */
+static GPtrArray *header_layers(ChainGraph *graph, const PlanMerge *merge)
+{
+    ChainImage *from = NULL;
+
+    if (merge->direction == PLAN_COMMIT && merge->above)
+        from = chain_graph_find(graph, merge->above->source);
+    if (!from)
+        from = chain_graph_find(graph, merge->top->source);
+    return from ? graph_layers(from) : NULL;
+}
+
+gboolean exec_merge_unseen(ExecContext *ctx, const PlanMerge *merge)
+{
+    g_autoptr(ChainGraph) graph = exec_read_domain(ctx, NULL);
+    g_autoptr(GPtrArray) layers = graph ? header_layers(graph, merge) : NULL;
+    int top;
+
+    return layers && exec_merge_compare(ctx, merge, layers, &top) == EXEC_MERGE_MERGED;
+}
+
 gboolean exec_merge_look(ExecContext *ctx, const PlanMerge *merge, ExecMergeView *view,
                          GError **error)
 {
     g_autoptr(ChainGraph) graph = NULL;
     ChainDomain *d;
     ChainDisk *disk;
-    ChainImage *from = NULL;
 
     view->live = FALSE;
     view->cut = FALSE;
@@ -310,16 +330,12 @@ gboolean exec_merge_look(ExecContext *ctx, const PlanMerge *merge, ExecMergeView
             g_clear_pointer(&view->layers, g_ptr_array_unref);
     }
     if (!view->layers) {
-        if (merge->direction == PLAN_COMMIT && merge->above)
-            from = chain_graph_find(graph, merge->above->source);
-        if (!from)
-            from = chain_graph_find(graph, merge->top->source);
-        if (!from) {
+        view->layers = header_layers(graph, merge);
+        if (!view->layers) {
             view->layers = layers_new();
             view->state = EXEC_MERGE_OTHER;
             return TRUE;
         }
-        view->layers = graph_layers(from);
     }
     view->state = exec_merge_compare(ctx, merge, view->layers, &view->top);
     if (view->state == EXEC_MERGE_MERGED)

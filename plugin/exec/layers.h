@@ -83,6 +83,13 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ExecMergeView, exec_merge_view_clear)
 gboolean exec_merge_look(ExecContext *ctx, const PlanMerge *merge, ExecMergeView *view,
                          GError **error);
 
+/**
+ * Whether QEMU has merged what libvirt, by the live XML, takes for unmerged: the daemon was killed
+ * between the end of the job and its own note of that. It learns no more of it while this QEMU
+ * runs, and QEMU knows the images that are out no more.
+ */
+gboolean exec_merge_unseen(ExecContext *ctx, const PlanMerge *merge);
+
 /** What exec_merge_look() makes of a chain; pure, for tests too. */
 ExecMergeState exec_merge_compare(ExecContext *ctx, const PlanMerge *merge, GPtrArray *layers,
                                   int *top);

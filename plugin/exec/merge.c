@@ -4,8 +4,6 @@
  */
 #include "config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -313,6 +311,23 @@ static gboolean run_stop_helper(ExecStep *s, GError **error)
 
 /* --- jobs ------------------------------------------------------------------------------------ */
 
+/* Whether the image of a pull that is to end early was cut off, or may have been. */
+static gboolean is_cut(ExecContext *ctx, const PlanMerge *merge)
+{
+    g_auto(ExecMergeView) view = { 0 };
+
+    return !exec_merge_look(ctx, merge, &view, NULL) || view.cut ||
+           view.state != EXEC_MERGE_OLD;
+}
+
+/* A pull may still come to its end while it is cancelled. */
+static void abort_job(ExecContext *ctx, const PlanMerge *merge)
+{
+    backend_jobs_abort(ctx->jobs, merge->disk, NULL);
+    if (merge->direction == PLAN_PULL && is_cut(ctx, merge))
+        exec_no_return(ctx);
+}
+
 void exec_merges_abort(ExecContext *ctx)
 {
     const Plan *plan = ctx->journal ? ctx->journal->plan : NULL;
@@ -324,7 +339,7 @@ void exec_merges_abort(ExecContext *ctx)
         BackendJobInfo info;
 
         if (merge->live && backend_jobs_info(ctx->jobs, merge->disk, &info, NULL) == 1)
-            backend_jobs_abort(ctx->jobs, merge->disk, NULL);
+            abort_job(ctx, merge);
     }
 }
 
@@ -365,7 +380,8 @@ static gboolean start_job(ExecContext *ctx, const PlanMerge *merge, gboolean *pi
         *pivot = FALSE;
         if (at != 0) {
             g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
-                        _("Images can be pulled into '%s' only while the domain is shut off"),
+                        _("A running domain pulls only into the image that it writes, and '%s' is "
+                          "not that one any more: shut the domain down first"),
                         merge->top->path);
             return FALSE;
         }
@@ -419,6 +435,7 @@ static gboolean job_failed(ExecContext *ctx, const PlanMerge *merge, BackendJobS
                            guint64 space, GError *cause, GError **error)
 {
     gboolean on_helper = ctx->jobs_dom != ctx->dom;
+    g_autofree char *reason = backend_jobs_reason(ctx->jobs, merge->disk);
     g_autoptr(GString) message = g_string_new(NULL);
     int code = EXEC_ERROR_FAILED;
 
@@ -456,6 +473,8 @@ static gboolean job_failed(ExecContext *ctx, const PlanMerge *merge, BackendJobS
         else
             g_string_append_printf(message, _("The block pull of disk '%s' into '%s' failed"),
                                    merge->disk, merge->top->path);
+        if (reason)
+            g_string_append_printf(message, ": %s", reason);
         explain_space(ctx, merge, space, message);
         break;
     }
@@ -463,19 +482,12 @@ static gboolean job_failed(ExecContext *ctx, const PlanMerge *merge, BackendJobS
     return FALSE;
 }
 
-/* A helper's image cache dies with the host; ours is not to name what is not on the disk. */
-static void flush_image(ExecContext *ctx, const PlanImage *image)
+/* What a merge wrote is in the host's cache, which dies with the host; what it came from goes. */
+static gboolean flush_image(ExecContext *ctx, const PlanImage *image, GError **error)
 {
-    int fd;
-
     if (!ctx->local || !image->source->path || image->source->type != CHAIN_SOURCE_FILE)
-        return;
-    fd = open(image->source->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    if (fsync(fd) < 0)
-        g_debug("fsync: %s", g_strerror(errno));
-    close(fd);
+        return TRUE;
+    return backend_flush_file(image->source->path, error);
 }
 
 /* After the last merge what is left takes no time. */
@@ -515,22 +527,14 @@ static gboolean verify(ExecStep *s, GError **error)
     }
     if (merge->direction == PLAN_PULL && !exec_pull_settle(ctx, merge, ctx->jobs_dom, error))
         return FALSE;
-    flush_image(ctx, merge->direction == PLAN_COMMIT ? merge->base : merge->top);
-    if (merge->direction == PLAN_COMMIT && merge->above)
-        flush_image(ctx, merge->above);
-    g_hash_table_add(ctx->finished, GUINT_TO_POINTER(s->step->merge + 1));
     exec_no_return(ctx);
+    if (!flush_image(ctx, merge->direction == PLAN_COMMIT ? merge->base : merge->top, error) ||
+        (merge->direction == PLAN_COMMIT && merge->above &&
+         !flush_image(ctx, merge->above, error)))
+        return FALSE;
+    g_hash_table_add(ctx->finished, GUINT_TO_POINTER(s->step->merge + 1));
     note_end(s);
     return TRUE;
-}
-
-/* Whether the image of a pull that has failed was cut off, or may have been. */
-static gboolean is_cut(ExecContext *ctx, const PlanMerge *merge)
-{
-    g_auto(ExecMergeView) view = { 0 };
-
-    return !exec_merge_look(ctx, merge, &view, NULL) || view.cut ||
-           view.state != EXEC_MERGE_OLD;
 }
 
 static gboolean run_merge(ExecStep *s, GError **error)
@@ -576,7 +580,15 @@ static gboolean run_merge(ExecStep *s, GError **error)
         /* Left running by a client that died; what it did is judged by the chain. */
         pivot = info.type == VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT;
         backend_jobs_attach(ctx->jobs, merge->disk);
-    } else if (!exec_go_on(ctx, error) || !start_job(ctx, merge, &pivot, error)) {
+    } else if (!exec_go_on(ctx, error)) {
+        return FALSE;
+    } else if (!start_job(ctx, merge, &pivot, &problem)) {
+        if (ctx->taken_up && view.live && exec_merge_unseen(ctx, merge))
+            g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                        _("The images of disk '%s' are merged, but libvirt did not see it: shut "
+                          "the domain down first"), merge->disk);
+        else
+            g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
     if (commit)
@@ -604,7 +616,7 @@ static gboolean run_merge(ExecStep *s, GError **error)
     if (state == BACKEND_JOB_INTERRUPTED)
         ctx->host->interrupted(ctx->host); /* the shell wants to know that it was seen */
     if (state == BACKEND_JOB_INTERRUPTED || state == BACKEND_JOB_TIMEOUT)
-        backend_jobs_abort(ctx->jobs, merge->disk, NULL);
+        abort_job(ctx, merge);
     return job_failed(ctx, merge, state, space, problem, error);
 }
 

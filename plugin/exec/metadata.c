@@ -232,14 +232,37 @@ static const char *staying_parent(const Snapshots *all, const char *name)
     return NULL;
 }
 
+/* Disks of @s with libvirt's own mark of a deletion of which nothing is left to be finished: no
+ * snapshot stays whose state is in the image that was merged into. */
+static GHashTable *finished_deletions(const Snapshots *all, const ChainSnapshot *s)
+{
+    GHashTable *targets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    for (guint i = 0; s && i < s->disks->len; i++) {
+        const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, i);
+        gboolean stays = !sd->overlay;
+
+        for (guint k = 0; sd->overlay && k < sd->overlay->frozen_by->len; k++) {
+            const ChainSnapshot *t = g_ptr_array_index(sd->overlay->frozen_by, k);
+
+            stays |= t->domain != s->domain || !g_hash_table_contains(all->going, t->name);
+        }
+        if (!stays)
+            g_hash_table_add(targets, g_strdup(sd->target));
+    }
+    return targets;
+}
+
 /* The XML that a snapshot that stays is to have. @own: what this one names wrongly, or NULL. New
  * string, NULL with @error. */
-static char *new_xml(const Snapshots *all, const char *name, ChainGraph *graph,
-                     const XmlSourceMap *map, const XmlSourceMap *overlays,
+static char *new_xml(const Snapshots *all, const char *domain, const char *name,
+                     ChainGraph *graph, const XmlSourceMap *map, const XmlSourceMap *overlays,
                      const XmlSourceMap *own, GError **error)
 {
     const char *xml = g_hash_table_lookup(all->xml, name);
-    g_autofree char *corrected = NULL, *mapped = NULL, *parented = NULL;
+    const ChainDomain *d = chain_graph_domain(graph, domain);
+    g_autoptr(GHashTable) finished = NULL;
+    g_autofree char *corrected = NULL, *mapped = NULL, *parented = NULL, *cleared = NULL;
 
     if (own) {
         xml = corrected = xml_map_snapshot_sources(xml, own, NULL, NULL, error);
@@ -252,8 +275,11 @@ static char *new_xml(const Snapshots *all, const char *name, ChainGraph *graph,
     parented = xml_snapshot_set_parent(mapped, staying_parent(all, name), error);
     if (!parented)
         return NULL;
-    /* libvirt's <snapshotDeleteInProgress/> stays: the state of a half merged one is gone. */
-    return xml_write_backing_store(parented, exec_chain_below, graph, error);
+    finished = finished_deletions(all, d ? chain_domain_snapshot(d, name) : NULL);
+    cleared = xml_snapshot_clear_delete_in_progress(parented, finished, error);
+    if (!cleared)
+        return NULL;
+    return xml_write_backing_store(cleared, exec_chain_below, graph, error);
 }
 
 static gboolean run_update(ExecStep *s, GError **error)
@@ -280,7 +306,7 @@ static gboolean run_update(ExecStep *s, GError **error)
         if (!g_hash_table_contains(all.going, name)) {
             g_autoptr(XmlSourceMap) own = corrections_of(graph, s->plan, name);
 
-            xml = new_xml(&all, name, graph, map, overlays, own, error);
+            xml = new_xml(&all, s->plan->domain, name, graph, map, overlays, own, error);
             if (!xml)
                 return FALSE;
         }

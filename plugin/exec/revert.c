@@ -100,8 +100,8 @@ static gboolean remove_overlays(ExecStep *s, const GPtrArray *overlays, GError *
                                           : !backing || !backend_stands_on(s->ctx->conn, path,
                                                                            backing))
             continue;
-        if (backend_remove_file(s->ctx->conn, path, image ? image->key : NULL, s->ctx->local,
-                                error) == BACKEND_FILE_FAILED)
+        if (backend_remove_file(s->ctx->conn, path, image ? image->key : NULL, 0,
+                                s->ctx->local, error) == BACKEND_FILE_FAILED)
             return FALSE;
     }
     return TRUE;
@@ -262,6 +262,8 @@ static gboolean create_volumes(ExecStep *s, const BackendOverlay *overlays, gsiz
     return FALSE;
 }
 
+/** QEMU flushes a qcow2 image that it makes before it says that it is made, so what is named in
+ * the next steps outlives a power cut. */
 static gboolean create_overlays(ExecStep *s, GError **error)
 {
     g_autofree BackendOverlay *overlays = backend_overlays(s->plan->overlays);

@@ -182,6 +182,8 @@ typedef struct {
     ChainImage *frozen_inactive;/**< source in <inactiveDomain>, NULL without one */
     ChainImage *overlay;        /**< O(S): source in <disks>, external only */
     ChainImage *revert_overlay; /**< source in <revertDisks> (libvirt >= 9.9), or NULL */
+    gboolean delete_in_progress;/**< libvirt's <snapshotDeleteInProgress/>, see
+                                     chain_image_half_merged() */
 } ChainSnapshotDisk;
 
 typedef enum {
@@ -202,7 +204,6 @@ struct ChainSnapshot {
     gboolean current;
     gboolean has_domain;    /**< it carries a <domain>: without one nothing can be restored */
     gboolean has_inactive;  /**< and an <inactiveDomain>: the persistent one is another */
-    gboolean delete_in_progress; /**< libvirt's own <snapshotDeleteInProgress/> on any disk */
     ChainMemoryKind memory;
     char *memory_file;
     guint64 memory_size;    /**< bytes, or CHAIN_UNKNOWN */
@@ -210,6 +211,15 @@ struct ChainSnapshot {
     GPtrArray *disks;       /**< ChainSnapshotDisk * */
     char *xml;              /**< as read (secure, unless the connection is read-only) */
 };
+
+/**
+ * The snapshot with libvirt's mark <snapshotDeleteInProgress/> for @image, or NULL. libvirt >= 9.0
+ * sets it on the snapshot that made @image (whose overlay it is) before it commits into it, and
+ * takes it off afterwards: while it is there, the state that @image froze may be half merged.
+ */
+ChainSnapshot *chain_image_half_merged(const ChainImage *image);
+/** The first of @s's frozen images for which that is so, or NULL. */
+ChainImage *chain_snapshot_half_merged(const ChainSnapshot *s);
 
 /** Any external disk or memory and nothing internal. */
 gboolean chain_snapshot_is_external(const ChainSnapshot *s);

@@ -189,6 +189,33 @@ static void check_overlay(Check *c, ChainSnapshot *s, const ChainSnapshotDisk *s
         check_merged(c, s, sd);
 }
 
+/* --- deletions by libvirt itself -------------------------------------------------------------- */
+
+/* What libvirt merges into is gone from the first byte on; nobody knows how far it came. */
+static void check_half_merged(Check *c, ChainSnapshot *s, ChainSnapshotDisk *sd)
+{
+    const char *name = c->domain->name;
+    ChainFinding *finding;
+
+    if (sd->frozen && chain_image_half_merged(sd->frozen)) {
+        finding = check_add(c, "stale-snapshot", CHAIN_ERROR, sd->target, sd->frozen,
+                            g_strdup_printf(_("libvirt has begun to delete snapshot '%s' and has "
+                                              "not finished: its state may be half merged"),
+                                            s->name),
+                            check_remedy(_("Finish with '%s'"),
+                                         chain_command("snapshot-delete-external", name, s->name,
+                                                       NULL)));
+        finding->snapshot = g_strdup(s->name);
+    }
+    if (!sd->delete_in_progress || !sd->overlay || sd->overlay->frozen_by->len)
+        return;
+    finding = check_add(c, "interrupted-operation", CHAIN_WARNING, sd->target, sd->overlay,
+                        g_strdup_printf(_("A deletion by libvirt has left its mark on snapshot "
+                                          "'%s': libvirt refuses to delete that one"), s->name),
+                        check_remedy(_("Run '%s'"), chain_command("chain-repair", name, NULL)));
+    finding->snapshot = g_strdup(s->name);
+}
+
 /* --- all snapshots -------------------------------------------------------------------------- */
 
 static void check_snapshot_disk(Check *c, ChainSnapshot *s, ChainSnapshotDisk *sd)
@@ -214,6 +241,7 @@ static void check_snapshot_disk(Check *c, ChainSnapshot *s, ChainSnapshotDisk *s
                                   frozen->path, s->name));
     else if ((frozen == sd->overlay || !check_written(c, s, sd)) && sd->overlay)
         check_overlay(c, s, sd);
+    check_half_merged(c, s, sd);
 }
 
 void check_snapshots(Check *c)

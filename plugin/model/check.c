@@ -229,9 +229,8 @@ static void check_unmanaged(Check *c, ChainDisk *disk, GPtrArray *images)
 
     for (i = 0; i < images->len; i++) {
         ChainImage *image = g_ptr_array_index(images, i);
-        ChainImage *below;
-        ChainSnapshot *s = NULL;
-        guint k;
+        const ChainImage *below;
+        gboolean above = FALSE;
 
         if (image == disk->active || image == disk->configured || image->overlays->len == 0 ||
             image->flags & CHAIN_IMAGE_ORPHAN || check_frozen_in(image, c->domain))
@@ -239,22 +238,20 @@ static void check_unmanaged(Check *c, ChainDisk *disk, GPtrArray *images)
         /* made by another domain on an image of ours: that domain's business */
         if (image->domains->len && !is_ours(image, c->domain))
             continue;
-        for (below = image->backing; below && !s; below = below->backing) {
-            for (k = 0; k < below->frozen_by->len && !s; k++) {
-                ChainSnapshot *t = g_ptr_array_index(below->frozen_by, k);
-
-                if (t->domain == c->domain)
-                    s = t;
-            }
-        }
-        if (!s)
+        for (below = image->backing; below && !above; below = below->backing)
+            above = check_frozen_in(below, c->domain);
+        if (!above)
             continue;
         check_add(c, "unmanaged-layer", CHAIN_WARNING, disk->target, image,
                   g_strdup_printf(_("Image '%s' belongs to no snapshot"), image->path),
-                  check_remedy(_("It does no harm; it is merged when the snapshot below it is "
-                                 "deleted with '%s'"),
-                               chain_command("snapshot-delete-external", c->domain->name, s->name,
-                                             NULL)));
+                  image->overlays->len > 1
+                  ? check_remedy(_("It does no harm; it is merged when one of the images that "
+                                   "stand on it is left, or now, into each of them, with '%s'"),
+                                 chain_command("snapshot-delete-external", c->domain->name, "--",
+                                               "--unnamed", "--direction", "pull", NULL))
+                  : check_remedy(_("It does no harm; merge it with '%s'"),
+                                 chain_command("snapshot-delete-external", c->domain->name, "--",
+                                               "--unnamed", NULL)));
     }
 }
 
@@ -438,21 +435,6 @@ static void check_interrupted(Check *c)
                   g_strdup_printf(_("A block commit of disk '%s' is ready and waits to be "
                                     "finished"), disk->target),
                   g_strdup_printf(_("Run '%s', or finish it with '%s'"), repair, pivot));
-    }
-    for (i = 0; i < c->domain->snapshots->len; i++) {
-        ChainSnapshot *s = g_ptr_array_index(c->domain->snapshots, i);
-        ChainFinding *finding;
-
-        if (!s->delete_in_progress)
-            continue;
-        finding = check_add(c, "interrupted-operation", CHAIN_WARNING, NULL, NULL,
-                            g_strdup_printf(_("A deletion of snapshot '%s' was begun and not "
-                                              "finished: its state may be half merged"),
-                                            s->name),
-                            check_remedy(_("Run '%s'"),
-                                         chain_command("snapshot-delete-external",
-                                                       c->domain->name, s->name, NULL)));
-        finding->snapshot = g_strdup(s->name);
     }
 }
 

@@ -443,6 +443,33 @@ static gboolean has_kind(const ChainSnapshot *s, ChainSnapshotKind kind, ChainMe
     return FALSE;
 }
 
+ChainSnapshot *chain_image_half_merged(const ChainImage *image)
+{
+    for (guint i = 0; i < image->overlay_of->len; i++) {
+        ChainSnapshot *s = g_ptr_array_index(image->overlay_of, i);
+
+        for (guint k = 0; k < s->disks->len; k++) {
+            const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, k);
+
+            if (sd->delete_in_progress &&
+                (sd->overlay == image || sd->revert_overlay == image))
+                return s;
+        }
+    }
+    return NULL;
+}
+
+ChainImage *chain_snapshot_half_merged(const ChainSnapshot *s)
+{
+    for (guint i = 0; i < s->disks->len; i++) {
+        const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, i);
+
+        if (sd->frozen && chain_image_half_merged(sd->frozen))
+            return sd->frozen;
+    }
+    return NULL;
+}
+
 gboolean chain_snapshot_is_external(const ChainSnapshot *s)
 {
     return has_kind(s, CHAIN_SNAP_EXTERNAL, CHAIN_MEMORY_EXTERNAL) &&

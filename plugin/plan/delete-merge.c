@@ -61,10 +61,11 @@ static void want_measure(DeleteState *st, WorkNode *lo, WorkNode *top)
 
 /* --- planning a merge --------------------------------------------------------------------- */
 
-/* Whether the image may be removed once nothing stands on it. */
+/* Whether the image may be removed once nothing stands on it. Never one below all snapshots:
+ * whether it is a template that others stand on, or will, nobody here knows. */
 static gboolean may_go(const Work *work, WorkNode *node)
 {
-    return !node->kept && !node->foreign && !node->internal &&
+    return !node->kept && !node->base && !node->foreign && !node->internal &&
            !work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE) && work_own_overlays(node, NULL) == 0;
 }
 
@@ -204,8 +205,11 @@ static void apply(DeleteState *st, WorkNode *lo, WorkNode *top, PlanDirection di
             break;
         node->own = FALSE;
         plan_note(st->plan,
-                  g_strdup_printf(_("Image '%s' is not needed for disk '%s' any more, but stays "
-                                    "for others"),
+                  g_strdup_printf(node->base
+                                  ? _("Image '%s' is not needed for disk '%s' any more, but "
+                                      "stays: it is no snapshot's, and others may need it")
+                                  : _("Image '%s' is not needed for disk '%s' any more, but "
+                                      "stays for others"),
                                   node->image->path, st->work->target));
     }
     for (i = range->len; i > 0; i--) {
@@ -509,6 +513,48 @@ static gboolean take_branch_points(DeleteState *st)
     return any;
 }
 
+/* Whether a snapshot of this domain has its state below @node. @staying: one that stays. */
+static gboolean point_below(const Work *work, const WorkNode *node, gboolean staying)
+{
+    guint i;
+
+    for (node = node->backing; node; node = node->backing) {
+        for (i = 0; i < node->image->frozen_by->len; i++) {
+            ChainSnapshot *s = g_ptr_array_index(node->image->frozen_by, i);
+
+            if (s->domain == work->d && !(staying && g_hash_table_contains(work->deleted, s)))
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/*
+ * Unnamed layers that are merged with the rest: on request those above a snapshot's image and
+ * branch points; unasked those below which no snapshot will be left, as nobody could tell them
+ * from a template then.
+ */
+static void take_unnamed(DeleteState *st)
+{
+    guint i;
+
+    for (i = 0; i < st->work->n; i++) {
+        WorkNode *node = &st->work->nodes[i];
+        guint overlays = work_own_overlays(node, NULL);
+        gboolean above = point_below(st->work, node, FALSE);
+
+        if (!node->own || node->del || node->kept || node->removed || node->foreign ||
+            overlays == 0 || node->overlays->len > overlays)
+            continue;
+        if (st->unnamed && (above || node->branch_point)) {
+            node->del = TRUE;
+            node->base = !above;
+        } else if (above && overlays == 1) {
+            node->del = !point_below(st->work, node, TRUE);
+        }
+    }
+}
+
 /* An unnamed layer that a merge of what is below and above it may swallow. */
 static gboolean may_swallow(const WorkNode *node)
 {
@@ -570,10 +616,9 @@ static void add_group(DeleteState *st, GArray *groups, WorkNode *lo, WorkNode *t
 }
 
 /* --direction pull: a branch point goes when it can be pulled into all that stands on it. */
-static gboolean add_branches(DeleteState *st, GArray *groups, WorkNode *point)
+static gboolean add_branches(DeleteState *st, GArray *groups, WorkNode *point, Reason *reason)
 {
     WorkNode *lo = run_bottom(point);
-    g_auto(Reason) reason = { NULL, NULL };
     guint i;
 
     if (st->direction != PLAN_PULL || work_own_overlays(point, NULL) != point->overlays->len)
@@ -581,7 +626,7 @@ static gboolean add_branches(DeleteState *st, GArray *groups, WorkNode *point)
     for (i = 0; i < point->overlays->len; i++) {
         WorkNode *top = g_ptr_array_index(point->overlays, i);
 
-        if (!pull_possible(st, lo, top, &reason))
+        if (!pull_possible(st, lo, top, reason))
             return FALSE;
     }
     for (i = 0; i < point->overlays->len; i++)
@@ -597,7 +642,7 @@ static void find_groups(DeleteState *st, GArray *groups)
 
     for (i = 0; i < work->n; i++) {
         WorkNode *node = &work->nodes[i];
-        Reason reason = { "branch-point", NULL };
+        g_auto(Reason) reason = { NULL, NULL };
         guint overlays;
 
         if (!node->own || !node->del || node->removed)
@@ -605,14 +650,16 @@ static void find_groups(DeleteState *st, GArray *groups)
         overlays = work_own_overlays(node, NULL);
         if (overlays == 1)
             continue;
-        if (overlays > 1 && add_branches(st, groups, node)) {
+        if (overlays > 1 && add_branches(st, groups, node, &reason)) {
             WorkNode *down;
 
             for (down = node; down; down = next_of_run(down, TRUE))
                 g_hash_table_add(taken, down);
             continue;
         }
-        if (overlays > 1)
+        if (reason.message)
+            ; /* why it cannot be pulled into one of them */
+        else if (overlays > 1)
             reason.message = g_strdup_printf(P_("%u image stands on it", "%u images stand on it",
                                                 overlays),
                                              overlays);
@@ -623,7 +670,6 @@ static void find_groups(DeleteState *st, GArray *groups)
         else
             reason.message = g_strdup(_("It cannot be removed"));
         stays_unnamed(st, node, &reason);
-        reason_clear(&reason);
     }
     for (i = 0; i < work->n; i++) {
         WorkNode *node = &work->nodes[i];
@@ -708,6 +754,7 @@ void delete_disk(DeleteState *st)
     do
         remove_leaves(st);
     while (take_branch_points(st));
+    take_unnamed(st);
 
     find_groups(st, groups);
     for (i = 0; i < groups->len; i++) {

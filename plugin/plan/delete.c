@@ -43,13 +43,15 @@ static gboolean check_options(Plan *plan, const PlanRequest *request)
         a = "all", b = request->children ? "children" : "children-only";
     else if (request->metadata_only && request->direction != PLAN_AUTO)
         a = "metadata", b = "direction";
+    else if (request->metadata_only && request->unnamed)
+        a = "metadata", b = "unnamed";
     if (a) {
         plan_refuse(plan, "conflicting-options",
                     g_strdup_printf(_("Options --%s and --%s are mutually exclusive"), a, b),
                     NULL);
         return FALSE;
     }
-    if (!request->current && !named && !request->all) {
+    if (!request->current && !named && !request->all && !request->unnamed) {
         plan_refuse(plan, "no-snapshot",
                     g_strdup(_("A snapshot name, --current or --all is required")), NULL);
         return FALSE;
@@ -121,7 +123,29 @@ static gboolean has_internal(const ChainSnapshot *s)
     return s->memory == CHAIN_MEMORY_INTERNAL;
 }
 
-static void check_snapshot(Plan *plan, const ChainSnapshot *s)
+/* An image that libvirt has merged something into by half belongs to nobody but the snapshot that
+ * it was to delete: that goes first, or with @s. */
+static void check_half_merged(Plan *plan, const ChainSnapshot *s, GHashTable *deleted)
+{
+    for (guint i = 0; i < s->disks->len; i++) {
+        const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, i);
+
+        for (guint k = 0; sd->delete_in_progress && sd->overlay && k < sd->overlay->frozen_by->len;
+             k++) {
+            const ChainSnapshot *half = g_ptr_array_index(sd->overlay->frozen_by, k);
+
+            if (g_hash_table_contains(deleted, (gpointer)half))
+                continue;
+            plan_refuse(plan, "delete-in-progress",
+                        g_strdup_printf(_("libvirt has begun to delete snapshot '%s' and has not "
+                                          "finished"), half->name),
+                        chain_command("virsh-ext", "snapshot-delete-external",
+                                      half->domain->name, half->name, NULL));
+        }
+    }
+}
+
+static void check_snapshot(Plan *plan, const ChainSnapshot *s, GHashTable *deleted)
 {
     if (has_internal(s)) {
         plan_refuse(plan, "internal-snapshot",
@@ -140,12 +164,7 @@ static void check_snapshot(Plan *plan, const ChainSnapshot *s)
                                       "images it needs is not recorded"),
                                     s->name),
                     g_strdup(_("Delete only its metadata with --metadata")));
-    if (s->delete_in_progress)
-        plan_refuse(plan, "delete-in-progress",
-                    g_strdup_printf(_("Snapshot '%s' is being deleted by libvirt, or such a "
-                                      "deletion was interrupted"),
-                                    s->name),
-                    chain_command("virsh", "snapshot-delete", s->domain->name, s->name, NULL));
+    check_half_merged(plan, s, deleted);
 }
 
 /* As virsh: the nearest parent that stays. */
@@ -380,7 +399,7 @@ static gboolean config_changes(const Plan *plan, const ChainDomain *d)
 
 static void add_steps(Plan *plan, const ChainDomain *d)
 {
-    if (plan->snapshots->len == 0)
+    if (plan->snapshots->len == 0 && plan->merges->len == 0)
         return;
     plan_add_step(plan, PLAN_STEP_LOCK);
     add_helper_rounds(plan);
@@ -490,7 +509,8 @@ static gboolean plan_images(Plan *plan, ChainGraph *graph, ChainDomain *d, GHash
     g_autoptr(GArray) spaces = g_array_new(FALSE, FALSE, sizeof(PlanSpace));
     DeleteState state = {
         .plan = plan, .work = work, .facts = facts, .direction = request->direction,
-        .prefer = prefer, .keep_files = request->keep_files, .leaves = leaves, .spaces = spaces,
+        .prefer = prefer, .keep_files = request->keep_files, .unnamed = request->unnamed,
+        .leaves = leaves, .spaces = spaces,
     };
     guint i;
 
@@ -521,7 +541,7 @@ void plan_delete(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
         ChainSnapshot *s = g_ptr_array_index(d->snapshots, i);
 
         if (g_hash_table_contains(deleted, s))
-            check_snapshot(plan, s);
+            check_snapshot(plan, s, deleted);
     }
     choose_current(plan, d, deleted);
     if (plan->refusals->len > 0)

@@ -23,6 +23,7 @@ PlanImage *plan_image_new(const ChainImage *image)
     p->format = g_strdup(image->format);
     p->path = g_strdup(image->path);
     p->allocation = image->allocation;
+    p->born = image->born;
     return p;
 }
 
@@ -38,6 +39,7 @@ PlanImage *plan_image_copy(const PlanImage *image)
     p->format = g_strdup(image->format);
     p->path = g_strdup(image->path);
     p->allocation = image->allocation;
+    p->born = image->born;
     return p;
 }
 

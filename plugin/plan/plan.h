@@ -51,6 +51,7 @@ typedef struct {
     gboolean all;              /**< --all */
     gboolean metadata_only;    /**< --metadata */
     gboolean keep_files;       /**< --keep-files */
+    gboolean unnamed;          /**< --unnamed: also what is no snapshot's, above one that is */
     PlanDirection direction;
 
     /* revert */
@@ -92,6 +93,7 @@ typedef struct {
     char *format;
     char *path;                /**< for people and --json */
     guint64 allocation;        /**< or CHAIN_UNKNOWN */
+    gint64 born;               /**< when its file was made: ChainImage.born; 0: not known */
 } PlanImage;
 
 /** One join of a range of images of one disk. */

@@ -426,6 +426,16 @@ static void check_overlay(Repair *r, const ChainSnapshot *s, const ChainSnapshot
                                        s->name, sd->target, found->path, sd->overlay->path));
 }
 
+/* libvirt's own mark of a deletion that another has finished: writing the metadata drops it. */
+static void check_mark(Repair *r, const ChainSnapshot *s, const ChainSnapshotDisk *sd)
+{
+    if (!sd->delete_in_progress || !sd->overlay || sd->overlay->frozen_by->len)
+        return;
+    r->update = TRUE;
+    plan_note(r->plan, g_strdup_printf(_("Snapshot '%s': the mark that a deletion by libvirt left "
+                                         "is taken off"), s->name));
+}
+
 /* --- frozen images ---------------------------------------------------------------------------- */
 
 static void correct_frozen(Repair *r, const ChainSnapshot *s, const char *target,
@@ -572,6 +582,7 @@ static void correct_metadata(Repair *r)
             if (external(s, sd->target)) {
                 check_frozen(r, s, sd);
                 check_overlay(r, s, sd);
+                check_mark(r, s, sd);
             }
         }
     }

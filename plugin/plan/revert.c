@@ -91,13 +91,6 @@ static gboolean check_target(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                     g_strdup_printf(_("Snapshot '%s' does not carry the domain's configuration"),
                                     s->name),
                     NULL);
-    if (s->delete_in_progress)
-        plan_refuse(plan, "stale-snapshot",
-                    g_strdup_printf(_("Deleting snapshot '%s' was begun and not finished: its "
-                                      "state is gone"), s->name),
-                    with_command(_("Finish with: %s"),
-                                 chain_command("virsh-ext", "snapshot-delete-external", d->name,
-                                              s->name, NULL)));
 
     findings = chain_graph_check(graph, d);
     for (guint i = 0; i < findings->len; i++) {

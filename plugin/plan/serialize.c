@@ -87,6 +87,7 @@ static void put_image_value(JsonBuilder *b, const PlanImage *image)
     put_text(b, "path", image->path);
     put_text(b, "format", image->format);
     put_number(b, "allocation", image->allocation);
+    put_number(b, "born", (guint64) image->born);
     json_builder_set_member_name(b, "source");
     source = image->source;
     if (source) {
@@ -356,6 +357,14 @@ static guint64 get_bytes(Reader *r, JsonObject *o, const char *name)
     return 0;
 }
 
+/* 0: not known. */
+static gint64 get_time(Reader *r, JsonObject *o, const char *name)
+{
+    guint64 time = get_bytes(r, o, name);
+
+    return time == CHAIN_UNKNOWN ? 0 : (gint64) time;
+}
+
 static guint get_number(Reader *r, JsonObject *o, const char *name, guint max)
 {
     guint64 number = get_bytes(r, o, name);
@@ -446,6 +455,7 @@ static PlanImage *image_of(Reader *r, JsonNode *node, const char *name, gboolean
     image->path = get_text(r, o, "path", TRUE);
     image->format = get_text(r, o, "format", FALSE);
     image->allocation = get_bytes(r, o, "allocation");
+    image->born = get_time(r, o, "born");
     image->source = source_of(r, member(r, o, "source"));
     return image;
 }

@@ -232,6 +232,7 @@ void work_focus(Work *work, const char *target)
         work->nodes[i].foreign = FALSE;
         work->nodes[i].foreign_domain = NULL;
         work->nodes[i].branch_point = FALSE;
+        work->nodes[i].base = FALSE;
     }
     for (i = 0; i < work->graph->domains->len; i++) {
         ChainDomain *other = g_ptr_array_index(work->graph->domains, i);

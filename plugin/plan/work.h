@@ -41,6 +41,7 @@ struct WorkNode {
     gboolean foreign;      /**< somebody else uses it: another domain, another disk */
     const char *foreign_domain; /**< whose, for words */
     gboolean branch_point; /**< had several overlays, all of this disk */
+    gboolean base;         /**< to be merged, and no snapshot's image is below: its file stays */
 };
 
 typedef struct {
@@ -102,6 +103,7 @@ typedef struct {
     PlanDirection direction;   /**< asked for */
     PlanDirection prefer;      /**< for auto: the fewer bytes (AUTO), or this one if possible */
     gboolean keep_files;
+    gboolean unnamed;          /**< as in PlanRequest */
     gboolean affected;         /**< something is done with the disk in focus */
     GPtrArray *leaves;         /**< WorkNode *: removed leaves of the disk in focus */
     GArray *spaces;            /**< PlanSpace */

@@ -26,7 +26,9 @@ static void append_title(GString *out, const Plan *plan, const TextOptions *opti
 
         g_string_append_printf(names, "%s%s", i ? ", " : "", name);
     }
-    if (plan->operation == PLAN_DELETE)
+    if (plan->operation == PLAN_DELETE && n == 0)
+        g_string_append_printf(out, _("Merge unnamed layers of domain %s:"), domain);
+    else if (plan->operation == PLAN_DELETE)
         g_string_append_printf(out, P_("Delete snapshot %s of domain %s:",
                                        "Delete snapshots %s of domain %s:", n),
                                names->str, domain);

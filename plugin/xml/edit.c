@@ -453,16 +453,19 @@ char *xml_snapshot_set_revert_disks(const char *xml, const XmlDisk *disks, gsize
 
 static gboolean clear_in_progress(xmlNode *disk, gpointer opaque, GError **error)
 {
-    xml_remove_children(disk, "snapshotDeleteInProgress");
+    g_autofree char *target = xml_attr(disk, "name");
+
+    if (target && g_hash_table_contains(opaque, target))
+        xml_remove_children(disk, "snapshotDeleteInProgress");
     return TRUE;
 }
 
-char *xml_snapshot_clear_delete_in_progress(const char *xml, GError **error)
+char *xml_snapshot_clear_delete_in_progress(const char *xml, GHashTable *targets, GError **error)
 {
     g_autoptr(xmlDoc) doc = xml_parse(xml, "domainsnapshot", error);
 
-    if (!doc || !each_disk_anywhere(xmlDocGetRootElement(doc), clear_in_progress, NULL,
-                                    clear_in_progress, NULL, error))
+    if (!doc || !each_disk_anywhere(xmlDocGetRootElement(doc), NULL, NULL, clear_in_progress,
+                                    targets, error))
         return NULL;
     return xml_doc_to_text(doc);
 }

@@ -110,8 +110,8 @@ typedef struct {
 char *xml_snapshot_set_revert_disks(const char *xml, const XmlDisk *disks, gsize n,
                                     GError **error);
 
-/** Removes libvirt's own <snapshotDeleteInProgress/> marks. */
-char *xml_snapshot_clear_delete_in_progress(const char *xml, GError **error);
+/** Removes libvirt's own <snapshotDeleteInProgress/> from disks; @targets: a set of char *. */
+char *xml_snapshot_clear_delete_in_progress(const char *xml, GHashTable *targets, GError **error);
 
 /**
  * The domain inside a snapshot's XML as a document of its own.

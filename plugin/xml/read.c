@@ -207,7 +207,7 @@ static void read_snapshot_list(XmlReader *reader, ChainSnapshot *s, GHashTable *
         image = node_for(reader, node);
         record_format(image, node, "driver");
         if (xml_child(node, "snapshotDeleteInProgress"))
-            s->delete_in_progress = TRUE;
+            sd->delete_in_progress = TRUE;
         if (revert) {
             sd->revert_overlay = image;
             continue;
@@ -248,8 +248,6 @@ static void read_snapshot_domain(XmlReader *reader, ChainSnapshot *s, GHashTable
         sd->not_written = xml_child(node, "readonly") || xml_attr_is(node, "device", "cdrom") ||
                           xml_attr_is(node, "device", "floppy");
         sd->optional = xml_attr_is(xml_child(node, "source"), "startupPolicy", "optional");
-        if (xml_child(node, "snapshotDeleteInProgress"))
-            s->delete_in_progress = TRUE;
     }
 }
 

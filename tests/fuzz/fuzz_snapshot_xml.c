@@ -25,6 +25,7 @@ static void edit(const char *text, ChainSnapshot *s)
 {
     g_autoptr(XmlSourceMap) map = xml_source_map_new();
     g_autoptr(ChainSource) to = chain_source_new_file("/new");
+    g_autoptr(GHashTable) targets = g_hash_table_new(g_str_hash, g_str_equal);
     XmlDisk disks[] = { { "vda", to, "qcow2" }, { "vdb", NULL, NULL } };
     guint i;
 
@@ -34,13 +35,14 @@ static void edit(const char *text, ChainSnapshot *s)
         if (sd->frozen)
             xml_source_map_add_image(map, sd->frozen, sd->overlay ? sd->overlay : sd->frozen);
     }
+    g_hash_table_add(targets, "vda");
     take(xml_strip_backing_store(text, NULL));
     take(xml_map_snapshot_sources(text, map, map, NULL, NULL));
     take(xml_snapshot_set_parent(text, "p", NULL));
     take(xml_snapshot_set_parent(text, NULL, NULL));
     take(xml_snapshot_set_disk_source(text, "vda", to, NULL, NULL));
     take(xml_snapshot_set_revert_disks(text, disks, G_N_ELEMENTS(disks), NULL));
-    take(xml_snapshot_clear_delete_in_progress(text, NULL));
+    take(xml_snapshot_clear_delete_in_progress(text, targets, NULL));
     take(xml_snapshot_extract_domain(text, TRUE, NULL));
     take(xml_snapshot_extract_domain(text, FALSE, NULL));
 }

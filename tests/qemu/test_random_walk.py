@@ -104,6 +104,14 @@ class Walk:
         self.o.forget(*chosen)
         return True
 
+    def merge_layers(self):
+        args = ["--unnamed"]
+        if self.g.state() == "shut off":    # else libvirt may not be able to pull
+            args += self.rng.choice([[], ["--direction", "pull"]])
+        self.say(f"merge {args}")
+        self.t.rc(self.vext("snapshot-delete-external", self.g.name, *args), 0)
+        return True
+
     def state(self):
         now = self.g.state()
         if now == "shut off":
@@ -119,7 +127,8 @@ class Walk:
 
     def step(self):
         kinds = [(self.write, 5), (self.snapshot, 4), (self.revert, 3), (self.state, 2),
-                 (self.delete, 1 if len(self.o.snapshots) < MANY else 8), (self.layer, 0.4)]
+                 (self.delete, 1 if len(self.o.snapshots) < MANY else 8), (self.layer, 0.4),
+                 (self.merge_layers, 0.4)]
         action = self.rng.choices([k for k, _ in kinds], [w for _, w in kinds])[0]
         if action():
             self.o.check_all()

@@ -232,5 +232,34 @@ def nothing_is_removed_while_a_guest_runs_on_what_was_not_copied(t, direction):
     g.oracle.check_chain_clean(start=True)
 
 
+@test
+@requires("program")
+def a_merge_that_libvirt_did_not_see_is_finished_when_the_domain_is_shut_off(t):
+    matrix.require_faults()
+    g = t.guest(start=True)
+    four(g)
+    killed(t, g, "block-commit-before", "snapshot-delete-external", g.name, "s3", "--direction",
+           "commit")
+    # The daemon's death in the moment of the job's end leaves the same: done, and unknown to it.
+    nodes = {n["file"]: n["node-name"] for n in g.qmp("query-named-block-nodes")
+             if n["drv"] == "qcow2"}
+    top, base = g.overlay_path("s3", "vda"), g.overlay_path("s2", "vda")
+    g.qmp("block-commit", **{"job-id": "unseen", "device": nodes[g.overlay_path("s4", "vda")],
+                             "top-node": nodes[top], "base-node": nodes[base],
+                             "backing-file": base})
+    t.wait_for(lambda: not g.qmp("query-block-jobs"), "the job's end")
+    before = sorted(os.listdir(g.dir))
+    r = g.vext("chain-repair", g.name)
+    t.eq(r.rc, 3)
+    t.has(r.err, "libvirt did not see it: shut the domain down first")
+    t.has(r.err.splitlines()[-1], "virsh-ext chain-repair")
+    t.eq(sorted(os.listdir(g.dir)), before)
+    g.destroy()
+    t.rc(g.vext("chain-repair", g.name), 0)
+    t.eq(os.path.exists(top), False)
+    g.oracle.deleted("s3")
+    g.oracle.check_chain_clean(start=True)
+
+
 if __name__ == "__main__":
     main()

@@ -131,6 +131,29 @@ static gboolean is_of_lost_branch(const Case *c, int image)
     return down != SIM_NONE && all_above_goes(c, image);
 }
 
+/* An unnamed layer above a point in time: merged when asked for, or as none is left below it. */
+static gboolean is_taken(const Case *c, int image)
+{
+    const SimWorld *w = c->before;
+    gboolean going = FALSE, staying = FALSE;
+    int down, i, j;
+
+    if (overlays_of(w, image, &i) == 0)
+        return FALSE;
+    for (down = w->images[image].backing; down != SIM_NONE; down = w->images[down].backing) {
+        for (i = 0; i < w->n_snapshots; i++) {
+            for (j = 0; w->snapshots[i].exists && j < SIM_DISKS; j++) {
+                if (w->snapshots[i].domain != 0 || w->snapshots[i].frozen[j] != down ||
+                    w->snapshots[i].kind[j] == CHAIN_SNAP_NO)
+                    continue;
+                going = going || c->deleted[i];
+                staying = staying || !c->deleted[i];
+            }
+        }
+    }
+    return c->request->unnamed ? going || staying : going && !staying;
+}
+
 static void promise(Case *c)
 {
     const SimWorld *w = c->before;
@@ -147,7 +170,8 @@ static void promise(Case *c)
         else
             c->may_change[i] = is_deleted_image(c, i) || is_unnamed_branch_point(c, i) ||
                                (is_unnamed(c, i) &&
-                                (is_between(c, i) || is_of_lost_branch(c, i)));
+                                (is_between(c, i) || is_of_lost_branch(c, i) ||
+                                 is_taken(c, i)));
     }
 }
 
@@ -366,6 +390,7 @@ static void count(const Plan *plan)
     guint i;
 
     stats->plans++;
+    stats->unnamed += plan->snapshots->len == 0 && plan->merges->len > 0;
     stats->notes += plan->notes->len > 0;
     stats->renames += plan->renames->len > 0;
     for (i = 0; i < plan->merges->len; i++) {
@@ -442,11 +467,12 @@ static char *describe(const PlanRequest *r, const SimWorld *w)
 
     for (i = 0; r->names && i < r->names->len; i++)
         g_string_append_printf(out, " %s", (const char *) g_ptr_array_index(r->names, i));
-    g_string_append_printf(out, "%s%s%s%s%s%s --direction %s%s", r->all ? " --all" : "",
+    g_string_append_printf(out, "%s%s%s%s%s%s%s --direction %s%s", r->all ? " --all" : "",
                            r->children ? " --children" : "",
                            r->children_only ? " --children-only" : "",
                            r->current ? " --current" : "", r->metadata_only ? " --metadata" : "",
-                           r->keep_files ? " --keep-files" : "", directions[r->direction],
+                           r->keep_files ? " --keep-files" : "",
+                           r->unnamed ? " --unnamed" : "", directions[r->direction],
                            w->domains[0].running ? ", running" : ", shut off");
     return g_string_free(out, FALSE);
 }

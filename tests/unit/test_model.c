@@ -690,13 +690,20 @@ static void test_interrupted_by_libvirt(void)
     World w;
 
     world_make(&w);
-    w.s1->delete_in_progress = TRUE;
+    /* what is merged into the image that s1 made is the state of s2 */
+    chain_snapshot_disk(w.s1, "vda")->delete_in_progress = TRUE;
     w.vda->job = g_new0(ChainJob, 1);
     w.vda->job->type = g_strdup("active-commit");
     w.vda->job->cur = w.vda->job->end = 5;
-    check_found(w.graph, w.d, "interrupted-operation:warning:-:-:s1");
+    check_found(w.graph, w.d, "stale-snapshot:error:vda:/i/s1:s2");
+    g_assert_null(chain_snapshot_half_merged(w.s1));
+    g_assert_true(chain_snapshot_half_merged(w.s2) == w.o1);
+    chain_snapshot_disk(w.s2, "vda")->frozen = NULL;
+    check_found(w.graph, w.d, "unmanaged-layer:warning:vda:/i/s1:- "
+                              "interrupted-operation:warning:vda:/i/s1:s1");
+    chain_snapshot_disk(w.s2, "vda")->frozen = w.o1;
     w.vda->job->ready = TRUE;
-    w.s1->delete_in_progress = FALSE;
+    chain_snapshot_disk(w.s1, "vda")->delete_in_progress = FALSE;
     check_found(w.graph, w.d, "interrupted-operation:warning:vda:/i/s2:-");
     world_clear(&w);
 }

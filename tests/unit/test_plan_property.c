@@ -23,7 +23,7 @@ static void delete_all_ways(const SimWorld *w, GRand *rand, guint seed)
     g_autoptr(ChainGraph) graph = sim_graph(w);
     int i, n;
 
-    for (i = 0; i < w->n_snapshots + 4; i++) {
+    for (i = 0; i < w->n_snapshots + 5; i++) {
         g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
         PlanRequest request = { .operation = PLAN_DELETE, .names = names };
 
@@ -36,6 +36,8 @@ static void delete_all_ways(const SimWorld *w, GRand *rand, guint seed)
             request.children_only = n == 1;
         } else if (i == w->n_snapshots) {
             request.all = TRUE;
+        } else if (i == w->n_snapshots + 1) {
+            request.unnamed = TRUE;
         } else {
             for (n = 0; n < w->n_snapshots; n++) {
                 if (w->snapshots[n].exists && w->snapshots[n].domain == 0 &&
@@ -47,7 +49,8 @@ static void delete_all_ways(const SimWorld *w, GRand *rand, guint seed)
         }
         request.direction = g_rand_boolean(rand) ? PLAN_AUTO : g_rand_int_range(rand, 0, 3);
         request.keep_files = g_rand_int_range(rand, 0, 10) == 0;
-        request.metadata_only = request.direction == PLAN_AUTO &&
+        request.unnamed = request.unnamed || g_rand_int_range(rand, 0, 8) == 0;
+        request.metadata_only = request.direction == PLAN_AUTO && !request.unnamed &&
                                 g_rand_int_range(rand, 0, 20) == 0;
         property_delete(w, graph, &request, rand, seed, NULL);
     }
@@ -95,6 +98,7 @@ static void test_random_trees(void)
     g_assert_cmpuint(stats->leaves, >, 300);
     g_assert_cmpuint(stats->notes, >, 300);
     g_assert_cmpuint(stats->renames, >, 30);
+    g_assert_cmpuint(stats->unnamed, >, 300);
 }
 
 int main(int argc, char **argv)

@@ -314,14 +314,18 @@ static void test_remedies_quote_names(World *w, const void *data)
     g_autoptr(Plan) plan = NULL;
     const PlanRefusal *refusal;
 
-    g_free(w->s1->name);
-    w->s1->name = g_strdup("a; reboot");
-    w->s1->delete_in_progress = TRUE;
+    g_free(w->s2->name);
+    w->s2->name = g_strdup("a; reboot");
+    chain_snapshot_disk(w->s1, "vda")->delete_in_progress = TRUE;
+    plan = plan_to(w, "s1");
+    assert_possible(plan);
+    g_clear_pointer(&plan, plan_free);
+    g_ptr_array_set_size(w->request.names, 0);
     plan = plan_to(w, "a; reboot");
     assert_refused(plan, "stale-snapshot");
     refusal = g_ptr_array_index(plan->refusals, 0);
     g_assert_cmpstr(refusal->remedy, ==,
-                    "Finish with: virsh-ext snapshot-delete-external vm \"a; reboot\"");
+                    "Finish with 'snapshot-delete-external vm \"a; reboot\"'");
 }
 
 static void test_left_out_disk_keeps_its_image(World *w, const void *data)

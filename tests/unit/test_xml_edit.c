@@ -336,13 +336,19 @@ static void test_extract(void)
     g_autoptr(GError) error = NULL;
     g_autofree char *live = xml_snapshot_extract_domain(snapshot, FALSE, &error);
     g_autofree char *off = xml_snapshot_extract_domain(snapshot, TRUE, &error);
-    g_autofree char *progress = xml_snapshot_clear_delete_in_progress(snapshot, &error);
+    g_autoptr(GHashTable) targets = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autofree char *others = xml_snapshot_clear_delete_in_progress(snapshot, targets, &error);
+    g_autofree char *progress = NULL;
 
     g_assert_no_error(error);
     has(live, "<name>vm</name>");
     g_assert_true(g_str_has_prefix(live, "<domain type=\"qemu\">"));
     has(off, "<name>vm-off</name>");
     g_assert_true(g_str_has_prefix(off, "<domain type=\"qemu\">"));
+    has(others, "snapshotDeleteInProgress");
+    g_hash_table_add(targets, "vda");
+    progress = xml_snapshot_clear_delete_in_progress(snapshot, targets, &error);
+    g_assert_no_error(error);
     lacks(progress, "snapshotDeleteInProgress");
 }
 

@@ -153,10 +153,11 @@ static void test_snapshot(void)
     g_assert_cmpstr(s->parent_name, ==, "s0");
     g_assert_cmpint(s->creation_time, ==, 1700000000);
     g_assert_cmpstr(s->memory_file, ==, "/m");
-    g_assert_true(s->delete_in_progress);
     g_assert_true(s->has_domain);
     g_assert_cmpstr(s->xml, ==, xml);
     sd = chain_snapshot_disk(s, "vda");
+    g_assert_true(sd->delete_in_progress);
+    g_assert_false(chain_snapshot_disk(s, "vdb")->delete_in_progress);
     g_assert_cmpint(sd->kind, ==, CHAIN_SNAP_EXTERNAL);
     g_assert_cmpstr(sd->frozen->path, ==, "/f");
     g_assert_cmpstr(sd->frozen->format, ==, "raw");

@@ -224,6 +224,11 @@ class Guest:
         """A command of QEMU's human monitor; its output."""
         return self.virsh("qemu-monitor-command", self.name, "--hmp", command, check=check).out
 
+    def qmp(self, command, **arguments):
+        """A command of QEMU's monitor, behind libvirt's back; what it returns."""
+        request = json.dumps({"execute": command, "arguments": arguments})
+        return json.loads(self.virsh("qemu-monitor-command", self.name, request).out)["return"]
+
     # --- state ---
 
     def state(self):

@@ -19,7 +19,7 @@ class Mismatch(AssertionError):
 
 
 def copy_sparse(source, target):
-    """Copy a file, keeping its holes."""
+    """Copy a file, keeping its holes and its times."""
     with open(source, "rb") as src, open(target, "wb") as dst:
         size = os.fstat(src.fileno()).st_size
         dst.truncate(size)
@@ -35,6 +35,9 @@ def copy_sparse(source, target):
                 os.pwrite(dst.fileno(), data, start)
                 start += len(data)
             offset = end
+    # When an image was last written tells a commit into it from a pull.
+    st = os.stat(source)
+    os.utime(target, ns=(st.st_atime_ns, st.st_mtime_ns))
     return target
 
 

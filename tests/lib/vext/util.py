@@ -4,8 +4,13 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import time
+
+# A shell starts what runs in its background with SIGINT ignored, and so would be what we start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Skip(Exception):

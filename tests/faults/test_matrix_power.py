@@ -1,0 +1,25 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The fault matrix: the host's power is cut."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from vext import matrix  # noqa: E402
+from vext.matrix import DELETE, REVERT  # noqa: E402
+from vext.power import PoweredScenario as Scenario, cuts  # noqa: E402
+
+COMMIT, PULL = ["--direction", "commit"], ["--direction", "pull"]
+SCENARIOS = [
+    Scenario(DELETE, ["s1", "s2"], COMMIT, disks=2),
+    Scenario(DELETE, ["s2"], COMMIT, running=True),
+    Scenario(DELETE, ["s3"], COMMIT, running=True),
+    Scenario(DELETE, ["s2", "s3"], PULL, disks=2),
+    Scenario(DELETE, ["s3"], PULL, running=True),
+    Scenario(REVERT, ["s2"], disks=2),
+    Scenario(REVERT, ["s2"], ["--running"], running=True),
+    Scenario(REVERT, ["s2"], running=True, memory=True),
+]
+
+if __name__ == "__main__":
+    matrix.main([(scenario, cuts(scenario)) for scenario in SCENARIOS])
