@@ -435,7 +435,8 @@ static gboolean redefine_target(ExecStep *s, const char *xml, gboolean children,
     return changed && backend_snapshot_redefine(s->ctx->dom, changed, TRUE, error);
 }
 
-/** A transient domain took its snapshots along; all of them come back, parents first. */
+/** A transient domain took its snapshots along; all of them come back, parents first, and that of
+ *  --save-current, which was taken when the journal had been written. */
 static gboolean redefine_all(ExecStep *s, GError **error)
 {
     const char *target = g_ptr_array_index(s->plan->snapshots, 0);
@@ -444,6 +445,12 @@ static gboolean redefine_all(ExecStep *s, GError **error)
         if (!backend_snapshot_redefine(s->ctx->dom, g_ptr_array_index(s->journal->snapshot_xml, i),
                                        FALSE, error))
             return FALSE;
+    if (s->plan->save_current) {
+        g_autofree char *xml = revert_saved_xml(s->journal, error);
+
+        if (!xml || !backend_snapshot_redefine(s->ctx->dom, xml, FALSE, error))
+            return FALSE;
+    }
     return redefine_target(s, revert_snapshot_xml(s->journal), has_children(s->ctx, target),
                            error);
 }

@@ -85,6 +85,27 @@ def disks_that_were_switched_without_the_snapshot_recorded(t, state, how):
         o.check_all()
 
 
+@test(timeout=120)
+@requires("program")
+def a_transient_domain_takes_no_snapshot_along(t):
+    g = t.guest(transient=True)
+    o = g.oracle
+    o.snapshot("s1")
+    o.write("vda", "1M", "64k", 0xa2)
+    o.snapshot("s2")
+    o.write("vda", "2M", "64k", 0xa3)
+    t.rc(g.vext("snapshot-revert-external", g.name, "s1", "--running", "--save-current", "kept"))
+    o.taken("kept")
+    o.revert("s1")
+    t.eq(sorted(g.snapshots()), ["kept", "s1", "s2"])
+    t.eq((g.current(), g.parent("kept")), ("s1", "s2"))
+    o.check_all()
+    t.rc(g.vext("snapshot-revert-external", g.name, "kept", "--running"))
+    o.revert("kept")
+    o.check_all()
+    o.check_chain_clean()
+
+
 @test(cases=["off", "running"], timeout=120)
 @requires("program")
 def the_embedded_driver_has_no_storage_driver(t, state):
