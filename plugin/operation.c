@@ -95,6 +95,18 @@ void operation_close(Operation *op)
     memset(op, 0, sizeof(*op));
 }
 
+/* A helper that does not run is no sign of life, but its client may be on this machine. */
+static void look_for_client(Operation *op)
+{
+    ChainOperation *operation = op->domain->operation;
+    g_autoptr(Journal) journal = NULL;
+
+    if (!operation || operation->alive)
+        return;
+    journal = journal_load(op->conn, op->name, NULL);
+    operation->alive = journal && journal_alive(op->conn, journal);
+}
+
 gboolean operation_read(Operation *op, GError **error)
 {
     BackendReadOptions options = {
@@ -119,6 +131,7 @@ gboolean operation_read(Operation *op, GError **error)
                     _("Domain '%s' does not exist any more"), op->name);
         return FALSE;
     }
+    look_for_client(op);
     return TRUE;
 }
 

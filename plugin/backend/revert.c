@@ -4,7 +4,9 @@
  */
 #include "plugin/backend/revert.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "plugin/backend/helper.h"
 
@@ -64,6 +66,30 @@ gboolean backend_create_overlays(virDomainPtr helper, const BackendOverlay *over
     if (here)
         umask(mask);
     return snapshot ? TRUE : backend_error(error);
+}
+
+gboolean backend_close_overlay(virConnectPtr conn, const BackendOverlay *overlay, gboolean local)
+{
+    unsigned long version = 0;
+    struct stat frozen, st;
+    mode_t may = 0600;
+    gboolean closed;
+    int fd;
+
+    if (backend_is_embedded(conn) ||
+        (virConnectGetLibVersion(conn, &version) == 0 && version >= 11010000))
+        return TRUE;
+    if (!local)
+        return FALSE;
+    if (overlay->backing && stat(overlay->backing, &frozen) == 0 && S_ISREG(frozen.st_mode))
+        may |= frozen.st_mode & 0777;
+    fd = open(overlay->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return FALSE;
+    closed = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+             ((st.st_mode & 0777 & ~may) == 0 || fchmod(fd, st.st_mode & may) == 0);
+    close(fd);
+    return closed;
 }
 
 gboolean backend_take_snapshot(virDomainPtr dom, const char *name, const BackendOverlay *overlays,

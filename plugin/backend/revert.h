@@ -43,10 +43,17 @@ gboolean backend_stands_on(virConnectPtr conn, const char *path, const char *bac
  * domain that is not running and whose disks are the frozen images. libvirt runs qemu-img create,
  * and the helper names the overlays afterwards. Fails, with nothing made, when one of the files
  * exists. Before libvirt 11.10 everybody may read them, except with the embedded driver, which is
- * this process.
+ * this process: see backend_close_overlay().
  */
 gboolean backend_create_overlays(virDomainPtr helper, const BackendOverlay *overlays, gsize n,
                                  GError **error);
+/**
+ * Takes from such an overlay the rights that its frozen image does not give, while nothing has been
+ * written to it yet.
+ * @local: the connection's files are files of this machine
+ * Returns: FALSE where everybody may go on reading it
+ */
+gboolean backend_close_overlay(virConnectPtr conn, const BackendOverlay *overlay, gboolean local);
 
 /** Takes a disk-only snapshot @name of @dom: @overlays covered, @other_targets left out. */
 gboolean backend_take_snapshot(virDomainPtr dom, const char *name, const BackendOverlay *overlays,

@@ -107,6 +107,20 @@ static char *memory_needed_by(const ExecStep *s, const char *path)
     return NULL;
 }
 
+/* What the image of @file is, to be removed as that and as nothing else. What --save-current has
+ * made was not there when it was planned: it is known by what it stands on. */
+static const char *identity_of(const ExecStep *s, const PlanFile *file, const ChainImage *image)
+{
+    for (guint i = 0; image && i < s->plan->save_overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(s->plan->save_overlays, i);
+
+        if (g_str_equal(o->overlay->key, file->image->key) && image->backing &&
+            image->backing == exec_find_image(s->ctx->world, o->frozen))
+            return image->key;
+    }
+    return file->image->key;
+}
+
 static gboolean run_remove(ExecStep *s, GError **error)
 {
     ExecContext *ctx = s->ctx;
@@ -134,7 +148,7 @@ static gboolean run_remove(ExecStep *s, GError **error)
             return TRUE;
         }
         path = file->image->source->path;
-        key = file->image->key;
+        key = identity_of(s, file, image);
         born = file->image->born;
         if (image)
             who = needed_by(s, image, &own);

@@ -132,16 +132,34 @@ char *revert_domain_xml(const Journal *journal, GError **error)
     return xml ? with_our_disks(journal, xml, error) : NULL;
 }
 
-char *revert_undo_xml(const Journal *journal, const char *live, GError **error)
+/** What --save-current froze must not be written again. */
+static char *with_save_overlays(const Journal *journal, const ChainDomain *d, GError **error)
 {
-    g_autofree char *result = g_strdup(journal->domain_xml);
-    ChainDomain *d = NULL, *d_now = NULL;
-    g_autoptr(ChainGraph) before = NULL, now = NULL;
+    GPtrArray *overlays = journal->plan->save_overlays;
+    g_autofree char *result = xml_strip_backing_store(journal->domain_xml, error);
 
-    if (!live)
+    for (guint i = 0; result && i < overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(overlays, i);
+
+        /* One that was plugged in for the running guest only is not in it. */
+        if (chain_domain_disk(d, o->disk))
+            result = set_disk(result, o->disk, o->overlay->source, o->overlay->format, error);
+    }
+    return g_steal_pointer(&result);
+}
+
+char *revert_undo_xml(const Journal *journal, gboolean saved, const char *live, GError **error)
+{
+    g_autofree char *result = NULL;
+    ChainDomain *d = NULL, *d_now = NULL;
+    g_autoptr(ChainGraph) before = read_disks(journal->domain_xml, &d, error), now = NULL;
+
+    if (!before)
+        return NULL;
+    result = saved ? with_save_overlays(journal, d, error) : g_strdup(journal->domain_xml);
+    if (!result || !live)
         return g_steal_pointer(&result);
-    before = read_disks(journal->domain_xml, &d, error);
-    now = before ? read_disks(live, &d_now, error) : NULL;
+    now = read_disks(live, &d_now, error);
     if (!now)
         return NULL;
     for (guint i = 0; result && i < d->disks->len; i++) {
@@ -202,15 +220,85 @@ char *revert_target_xml(const Journal *journal, const char *xml, gboolean revert
     return g_steal_pointer(&result);
 }
 
-gboolean revert_names_overlays(const Plan *plan, const char *domain_xml)
+/** Appends the domain's XML @xml as the element @name. */
+static gboolean append_domain(GString *text, const char *xml, const char *name, GError **error)
+{
+    g_autoptr(xmlDoc) doc = xml_parse(xml, "domain", error);
+    g_autofree char *element = NULL;
+
+    if (!doc)
+        return FALSE;
+    xmlNodeSetName(xmlDocGetRootElement(doc), (const xmlChar *) name);
+    element = xml_node_to_text(xmlDocGetRootElement(doc));
+    g_string_append(text, element);
+    return TRUE;
+}
+
+static void append_text(GString *text, const char *before, const char *value, const char *after)
+{
+    g_autofree char *escaped = g_markup_escape_text(value, -1);
+
+    g_string_append_printf(text, "%s%s%s", before, escaped, after);
+}
+
+static const PlanOverlay *overlay_of(const GPtrArray *overlays, const char *target)
+{
+    for (guint i = 0; i < overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(overlays, i);
+
+        if (g_str_equal(o->disk, target))
+            return o;
+    }
+    return NULL;
+}
+
+char *revert_saved_xml(const Journal *journal, GError **error)
+{
+    const Plan *plan = journal->plan;
+    ChainDomain *d = NULL;
+    g_autoptr(ChainGraph) before = read_disks(xml_before(journal), &d, error);
+    g_autoptr(GString) text = g_string_new("<domainsnapshot>");
+
+    if (!before)
+        return NULL;
+    append_text(text, "<name>", plan->save_current, "</name>");
+    append_text(text, "<state>", journal->live_xml ? "disk-snapshot" : "shutoff", "</state>");
+    if (journal->current)
+        append_text(text, "<parent><name>", journal->current, "</name></parent>");
+    g_string_append_printf(text, "<creationTime>%" G_GINT64_FORMAT "</creationTime>"
+                           "<memory snapshot='no'/><disks>",
+                           g_get_real_time() / G_USEC_PER_SEC);
+    for (guint i = 0; i < d->disks->len; i++) {
+        const ChainDisk *disk = g_ptr_array_index(d->disks, i);
+        const PlanOverlay *o = overlay_of(plan->save_overlays, disk->target);
+
+        append_text(text, "<disk name='", disk->target, "' ");
+        if (!o) {
+            g_string_append(text, "snapshot='no'/>");
+            continue;
+        }
+        g_string_append(text, "snapshot='external' type='file'>");
+        append_text(text, "<driver type='", o->overlay->format, "'/>");
+        append_text(text, "<source file='", o->overlay->source->path, "'/></disk>");
+    }
+    g_string_append(text, "</disks>");
+    if (!append_domain(text, xml_before(journal), "domain", error) ||
+        (journal->live_xml && journal->domain_xml &&
+         !append_domain(text, journal->domain_xml, "inactiveDomain", error)))
+        return NULL;
+    g_string_append(text, "</domainsnapshot>");
+    return xml_strip_backing_store(text->str, error);
+}
+
+gboolean revert_names_overlays(const GPtrArray *overlays, const char *domain_xml)
 {
     ChainDomain *d = NULL;
     g_autoptr(ChainGraph) graph = read_disks(domain_xml, &d, NULL);
 
-    if (!graph || plan->overlays->len == 0)
+    if (!graph || overlays->len == 0)
         return FALSE;
-    for (guint i = 0; i < plan->overlays->len; i++) {
-        const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);
+    for (guint i = 0; i < overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(overlays, i);
         ChainDisk *disk = chain_domain_disk(d, o->disk);
         ChainImage *image = disk ? disk_image(disk) : NULL;
         g_autofree char *key = NULL, *want = NULL;

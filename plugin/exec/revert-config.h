@@ -30,15 +30,19 @@ char *revert_memory_xml(const Journal *journal, const char *memory_xml, GError *
 char *revert_target_xml(const Journal *journal, const char *xml, gboolean revert_disks,
                         GError **error);
 
-/** The configuration of before, to be defined again. @live: what runs now, or NULL; where another
+/** The configuration of before, to be defined again. @saved: the snapshot of --save-current stands,
+ *  and its overlays are what the disks were on. @live: what runs now, or NULL; where another
  *  client has put another image under a disk meanwhile, that one counts. New text. */
-char *revert_undo_xml(const Journal *journal, const char *live, GError **error);
+char *revert_undo_xml(const Journal *journal, gboolean saved, const char *live, GError **error);
+
+/** The snapshot of --save-current, whose overlays the disks stand on already. New text. */
+char *revert_saved_xml(const Journal *journal, GError **error);
 
 /** Whether @now_xml still has the disks that the snapshot leaves out on the images of before, with
  *  no block job that is about to change that. */
 gboolean revert_kept_disks_same(const Journal *journal, const char *now_xml, GError **error);
 
-/** Whether all of plan->overlays are disks in @domain_xml. */
-gboolean revert_names_overlays(const Plan *plan, const char *domain_xml);
+/** Whether all of @overlays, PlanOverlay *, are disks in @domain_xml. */
+gboolean revert_names_overlays(const GPtrArray *overlays, const char *domain_xml);
 
 G_END_DECLS

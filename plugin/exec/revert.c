@@ -36,7 +36,7 @@ static gboolean stands_on_overlays(ExecContext *ctx, gboolean live)
 {
     g_autofree char *xml = ctx->dom ? exec_domain_xml(ctx, live, NULL) : NULL;
 
-    return xml && revert_names_overlays(ctx->journal->plan, xml);
+    return xml && revert_names_overlays(ctx->journal->plan->overlays, xml);
 }
 
 static gboolean runs_on_overlays(ExecContext *ctx)
@@ -75,6 +75,38 @@ static int overlays_pristine(ExecContext *ctx)
     return 1;
 }
 
+/**
+ * Removes overlays of ours that nobody names and nothing stands on: half of a set that was not
+ * completed, or made by a run that is taken back. What is not known to stand on the frozen image
+ * is somebody else's file, which has come to this name since.
+ */
+static gboolean remove_overlays(ExecStep *s, const GPtrArray *overlays, GError **error)
+{
+    g_autoptr(ChainGraph) world = exec_read_world(s->ctx, error);
+
+    if (!world)
+        return FALSE;
+    for (guint i = 0; i < overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(overlays, i);
+        const char *path = o->overlay->path, *backing = o->frozen->source->path;
+        ChainImage *image = exec_find_image(world, o->overlay);
+
+        if (image && (image->users->len || image->overlays->len || image->frozen_by->len)) {
+            g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                        _("Image '%s' is in use and not removed"), path);
+            return FALSE;
+        }
+        if (image && image->backing_known ? image->backing != exec_find_image(world, o->frozen)
+                                          : !backing || !backend_stands_on(s->ctx->conn, path,
+                                                                           backing))
+            continue;
+        if (backend_remove_file(s->ctx->conn, path, image ? image->key : NULL, 0,
+                                s->ctx->local, error) == BACKEND_FILE_FAILED)
+            return FALSE;
+    }
+    return TRUE;
+}
+
 /* --- create-snapshot: --save-current --------------------------------------------------------- */
 
 static gboolean name_in_overlays(GPtrArray *overlays, const char *target)
@@ -97,12 +129,41 @@ static BackendOverlay *backend_overlays(GPtrArray *overlays)
     return result;
 }
 
+static gboolean saved(ExecContext *ctx)
+{
+    const char *name = ctx->journal->plan->save_current;
+    g_autofree char *xml = name && ctx->dom ? backend_snapshot_xml(ctx->dom, name, NULL) : NULL;
+
+    return xml != NULL;
+}
+
 static ExecDone save_is_done(ExecStep *s, GError **error)
 {
-    g_autofree char *xml = s->ctx->dom
-        ? backend_snapshot_xml(s->ctx->dom, s->plan->save_current, NULL) : NULL;
+    return saved(s->ctx) ? EXEC_IS_DONE : EXEC_NOT_DONE;
+}
 
-    return xml ? EXEC_IS_DONE : EXEC_NOT_DONE;
+/** Whether the disks stand on the overlays of --save-current, its snapshot recorded or not. */
+static gboolean stands_on_save_overlays(ExecContext *ctx)
+{
+    g_autofree char *xml = ctx->dom ? exec_domain_xml(ctx, exec_domain_active(ctx), NULL) : NULL;
+
+    return xml && revert_names_overlays(ctx->journal->plan->save_overlays, xml);
+}
+
+/** libvirt switches the disks first and records the snapshot last: that can fail by itself, or the
+ *  daemon die in between. */
+static gboolean record_saved(ExecStep *s, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autofree char *xml = revert_saved_xml(s->journal, &problem);
+
+    exec_no_return(s->ctx);
+    if (xml && backend_snapshot_redefine(s->ctx->dom, xml, TRUE, &problem))
+        return TRUE;
+    g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
+                _("The disks have got their new overlays, but snapshot '%s' could not be "
+                  "recorded: %s"), s->plan->save_current, problem->message);
+    return FALSE;
 }
 
 static gboolean run_save(ExecStep *s, GError **error)
@@ -114,6 +175,12 @@ static gboolean run_save(ExecStep *s, GError **error)
 
     if (!graph)
         return FALSE;
+    if (s->ctx->resuming && stands_on_save_overlays(s->ctx))
+        return record_saved(s, error);
+    /* What a daemon that died has left is in the way. A QEMU that runs may use it all the same. */
+    if (s->ctx->resuming && !exec_domain_active(s->ctx) &&
+        !remove_overlays(s, s->plan->save_overlays, error))
+        return FALSE;
     d = chain_graph_domain(graph, s->plan->domain);
     for (guint i = 0; d && i < d->disks->len; i++) {
         ChainDisk *disk = g_ptr_array_index(d->disks, i);
@@ -123,8 +190,12 @@ static gboolean run_save(ExecStep *s, GError **error)
     g_ptr_array_add(others, NULL);
     if (!backend_take_snapshot(s->ctx->dom, s->plan->save_current, overlays,
                                s->plan->save_overlays->len,
-                               (const char *const *) others->pdata, error))
-        return FALSE;
+                               (const char *const *) others->pdata, error)) {
+        if (!stands_on_save_overlays(s->ctx))
+            return FALSE;
+        g_clear_error(error);
+        return record_saved(s, error);
+    }
     /* It was asked for and stays, whatever comes. */
     exec_no_return(s->ctx);
     return TRUE;
@@ -167,39 +238,7 @@ static ExecDone overlays_are_done(ExecStep *s, GError **error)
     xml = backend_domain_xml(helper, FALSE, error);
     if (!xml)
         return EXEC_CANNOT_TELL;
-    return revert_names_overlays(s->plan, xml) ? EXEC_IS_DONE : EXEC_NOT_DONE;
-}
-
-/**
- * Removes overlays of ours that nobody names and nothing stands on: half of a set that was not
- * completed, or made by a run that is taken back. What is not known to stand on the frozen image
- * is somebody else's file, which has come to this name since.
- */
-static gboolean remove_overlays(ExecStep *s, GError **error)
-{
-    g_autoptr(ChainGraph) world = exec_read_world(s->ctx, error);
-
-    if (!world)
-        return FALSE;
-    for (guint i = 0; i < s->plan->overlays->len; i++) {
-        const PlanOverlay *o = g_ptr_array_index(s->plan->overlays, i);
-        const char *path = o->overlay->path, *backing = o->frozen->source->path;
-        ChainImage *image = exec_find_image(world, o->overlay);
-
-        if (image && (image->users->len || image->overlays->len || image->frozen_by->len)) {
-            g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
-                        _("Image '%s' is in use and not removed"), path);
-            return FALSE;
-        }
-        if (image && image->backing_known ? image->backing != exec_find_image(world, o->frozen)
-                                          : !backing || !backend_stands_on(s->ctx->conn, path,
-                                                                           backing))
-            continue;
-        if (backend_remove_file(s->ctx->conn, path, image ? image->key : NULL, 0,
-                                s->ctx->local, error) == BACKEND_FILE_FAILED)
-            return FALSE;
-    }
-    return TRUE;
+    return revert_names_overlays(s->plan->overlays, xml) ? EXEC_IS_DONE : EXEC_NOT_DONE;
 }
 
 /** As volumes: all or none. FALSE without @error where that is not possible. */
@@ -219,7 +258,7 @@ static gboolean create_volumes(ExecStep *s, const BackendOverlay *overlays, gsiz
     if (result == BACKEND_OVERLAY_MADE && set_helper_disks(s, NEW_OVERLAYS, error))
         return TRUE;
     if (made > 0)
-        remove_overlays(s, result == BACKEND_OVERLAY_UNABLE ? error : NULL);
+        remove_overlays(s, s->plan->overlays, result == BACKEND_OVERLAY_UNABLE ? error : NULL);
     return FALSE;
 }
 
@@ -250,7 +289,14 @@ static gboolean create_overlays(ExecStep *s, GError **error)
         return FALSE;
     EXEC_FAULT("create-overlays-defined");
     helper = backend_helper_lookup(s->ctx->conn, s->journal->helper_uuid, error);
-    return helper && backend_create_overlays(helper, overlays, n, error);
+    if (!helper || !backend_create_overlays(helper, overlays, n, error))
+        return FALSE;
+    for (gsize i = 0; i < n; i++)
+        if (!backend_close_overlay(s->ctx->conn, &overlays[i], s->ctx->local))
+            exec_note(s->ctx, g_strdup_printf(_("Every user of its host may read '%s', where this "
+                                                "libvirt allows no other way to make it: take the "
+                                                "right away with chmod"), overlays[i].path));
+    return TRUE;
 }
 
 static gboolean run_overlays(ExecStep *s, GError **error)
@@ -262,7 +308,7 @@ static gboolean run_overlays(ExecStep *s, GError **error)
         EXEC_FAULT("create-overlays-made");
         return TRUE;
     }
-    if (!s->ctx->resuming || !remove_overlays(s, NULL)) {
+    if (!s->ctx->resuming || !remove_overlays(s, s->plan->overlays, NULL)) {
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
@@ -278,8 +324,9 @@ static gboolean undo_overlays(ExecStep *s, GError **error)
     /* libvirt removes what it made of a set of overlays that fails. A take-over has made the helper
      * forget its disks: then a later step says that they were made. */
     if (done == EXEC_NOT_DONE)
-        return (!s->ctx->resuming && s->journal->step <= s->index) || remove_overlays(s, error);
-    return set_helper_disks(s, NO_DISKS, error) && remove_overlays(s, error);
+        return (!s->ctx->resuming && s->journal->step <= s->index) ||
+               remove_overlays(s, s->plan->overlays, error);
+    return set_helper_disks(s, NO_DISKS, error) && remove_overlays(s, s->plan->overlays, error);
 }
 
 /* --- define-domain -------------------------------------------------------------------------- */
@@ -304,8 +351,16 @@ static gboolean check_kept_disks(ExecStep *s, GError **error)
 
 static gboolean run_define(ExecStep *s, GError **error)
 {
-    g_autofree char *xml = revert_domain_xml(s->journal, error);
+    g_autofree char *xml = NULL;
 
+    /* It would go on with the disks that it has, and no step stops it. */
+    if (!s->plan->was_running && exec_domain_active(s->ctx) && !runs_on_overlays(s->ctx)) {
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                    _("Domain '%s' has been started meanwhile: shut it down first"),
+                    s->plan->domain);
+        return FALSE;
+    }
+    xml = revert_domain_xml(s->journal, error);
     if (!xml || !backend_define(s->ctx->conn, xml, error))
         return FALSE;
     if (!s->plan->force || !backend_managed_save(s->ctx->dom))
@@ -323,7 +378,7 @@ static gboolean undo_define(ExecStep *s, GError **error)
         return TRUE;
     if (exec_domain_active(s->ctx) && !(live = exec_domain_xml(s->ctx, TRUE, error)))
         return FALSE;
-    xml = revert_undo_xml(s->journal, live, error);
+    xml = revert_undo_xml(s->journal, saved(s->ctx), live, error);
     return xml && backend_define(s->ctx->conn, xml, error);
 }
 
@@ -380,7 +435,8 @@ static gboolean redefine_target(ExecStep *s, const char *xml, gboolean children,
     return changed && backend_snapshot_redefine(s->ctx->dom, changed, TRUE, error);
 }
 
-/** A transient domain took its snapshots along; all of them come back, parents first. */
+/** A transient domain took its snapshots along; all of them come back, parents first, and that of
+ *  --save-current, which was taken when the journal had been written. */
 static gboolean redefine_all(ExecStep *s, GError **error)
 {
     const char *target = g_ptr_array_index(s->plan->snapshots, 0);
@@ -389,6 +445,12 @@ static gboolean redefine_all(ExecStep *s, GError **error)
         if (!backend_snapshot_redefine(s->ctx->dom, g_ptr_array_index(s->journal->snapshot_xml, i),
                                        FALSE, error))
             return FALSE;
+    if (s->plan->save_current) {
+        g_autofree char *xml = revert_saved_xml(s->journal, error);
+
+        if (!xml || !backend_snapshot_redefine(s->ctx->dom, xml, FALSE, error))
+            return FALSE;
+    }
     return redefine_target(s, revert_snapshot_xml(s->journal), has_children(s->ctx, target),
                            error);
 }
@@ -406,15 +468,16 @@ static gboolean run_update(ExecStep *s, GError **error)
 
 static gboolean undo_update(ExecStep *s, GError **error)
 {
+    const char *current = saved(s->ctx) ? s->plan->save_current : s->journal->current;
     g_autofree char *xml = NULL;
 
     if (is_transient(s->journal))
         return TRUE;
     if (!backend_snapshot_redefine(s->ctx->dom, revert_snapshot_xml(s->journal), FALSE, error))
         return FALSE;
-    if (!s->journal->current)
+    if (!current)
         return TRUE;
-    xml = backend_snapshot_xml(s->ctx->dom, s->journal->current, error);
+    xml = backend_snapshot_xml(s->ctx->dom, current, error);
     return xml && backend_snapshot_redefine(s->ctx->dom, xml, TRUE, error);
 }
 

@@ -593,8 +593,10 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
 
         if (d->operation->alive)
             plan_refuse(plan, "operation-running",
-                        g_strdup_printf(_("Another operation (%s) is running on domain '%s'"),
-                                        operation, d->name),
+                        g_strdup_printf(_("Another operation (%s, begun %s) is running on domain "
+                                          "'%s'"), operation,
+                                        d->operation->started ? d->operation->started : "?",
+                                        d->name),
                         g_strdup(_("Wait until it has finished")));
         else
             plan_refuse(plan, "interrupted-operation",

@@ -22,9 +22,8 @@
 #include <string.h>
 
 #include "include/vext-i18n.h"
+#include "plugin/plan/overlay-name.h"
 
-/* Names of files are read by people in a directory: long snapshot names are cut. */
-#define NAME_PART_MAX 64
 /* NAME_MAX of Linux less ".xml.new". */
 #define SNAPSHOT_NAME_MAX 247
 
@@ -37,93 +36,6 @@ static char *with_command(const char *sentence, char *command_take)
     if (!at)
         return g_strconcat(sentence, " ", command, NULL);
     return g_strdup_printf("%.*s%s%s", (int)(at - sentence), sentence, command, at + 2);
-}
-
-/** The snapshot's name as a part of a file's name: letters, digits, dot, dash, underscore. */
-static char *name_part(const char *name)
-{
-    GString *out = g_string_new(NULL);
-
-    for (const char *p = name; *p && out->len < NAME_PART_MAX; p++) {
-        if (g_ascii_isalnum(*p) || *p == '_' || *p == '-' || (*p == '.' && out->len > 0))
-            g_string_append_c(out, *p);
-        else
-            g_string_append_c(out, '_');
-    }
-    return g_string_free(out, FALSE);
-}
-
-/** "/img/vm1.s3-20261120T101112Z.qcow2" -> "vm1": the name without what follows its first dot. */
-static char *stem_of(const char *path)
-{
-    g_autofree char *base = g_path_get_basename(path);
-    char *dot = strchr(base + 1, '.');
-
-    if (dot)
-        *dot = '\0';
-    if (strlen(base) > NAME_PART_MAX) {
-        gsize n = NAME_PART_MAX;
-
-        /* Not in the middle of a character: XML could not carry the rest of it. */
-        while (n > 0 && ((guchar)base[n] & 0xc0) == 0x80)
-            n--;
-        base[n] = '\0';
-    }
-    return g_steal_pointer(&base);
-}
-
-static const char *file_path(const ChainImage *image)
-{
-    if (image && image->source && image->source->type == CHAIN_SOURCE_FILE)
-        return image->source->path;
-    return NULL;
-}
-
-static gboolean overlay_path_taken(const Plan *plan, const ChainGraph *graph, const char *path)
-{
-    if (chain_graph_find_path(graph, path))
-        return TRUE;
-    for (guint i = 0; i < plan->overlays->len; i++) {
-        const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);
-        if (g_str_equal(o->overlay->path, path))
-            return TRUE;
-    }
-    for (guint i = 0; i < plan->save_overlays->len; i++) {
-        const PlanOverlay *o = g_ptr_array_index(plan->save_overlays, i);
-        if (g_str_equal(o->overlay->path, path))
-            return TRUE;
-    }
-    return FALSE;
-}
-
-/**
- * Where the new overlay goes: the directory of the image it replaces, else of the frozen one.
- * NULL when neither is a file (nothing says where files of this disk may lie).
- */
-static char *overlay_path(const Plan *plan, const ChainGraph *graph, const ChainImage *active,
-                          const ChainImage *frozen, const char *snapshot, gint64 now)
-{
-    const char *near = file_path(active) ? file_path(active) : file_path(frozen);
-    const char *like = file_path(frozen) ? file_path(frozen) : near;
-    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(now);
-    g_autofree char *dir = NULL, *stem = NULL, *part = NULL, *stamp = NULL;
-
-    if (!near || !time)
-        return NULL;
-    dir = g_path_get_dirname(near);
-    stem = stem_of(like);
-    part = name_part(snapshot);
-    stamp = g_date_time_format(time, "%Y%m%dT%H%M%SZ");
-
-    for (guint n = 1; n < 1000; n++) {
-        g_autofree char *suffix = n == 1 ? g_strdup("") : g_strdup_printf("-%u", n);
-        g_autofree char *path = g_strdup_printf("%s/%s.%s-%s%s.qcow2",
-                                                g_str_equal(dir, "/") ? "" : dir,
-                                                stem, part, stamp, suffix);
-        if (!overlay_path_taken(plan, graph, path))
-            return g_steal_pointer(&path);
-    }
-    return NULL;
 }
 
 static ChainSnapshot *find_target(Plan *plan, ChainDomain *d, const PlanRequest *request)
@@ -409,6 +321,13 @@ static void add_discarded(Plan *plan, ChainDisk *disk, const ChainImage *target)
     g_autoptr(GPtrArray) chain = chain_image_chain(disk->active);
     guint n = 0;
 
+    if (disk->active->flags & CHAIN_IMAGE_MISSING) {
+        g_ptr_array_add(plan->notes,
+                        g_strdup_printf(_("The present image '%s' of disk '%s' is missing: nothing "
+                                          "of it is left to be discarded"), disk->active->path,
+                                        disk->target));
+        return;
+    }
     while (n < chain->len) {
         const ChainImage *above = n ? g_ptr_array_index(chain, n - 1) : NULL;
         if (!only_for(g_ptr_array_index(chain, n), disk, above))
@@ -480,11 +399,18 @@ static PlanOverlay *overlay_new(const char *target, const ChainImage *frozen, co
  */
 static void plan_saved_disk(Plan *plan, ChainGraph *graph, ChainDisk *disk, const PlanFacts *facts)
 {
-    g_autofree char *path = overlay_path(plan, graph, disk->active, disk->active,
-                                         plan->save_current, facts->now);
+    g_autofree char *path = plan_overlay_path(plan, graph, disk->active, disk->active,
+                                              plan->save_current, facts->now);
     PlanOverlay *overlay;
     PlanFile *file;
 
+    if (disk->active->flags & CHAIN_IMAGE_MISSING) {
+        plan_refuse(plan, "missing-image",
+                    g_strdup_printf(_("The present image '%s' of disk '%s' is missing: there is "
+                                      "nothing to be saved"), disk->active->path, disk->target),
+                    g_strdup(_("Bring it back to its place, or revert without --save-current")));
+        return;
+    }
     if (!path || !disk->active->format) {
         plan_refuse(plan, "no-directory",
                     g_strdup_printf(_("The present state of disk '%s' cannot be saved: its image "
@@ -533,7 +459,7 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                               ChainSnapshotDisk *sd, const PlanFacts *facts)
 {
     ChainDisk *disk = present_disk(s->domain, sd->target);
-    g_autofree char *path = NULL;
+    g_autofree char *path = NULL, *diskspec = g_strdup_printf("%s,file=FILE", sd->target);
 
     if (!sd->frozen) {
         plan_refuse(plan, "chain-mismatch",
@@ -559,16 +485,18 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
         return;
     }
     check_frozen(plan, graph, s, sd);
-    path = overlay_path(plan, graph, disk ? disk->active : NULL, sd->frozen, s->name, facts->now);
+    path = plan_overlay_path(plan, graph, disk ? disk->active : NULL, sd->frozen, s->name,
+                             facts->now);
     if (!path) {
         plan_refuse(plan, "no-directory",
                     g_strdup_printf(_("There is no directory for a new overlay of disk '%s': "
                                       "neither its present image nor '%s' is a file"), sd->target,
                                     sd->frozen->path),
-                    with_command(_("Take a snapshot of the present state into a file first "
+                    with_command(_("Take a snapshot of the present state into a FILE first "
                                    "with: %s"),
                                  chain_command("virsh-ext", "snapshot-create-as", s->domain->name,
-                                              "--", "--disk-only", "--diskspec", NULL)));
+                                              "--", "--disk-only", "--diskspec", diskspec,
+                                              NULL)));
         return;
     }
     g_ptr_array_add(plan->overlays, overlay_new(sd->target, sd->frozen, path));
@@ -658,7 +586,7 @@ static void plan_leaving_disk(Plan *plan, ChainGraph *graph, const ChainSnapshot
                                       "its image '%s' is kept"), disk->target, s->name,
                                     disk->active->path));
     /* Where it cannot be in the snapshot, its image says the same as long as nobody uses it. */
-    if (plan->save_current && file_path(disk->active) && disk->active->format)
+    if (plan->save_current && plan_file_path(disk->active) && disk->active->format)
         plan_saved_disk(plan, graph, disk, facts);
 }
 

@@ -86,5 +86,41 @@ def a_layer_on_all_disks(t, point):
     o.check_all()
 
 
+@test(cases=["create-overlays-before", "stop-guest-before", "remove-file-before"])
+@requires("program", need_faults)
+def a_second_client_is_told_of_the_first(t, point):
+    g = t.guest(start=True)
+    o = g.oracle
+    o.snapshot("s1")
+    o.write("vda", 0, "64k", 0xa1)
+
+    def second():
+        for command in ("snapshot-revert-external", "snapshot-delete-external"):
+            r = t.rc(g.vext(command, g.name, "s1"), 1)
+            t.has(r.err, "Another operation (snapshot-revert-external of 's1', begun 20")
+            t.has(r.err, "Wait until it has finished")
+    rc, err = revert_with_between(t, g, point, second, "--running")
+    t.eq(rc, 0, err)
+    o.revert("s1")
+    o.check_all()
+    o.check_chain_clean()
+
+
+@test
+@requires("program", need_faults)
+def a_guest_that_was_started_is_not_left_on_other_disks(t):
+    g = t.guest()
+    o = g.oracle
+    o.snapshot("s1")
+    o.write("vda", 0, "64k", 0xa1)
+    rc, err = revert_with_between(t, g, "define-domain-before", g.start)
+    t.eq(rc, 1, err)
+    t.has(err, "has been started meanwhile: shut it down first")
+    t.has(err, "Nothing was changed")
+    o.write("vda", "1M", "64k", 0xa2)
+    o.check_all()
+    o.check_chain_clean()
+
+
 if __name__ == "__main__":
     main()

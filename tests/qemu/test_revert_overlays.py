@@ -59,6 +59,23 @@ def nobody_may_read_it_with_the_embedded_driver(t):
     g.oracle.check_all()
 
 
+@test(cases=["600", "644"])
+@requires("program")
+def nobody_may_read_it_where_no_volume_can_be_made(t, text):
+    """A pool that is defined and not active keeps any other one off its directory."""
+    of_frozen = int(text, 8)
+    g = t.guest()
+    one(g)
+    os.chmod(g.chain("vda")[1], of_frozen)
+    g.daemon.pool("images", g.dir)
+    g.virsh("pool-destroy", "images")
+    revert(t, g, "s1", "--running")
+    t.eq(oct(mode(g.active("vda").path)), oct(of_frozen))
+    g.oracle.revert("s1")
+    g.oracle.write("vda", "2M", "64k", 0xa3)
+    g.oracle.check_all()
+
+
 @test
 @requires("program")
 def it_belongs_to_whom_the_frozen_image_belongs(t):
@@ -175,6 +192,28 @@ def a_file_that_comes_to_its_name_is_not_touched(t, kind):
     t.eq(g.state(), "running")
     o.check_all()
     o.check_chain_clean(allow=[path])
+
+
+@test(cases=["directory", "file"])
+@requires("program")
+def the_present_image_is_missing(t, what):
+    """A revert is what brings such a guest back."""
+    g = t.guest()
+    o = g.oracle
+    o.write("vda", 0, "64k", 0xa1)
+    os.mkdir(t.path("gone"))
+    o.snapshot("s1", files={"vda": t.path("gone/o1")})
+    os.unlink(t.path("gone/o1"))
+    if what == "directory":
+        os.rmdir(t.path("gone"))
+    r = revert(t, g, "s1", "--save-current", "kept", rc=1)
+    t.has(r.err, "there is nothing to be saved")
+    r = revert(t, g, "s1")
+    t.has(r.err, "is missing: nothing of it is left to be discarded")
+    t.eq(os.path.dirname(g.active("vda").path), g.dir)
+    o.revert("s1")
+    o.check_all()
+    o.check_chain_clean(start=True)
 
 
 @test

@@ -1,0 +1,126 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""--save-current of snapshot-revert-external when something goes wrong: what it saved is a
+snapshot's state from then on, and nobody's to write."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from vext import *  # noqa: E402,F403
+from vext import faults, matrix  # noqa: E402
+
+
+def guest(t, state):
+    g = t.guest(disks=2, start=state == "running")
+    g.oracle.write("vda", 0, "64k", 0xa1)
+    g.oracle.snapshot("s1")
+    g.oracle.write("vda", "1M", "64k", 0xa2)
+    return g
+
+
+def killed(g, point):
+    process = spawn([*matrix.program(), "-c", g.daemon.uri, "snapshot-revert-external", g.name,
+                     "s1", "--save-current", "kept"], env=matrix.environment(point, "kill"))
+    return process.communicate(timeout=100)
+
+
+def metadata(g):
+    """The directory that libvirt keeps the guest's snapshots in."""
+    for where, directories, _ in os.walk(g.daemon.dir):
+        if where.endswith("/snapshot") and g.name in directories:
+            return os.path.join(where, g.name)
+    raise AssertionError("no directory of snapshots")
+
+
+@test(cases=[(p, s) for p in ("create-snapshot-after", "define-domain-after",
+                              "update-snapshots-after") for s in ("off", "running")], timeout=120)
+@requires("program", matrix.require_faults)
+def what_was_saved_is_not_written_after_an_abort(t, point, state):
+    g = guest(t, state)
+    o = g.oracle
+    killed(g, point)
+    o.taken("kept")
+    t.rc(g.vext("chain-repair", g.name, "--abort"), 0)
+    t.eq(g.current(), "kept")
+    o.check_all()
+    if not g.is_active():
+        g.start()
+    o.write("vda", "3M", "64k", 0xa4)
+    o.check_all()
+    o.check_chain_clean()
+
+
+@test(cases=[(s, h) for s in ("off", "running") for h in ("chain-repair", "--abort")],
+      timeout=120)
+@requires("program")
+def disks_that_were_switched_without_the_snapshot_recorded(t, state, how):
+    """libvirt records a snapshot last, and gives up when that cannot be written."""
+    g = guest(t, state)
+    o = g.oracle
+    before = g.active("vda").path
+    with faults.immutable(metadata(g)):
+        r = g.vext("snapshot-revert-external", g.name, "s1", "--save-current", "kept")
+    if g.active("vda").path == before:
+        skip("this libvirt switches nothing before it has recorded the snapshot")
+    t.eq(r.rc, 3, r.err)
+    t.has(r.err, "snapshot 'kept' could not be recorded")
+    t.ok("Nothing was changed" not in r.err, r.err)
+    t.ok(r.err.strip().splitlines()[-1].endswith(f"virsh-ext chain-repair {g.name}"), r.err)
+    if how == "--abort":
+        t.rc(g.vext("chain-repair", g.name, "--abort"), 0)
+        t.eq(g.current(), "s1")
+        t.eq(g.state(), "running" if state == "running" else "shut off")
+    else:
+        t.rc(g.vext("chain-repair", g.name), 0)
+        o.taken("kept")
+        o.revert("s1")
+        t.eq(g.current(), "s1")
+        parent = g.virsh("snapshot-parent", g.name, "kept").out.strip()
+        t.eq(parent, "s1")
+    o.check_all()
+    o.check_chain_clean(start=True)
+    if how != "--abort":
+        t.rc(g.vext("snapshot-revert-external", g.name, "kept", "--running"), 0)
+        o.revert("kept")
+        o.check_all()
+
+
+@test(timeout=120)
+@requires("program")
+def a_transient_domain_takes_no_snapshot_along(t):
+    g = t.guest(transient=True)
+    o = g.oracle
+    o.snapshot("s1")
+    o.write("vda", "1M", "64k", 0xa2)
+    o.snapshot("s2")
+    o.write("vda", "2M", "64k", 0xa3)
+    t.rc(g.vext("snapshot-revert-external", g.name, "s1", "--running", "--save-current", "kept"))
+    o.taken("kept")
+    o.revert("s1")
+    t.eq(sorted(g.snapshots()), ["kept", "s1", "s2"])
+    t.eq((g.current(), g.parent("kept")), ("s1", "s2"))
+    o.check_all()
+    t.rc(g.vext("snapshot-revert-external", g.name, "kept", "--running"))
+    o.revert("kept")
+    o.check_all()
+    o.check_chain_clean()
+
+
+@test(cases=["off", "running"], timeout=120)
+@requires("program")
+def the_embedded_driver_has_no_storage_driver(t, state):
+    g = t.guest(disks=2, daemon=t.embed(), start=state == "running")
+    o = g.oracle
+    o.write("vda", 0, "64k", 0xa1)
+    o.snapshot("s1")
+    o.write("vda", "1M", "64k", 0xa2)
+    t.rc(g.vext("snapshot-revert-external", g.name, "s1", "--paused", "--save-current", "kept"))
+    o.taken("kept")
+    o.revert("s1")
+    t.eq(g.state(), "paused")
+    o.check_all()
+    o.check_chain_clean()
+
+
+if __name__ == "__main__":
+    main()
