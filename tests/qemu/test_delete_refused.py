@@ -311,9 +311,7 @@ def take_over_says_what_virsh_says(t):
                               (["--current"], ["s2"], "s2 deleted")):
         r = t.rc(g.vext("snapshot-delete", g.name, *words, env={"VIRSH_EXT_TAKEOVER": "1"}))
         t.eq(r.out.strip("\n"), "Domain snapshot " + line)
-        for name in gone:
-            g.oracle.deleted(name)
-    g.oracle.check_all()
+        g.oracle.deleted(*gone)
 
 
 if __name__ == "__main__":
