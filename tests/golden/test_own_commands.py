@@ -253,6 +253,16 @@ tap.ok(closed.stdout == b"half a linea" and closed.returncode == 0, "closed desc
 with open(log) as f:
     text = f.read()
 tap.ok("ERROR Failed to do as asked" in text, "errors go to the log", text)
+# what is opened later must not get the number of a closed stream, and then the output
+log = os.path.join(shell.tmp, "log2")
+closed = subprocess.run([shell.EXT, "-l", log, "example-show d; example-status 3"],
+                        stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1),
+                        env=dict(shell.ENV, VIRSH_EXT_PLUGIN_PATH=shell.plugins))
+with open(log) as f:
+    text = f.read()
+tap.ok("ERROR Failed to do as asked" in text and "name=" not in text and
+       b"write" not in closed.stderr and closed.returncode == 3,
+       "output that is closed goes nowhere", "%s %r" % (closed, text))
 check("a debug level out of range", ext(["-d9", "example-status", "0"]),
       out="\n", err="error: ignoring debug level 9 out of range [0-4]\n")
 check("VIRSH_DEBUG that is none", ext(["example-status", "0"], env={"VIRSH_DEBUG": "x"}),
