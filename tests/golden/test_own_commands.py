@@ -482,6 +482,10 @@ done = with_plugins(os.path.join(shell.tmp, "stock"), T + ["list"])
 tap.ok(done.out == stock.out and done.status == 0, "virsh's command stays virsh's", done)
 refused("a plugin that cannot work here", with_plugins(folder("null", defines=["EXAMPLE_NULL"])),
         "it cannot work here")
+if not os.environ.get("ASAN_OPTIONS"):
+    crash = folder("crash", defines=["EXAMPLE_CRASH"])
+    check("a plugin that crashes is named", with_plugins(crash), status=-signal.SIGABRT, out="",
+          err="error: Plugin '%s/example.so' crashed while it was loaded\n" % crash)
 junk = os.path.join(shell.tmp, "junk")
 os.makedirs(junk, mode=0o755)
 with open(os.path.join(junk, "junk.so"), "w") as f:
