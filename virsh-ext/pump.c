@@ -301,7 +301,7 @@ static void pump(Pump *p)
         emit(p, p->hold.len);
         if (got == 0)
             input = false;
-        else if (got == 1 && byte != '\n')
+        else if (got == 1 && byte != '\n' && byte != '\0') /* to readline that is no character */
             vext_buf_add(&line, &byte, 1);
         if ((got == 1 && byte == '\n') || (got == 0 && line.len)) {
             vext_autofree char *text = vext_buf_steal(&line);

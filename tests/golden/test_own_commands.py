@@ -338,6 +338,8 @@ check("a batch without virsh", ext(T + ["example-uri; list"], env=NONE), status=
 done = ext(T + ["-q"], env=NONE, stdin=b"example-uri\nlist\nexample-status 0\nquit\nexample-uri\n")
 tap.ok(done.out.count("uri=") == 1 and "Cannot run virsh" in done.err and done.status == 0,
        "a script without virsh", done)
+check("a folder in virsh's place", ext(["-q"], env={"VIRSH_EXT_VIRSH": shell.tmp},
+                                       stdin=b"example-status 0\n"), out="", err="")
 link = os.path.join(shell.tmp, "virsh")
 os.symlink(shell.EXT, link)
 for name, value in (("itself", shell.EXT), ("a link to itself", link)):
