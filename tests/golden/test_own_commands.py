@@ -326,6 +326,11 @@ for words in (["snapshot-delete", "test", "s1"], ["snapshot-delete", "test"],
 check("only 1 turns it on", ext(T + SNAPSHOT, env={"VIRSH_EXT_TAKEOVER": "yes"}), status=1,
       out=None, err=None)
 
+done = ext(T + ["-q"], env=ON, stdin=b"snapshot-delete test none --dry-run\necho after\n")
+tap.ok("aftervirsh #" in done.out and done.status == 0 and
+       done.err == "error: command 'snapshot-delete' doesn't support option --dry-run\n",
+       "a script with an unclaimed take-over that virsh cannot read", done)
+
 # --- virsh is missing, or is not virsh
 NONE = {"VIRSH_EXT_VIRSH": "/nonexistent/virsh"}
 check("own commands without virsh", ext(T + ["example-uri"], env=NONE), out=URI)
