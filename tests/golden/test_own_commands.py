@@ -358,6 +358,14 @@ os.chmod(loop, 0o755)
 check("virsh is a script that calls virsh-ext", ext(["list"], env={"VIRSH_EXT_VIRSH": loop}),
       status=1, out="", err=None)
 
+agent = os.path.join(shell.tmp, "agent")
+with open(agent, "w") as f:
+    f.write("#!/bin/sh\necho Authorization not available. >&2\nexit 1\n")
+os.chmod(agent, 0o755)
+check("completion when polkit's agent says something",
+      ext(T + ["-q", "complete", "--", "example-sh"], env={"VIRSH_EXT_VIRSH": agent}),
+      out="example-show\n", err=None)
+
 # --- signals
 def start(argv, **kwargs):
     env = dict(shell.ENV, VIRSH_EXT_PLUGIN_PATH=shell.plugins, VIRSH_EXT_VIRSH=shell.VIRSH)
