@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "include/vext-i18n.h"
+#include "plugin/backend/snapshots.h"
 #include "plugin/complete.h"
 #include "plugin/operation.h"
 #include "plugin/text/plan-text.h"
@@ -58,6 +59,7 @@ typedef struct {
     guint64 bandwidth, timeout;
     gboolean verbose, dry_run, json, bytes;
     const char *daemon_log;
+    gboolean taken_over; /* typed as virsh's own snapshot-delete */
 } DeleteOptions;
 
 static gboolean read_direction(VextHost *host, const char *word, PlanDirection *direction)
@@ -108,6 +110,7 @@ static gboolean read_options(VextHost *host, const VextCmd *cmd, DeleteOptions *
     o->json = host->opt_bool(cmd, "json");
     o->bytes = host->opt_bool(cmd, "bytes");
     o->daemon_log = host->opt_string(cmd, "daemon-log");
+    o->taken_over = g_str_equal(host->cmd_name(cmd), "snapshot-delete");
     if (!read_direction(host, host->opt_string(cmd, "direction"), &o->request.direction))
         return FALSE;
     if (o->bytes)
@@ -149,20 +152,42 @@ static void print_failed(VextHost *host, const PlanRequest *request, GPtrArray *
     operation_print_error(host, line);
 }
 
-static void print_deleted(VextHost *host, const Plan *plan)
+/*
+ * @asked: of a command taken over, the one snapshot that was named: virsh then says one line,
+ *         however many go with it
+ */
+static void print_deleted(VextHost *host, const DeleteOptions *o, const Plan *plan,
+                          const char *asked)
 {
     gboolean utf8 = text_terminal_options(STDOUT_FILENO).utf8;
+    guint n = asked ? 1 : plan->snapshots->len;
 
     if (!plan->steps->len)
         host->print_extra(host, _("Nothing to do\n"));
     else if (!plan->snapshots->len)
         host->print_extra(host, _("Unnamed layers merged\n"));
-    for (guint i = 0; i < plan->snapshots->len; i++) {
-        g_autofree char *name = text_safe(g_ptr_array_index(plan->snapshots, i), utf8);
-        g_autofree char *line = g_strdup_printf(_("Domain snapshot %s deleted\n"), name);
+    for (guint i = 0; i < n; i++) {
+        g_autofree char *name =
+            text_safe(asked ? asked : g_ptr_array_index(plan->snapshots, i), utf8);
+        g_autofree char *line =
+            asked && o->request.children_only
+                ? g_strdup_printf(_("Domain snapshot %s children deleted\n"), name)
+                : g_strdup_printf(_("Domain snapshot %s deleted\n"), name);
 
         host->print_extra(host, line);
     }
+}
+
+/* Returns new the one snapshot that a command taken over names, or NULL. */
+static char *asked_of_stock(Operation *op, const DeleteOptions *o)
+{
+    const PlanRequest *request = &o->request;
+
+    if (!o->taken_over || request->all || request->names->len > 1)
+        return NULL;
+    if (request->names->len)
+        return g_strdup(g_ptr_array_index(request->names, 0));
+    return backend_snapshot_current(op->dom, NULL);
 }
 
 /* Whether the dead operation in @journal is what is asked for now. */
@@ -191,20 +216,22 @@ static gboolean same_request(const Journal *journal, const PlanRequest *request)
     return found == request->names->len && (wide || found == plan->snapshots->len);
 }
 
-static void print_done(Operation *op, const DeleteOptions *o, const Plan *plan)
+static void print_done(Operation *op, const DeleteOptions *o, const Plan *plan,
+                       const char *asked)
 {
     if (o->json) {
         g_autofree char *json = text_plan_json(plan);
 
         op->host->print(op->host, json);
     } else {
-        print_deleted(op->host, plan);
+        print_deleted(op->host, o, plan, asked);
     }
 }
 
 static VextStatus run(Operation *op, const DeleteOptions *o, Journal *journal, gboolean resuming)
 {
     g_autoptr(GPtrArray) reasons = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *asked = asked_of_stock(op, o); /* before it is gone */
     OperationRun how = {
         .verbose = o->verbose,
         .resuming = resuming,
@@ -218,7 +245,7 @@ static VextStatus run(Operation *op, const DeleteOptions *o, Journal *journal, g
         print_failed(op->host, &o->request, journal->plan->snapshots);
         operation_print_errors(op->host, reasons);
     } else {
-        print_done(op, o, journal->plan);
+        print_done(op, o, journal->plan, asked);
     }
     return status;
 }
@@ -274,7 +301,7 @@ static VextStatus delete(Operation *op, const DeleteOptions *o)
     for (guint i = 0; i < plan->notes->len; i++)
         operation_print_warning(op->host, g_ptr_array_index(plan->notes, i));
     if (!plan->steps->len) {
-        print_done(op, o, plan);
+        print_done(op, o, plan, NULL);
         plan_free(plan);
         return VEXT_OK;
     }

@@ -341,7 +341,7 @@ bool vext_batch_check(VextSession *s, const VextBatch *b)
     for (size_t i = 0; i < b->n; i++) {
         VextSegmentKind kind = b->segs[i].kind;
 
-        if (kind == VEXT_SEG_STOCK)
+        if (kind == VEXT_SEG_STOCK || kind == VEXT_SEG_SELFTEST)
             vext_buf_addf(&stock, "%s%s", stock.len ? "\n" : "", b->segs[i].text);
     }
     if (stock.len)

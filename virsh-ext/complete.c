@@ -195,7 +195,9 @@ static int ask_virsh(VextSession *s, const VextStrv *words, VextStrv *out)
     for (size_t i = 0; i < words->n; i++)
         vext_strv_add(&args, words->items[i]);
     status = vext_virsh_capture_as(s, &args, &text, &err);
-    ended = status != 0 && err.len && !text.len && s->opts.uri && !s->uri_moved;
+    /* the agent of polkit, which virsh starts on a terminal, may say something too */
+    ended = status != 0 && !text.len && s->opts.uri && !s->uri_moved && err.len &&
+            memmem(err.data, err.len, V_("error: "), strlen(V_("error: ")));
     /* it complains of the connection even when only a name is wanted */
     if (err.len && (ended || !out->n))
         fwrite(err.data, 1, err.len, stderr);

@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -225,18 +226,43 @@ static char *find_clash(VextSession *s, const VextPlugin *plugin)
     return NULL;
 }
 
-const VextPlugin *vext_loader_load(VextSession *s, VextModule *module)
+#ifndef __SANITIZE_ADDRESS__ /* it reports the crash itself */
+static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+static const char *crash_note;
+
+static void on_crash(int sig)
+{
+    ssize_t written = write(STDERR_FILENO, crash_note, strlen(crash_note));
+
+    (void)written;
+    raise(sig); /* of the default action, which SA_RESETHAND put back */
+}
+
+/* @note: what to say should the program crash, NULL to stop that. A plugin without a list of its
+ * commands is loaded by every command line: its user has to know which file to remove. */
+static void note_crash(const char *note)
+{
+    struct sigaction sa = {.sa_handler = on_crash, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
+
+    crash_note = note;
+    if (!note)
+        sa = (struct sigaction){.sa_handler = SIG_DFL};
+    for (size_t i = 0; i < sizeof(crashes) / sizeof(*crashes); i++)
+        sigaction(crashes[i], &sa, NULL);
+}
+#else
+static void note_crash(const char *note)
+{
+}
+#endif
+
+/* Opens a plugin and has it begin. Returns NULL after saying why it cannot be used. */
+static const VextPlugin *begin(VextSession *s, const VextModule *module)
 {
     const VextPlugin *(*init)(const VextHost *host);
-    vext_autofree char *problem = NULL;
     const VextPlugin *plugin;
-    void *so;
+    void *so = dlopen(module->path, RTLD_NOW | RTLD_LOCAL);
 
-    if (module->tried)
-        return module->plugin;
-    module->tried = true;
-
-    so = dlopen(module->path, RTLD_NOW | RTLD_LOCAL);
     if (!so) {
         vext_warn(s, _("Plugin '%s' is not loaded: %s"), module->path, dlerror());
         return NULL;
@@ -249,10 +275,27 @@ const VextPlugin *vext_loader_load(VextSession *s, VextModule *module)
         return NULL;
     }
     plugin = init(&s->host);
-    if (!plugin) {
+    if (!plugin)
         vext_warn(s, _("Plugin '%s' is not loaded: %s"), module->path, _("it cannot work here"));
+    return plugin;
+}
+
+const VextPlugin *vext_loader_load(VextSession *s, VextModule *module)
+{
+    vext_autofree char *problem = NULL;
+    vext_autofree char *note = NULL;
+    const VextPlugin *plugin;
+
+    if (module->tried)
+        return module->plugin;
+    module->tried = true;
+
+    note = vext_strdup_printf(_("error: Plugin '%s' crashed while it was loaded\n"), module->path);
+    note_crash(note);
+    plugin = begin(s, module);
+    note_crash(NULL);
+    if (!plugin)
         return NULL;
-    }
     problem = vext_plugin_check(plugin);
     if (!problem)
         problem = find_clash(s, plugin);

@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -96,9 +97,28 @@ static int run(VextSession *s)
     return run_words(s, s->argv + first, s->argc - first);
 }
 
+/*
+ * Standard streams that the parent closed stay closed to whoever uses them, and to virsh, but their
+ * numbers are taken: the connection's socket must not get one of them, and then our output.
+ * Returns: whether standard output is closed
+ */
+static bool reserve_streams(void)
+{
+    bool closed = false;
+
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        open("/dev/null", (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+        closed = closed || fd == STDOUT_FILENO;
+    }
+    return closed;
+}
+
 int main(int argc, char **argv)
 {
     static VextSession session;
+    bool silent = reserve_streams();
     int status;
 
     /* A parent that ignores it hands that down, and then no status of a child can be had. */
@@ -106,7 +126,7 @@ int main(int argc, char **argv)
     vext_i18n_init();
     vext_session_init(&session, argc, argv);
     status = run(&session);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
+    if (!silent && (fflush(stdout) != 0 || ferror(stdout))) {
         vext_error(&session, _("Cannot write the output: %s"), strerror(errno));
         status = status ? status : 1;
     }

@@ -34,7 +34,10 @@ const char *vext_virsh_path(void)
 
 bool vext_virsh_exists(void)
 {
-    return access(vext_virsh_path(), X_OK) == 0;
+    struct stat st;
+
+    return stat(vext_virsh_path(), &st) == 0 && S_ISREG(st.st_mode) &&
+           access(vext_virsh_path(), X_OK) == 0;
 }
 
 static int depth(void)

@@ -227,6 +227,10 @@ static int run_stock(VextSession *s, VextSegment *seg, void *opaque)
     char last[64];
     bool echoed;
 
+    /* what was to be taken over was not in the batch's check; virsh would refuse the whole line,
+     * and what is waited for with it */
+    if (seg->kind == VEXT_SEG_TAKEOVER && !vext_virsh_check(s, seg->text))
+        return 1;
     fflush(stdout);
     new_nonce(p, first, sizeof(first));
     new_nonce(p, last, sizeof(last));
@@ -267,7 +271,7 @@ static void wait_for_quit(Pump *p)
 
     new_nonce(p, nonce, sizeof(nonce));
     vext_buf_addf(&p->queue, "echo %s\n", nonce);
-    cut(p, nonce, BEFORE_PRINT, &echoed);
+    cut(p, nonce, BEFORE_PRINT_OUTPUT, &echoed);
 }
 
 /* @newline: whether the line ended in one (the last one may not) */
@@ -301,7 +305,7 @@ static void pump(Pump *p)
         emit(p, p->hold.len);
         if (got == 0)
             input = false;
-        else if (got == 1 && byte != '\n')
+        else if (got == 1 && byte != '\n' && byte != '\0') /* to readline that is no character */
             vext_buf_add(&line, &byte, 1);
         if ((got == 1 && byte == '\n') || (got == 0 && line.len)) {
             vext_autofree char *text = vext_buf_steal(&line);

@@ -180,7 +180,9 @@ scripts = ["", "\n", "echo a\n", "echo a", "bogus\necho b\n", "list\ndominfo tes
            "connect test:///default --readonly\nuri\ndestroy test\n", "exit", "quit\nx\n",
            "snapshot-create-as test s1\nsnapshot-list test\nsnapshot-delete test s1\n",
            "echo " + "x" * 200 + "\n", "cd /tmp\npwd\ncd\npwd\n", "connect bogus:///\nlist\n",
-           "help\n", "define /dev/stdin\n", "echo a\\\n", "\xe4\n", "dominfo bogus\nlist\n"]
+           "help\n", "define /dev/stdin\n", "echo a\\\n", "\xe4\n", "dominfo bogus\nlist\n",
+           "echo a\0b\n\0echo c\0\n", "quit; list --bogus\necho a\n", "exit; \"\n",
+           "self-test x\necho a\n"]
 OWN = "example-status 0"
 
 

@@ -253,6 +253,16 @@ tap.ok(closed.stdout == b"half a linea" and closed.returncode == 0, "closed desc
 with open(log) as f:
     text = f.read()
 tap.ok("ERROR Failed to do as asked" in text, "errors go to the log", text)
+# what is opened later must not get the number of a closed stream, and then the output
+log = os.path.join(shell.tmp, "log2")
+closed = subprocess.run([shell.EXT, "-l", log, "example-show d; example-status 3"],
+                        stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1),
+                        env=dict(shell.ENV, VIRSH_EXT_PLUGIN_PATH=shell.plugins))
+with open(log) as f:
+    text = f.read()
+tap.ok("ERROR Failed to do as asked" in text and "name=" not in text and
+       b"write" not in closed.stderr and closed.returncode == 3,
+       "output that is closed goes nowhere", "%s %r" % (closed, text))
 check("a debug level out of range", ext(["-d9", "example-status", "0"]),
       out="\n", err="error: ignoring debug level 9 out of range [0-4]\n")
 check("VIRSH_DEBUG that is none", ext(["example-status", "0"], env={"VIRSH_DEBUG": "x"}),
@@ -316,6 +326,11 @@ for words in (["snapshot-delete", "test", "s1"], ["snapshot-delete", "test"],
 check("only 1 turns it on", ext(T + SNAPSHOT, env={"VIRSH_EXT_TAKEOVER": "yes"}), status=1,
       out=None, err=None)
 
+done = ext(T + ["-q"], env=ON, stdin=b"snapshot-delete test none --dry-run\necho after\n")
+tap.ok("aftervirsh #" in done.out and done.status == 0 and
+       done.err == "error: command 'snapshot-delete' doesn't support option --dry-run\n",
+       "a script with an unclaimed take-over that virsh cannot read", done)
+
 # --- virsh is missing, or is not virsh
 NONE = {"VIRSH_EXT_VIRSH": "/nonexistent/virsh"}
 check("own commands without virsh", ext(T + ["example-uri"], env=NONE), out=URI)
@@ -328,6 +343,8 @@ check("a batch without virsh", ext(T + ["example-uri; list"], env=NONE), status=
 done = ext(T + ["-q"], env=NONE, stdin=b"example-uri\nlist\nexample-status 0\nquit\nexample-uri\n")
 tap.ok(done.out.count("uri=") == 1 and "Cannot run virsh" in done.err and done.status == 0,
        "a script without virsh", done)
+check("a folder in virsh's place", ext(["-q"], env={"VIRSH_EXT_VIRSH": shell.tmp},
+                                       stdin=b"example-status 0\n"), out="", err="")
 link = os.path.join(shell.tmp, "virsh")
 os.symlink(shell.EXT, link)
 for name, value in (("itself", shell.EXT), ("a link to itself", link)):
@@ -340,6 +357,14 @@ with open(loop, "w") as f:
 os.chmod(loop, 0o755)
 check("virsh is a script that calls virsh-ext", ext(["list"], env={"VIRSH_EXT_VIRSH": loop}),
       status=1, out="", err=None)
+
+agent = os.path.join(shell.tmp, "agent")
+with open(agent, "w") as f:
+    f.write("#!/bin/sh\necho Authorization not available. >&2\nexit 1\n")
+os.chmod(agent, 0o755)
+check("completion when polkit's agent says something",
+      ext(T + ["-q", "complete", "--", "example-sh"], env={"VIRSH_EXT_VIRSH": agent}),
+      out="example-show\n", err=None)
 
 # --- signals
 def start(argv, **kwargs):
@@ -472,6 +497,10 @@ done = with_plugins(os.path.join(shell.tmp, "stock"), T + ["list"])
 tap.ok(done.out == stock.out and done.status == 0, "virsh's command stays virsh's", done)
 refused("a plugin that cannot work here", with_plugins(folder("null", defines=["EXAMPLE_NULL"])),
         "it cannot work here")
+if not os.environ.get("ASAN_OPTIONS"):
+    crash = folder("crash", defines=["EXAMPLE_CRASH"])
+    check("a plugin that crashes is named", with_plugins(crash), status=-signal.SIGABRT, out="",
+          err="error: Plugin '%s/example.so' crashed while it was loaded\n" % crash)
 junk = os.path.join(shell.tmp, "junk")
 os.makedirs(junk, mode=0o755)
 with open(os.path.join(junk, "junk.so"), "w") as f:

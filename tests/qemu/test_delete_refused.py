@@ -300,5 +300,19 @@ def take_over_of_the_stock_command(t):
     g.oracle.check_chain_clean(start=True)
 
 
+@test
+@requires("program")
+def take_over_says_what_virsh_says(t):
+    """One line for the snapshot that was named, not one for each that goes with it."""
+    g = some(t, count=5)
+    for words, gone, line in ((["s4", "--children-only"], ["s5"], "s4 children deleted"),
+                              (["--children", "s3"], ["s3", "s4"], "s3 deleted"),
+                              (["--current", "--children-only"], [], "s2 children deleted"),
+                              (["--current"], ["s2"], "s2 deleted")):
+        r = t.rc(g.vext("snapshot-delete", g.name, *words, env={"VIRSH_EXT_TAKEOVER": "1"}))
+        t.eq(r.out.strip("\n"), "Domain snapshot " + line)
+        g.oracle.deleted(*gone)
+
+
 if __name__ == "__main__":
     main()

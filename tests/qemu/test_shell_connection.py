@@ -29,7 +29,7 @@ class Shell:
 
     def __init__(self, t, uri):
         env = dict(os.environ, VIRSH_EXT_PLUGIN_PATH=plugin(t), LC_ALL="C")
-        program = os.path.join(os.environ["top_builddir"], "virsh-ext", "virsh-ext")
+        program = os.path.join(util.builddir(), "virsh-ext", "virsh-ext")
         self.process = subprocess.Popen([program, "-q", "-c", uri], stdin=subprocess.PIPE, env=env,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         t.cleanup(self.end)

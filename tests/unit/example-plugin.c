@@ -250,8 +250,10 @@ static const VextPlugin plugin = {
 
 const VextPlugin *virsh_ext_plugin_init(const VextHost *host)
 {
-#ifdef EXAMPLE_NULL
+#if defined(EXAMPLE_NULL)
     return NULL;
+#elif defined(EXAMPLE_CRASH)
+    abort();
 #else
     return host->size >= sizeof(VextHost) ? &plugin : NULL;
 #endif
