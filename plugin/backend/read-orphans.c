@@ -42,6 +42,7 @@ typedef struct {
     GPtrArray *candidates;
     GHashTable *dirs;     /* directories that were looked through */
     GHashTable *far;      /* those on another host, which pools have or nobody looks through */
+    GHashTable *data;     /* identities of external data files: what is in them is no header */
 } Scan;
 
 static gboolean known(Reading *r, const char *path, const char *identity)
@@ -52,10 +53,21 @@ static gboolean known(Reading *r, const char *path, const char *identity)
            chain_graph_find(r->graph, source) != NULL;
 }
 
+/* Even an image that nobody uses needs it, and a guest may have written into it what looks like an
+ * image that stands on another. */
+static void note_data_file(Scan *scan, const char *name, const char *dir)
+{
+    g_autoptr(ChainSource) source = xml_source_from_spec(name, dir, NULL, NULL);
+    g_autoptr(LocalFile) file = source->path ? local_file_new(source->path) : NULL;
+
+    if (file && file->identity)
+        g_hash_table_add(scan->data, g_strdup(file->identity));
+}
+
 static void scan_file(Scan *scan, const char *path)
 {
     g_autoptr(LocalFile) file = local_file_new(path);
-    g_autofree char *dir = NULL;
+    g_autofree char *dir = g_path_get_dirname(path);
     gboolean immutable = FALSE;
     ImageInfo *info;
     Candidate *c;
@@ -66,8 +78,9 @@ static void scan_file(Scan *scan, const char *path)
     info = local_read_header(path, "qcow2", &immutable, NULL);
     if (!info)
         return;
+    if (info->data_file)
+        note_data_file(scan, info->data_file, dir);
     if (info->backing) {
-        dir = g_path_get_dirname(path);
         c = g_new0(Candidate, 1);
         c->path = g_strdup(path);
         c->identity = g_strdup(file->identity);
@@ -232,7 +245,8 @@ void reading_orphans(Reading *r)
     g_autoptr(GPtrArray) candidates = g_ptr_array_new_with_free_func(candidate_free);
     g_autoptr(GHashTable) dirs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GHashTable) far = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    Scan scan = { r, candidates, dirs, far };
+    g_autoptr(GHashTable) data = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    Scan scan = { r, candidates, dirs, far, data };
     guint n = r->graph->images->len;
     gboolean again = TRUE;
     guint i;
@@ -264,7 +278,8 @@ void reading_orphans(Reading *r)
         again = FALSE;
         for (i = 0; i < candidates->len; i++) {
             Candidate *c = g_ptr_array_index(candidates, i);
-            ChainImage *backing = c->added ? NULL : backing_of(r, c);
+            gboolean is_data = c->identity && g_hash_table_contains(data, c->identity);
+            ChainImage *backing = c->added || is_data ? NULL : backing_of(r, c);
 
             if (!backing)
                 continue;

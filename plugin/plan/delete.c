@@ -498,6 +498,24 @@ static void forget(Plan *plan)
     g_ptr_array_set_size(plan->renames, 0);
 }
 
+/* A commit changes what else stands on its base. That nobody can look for it (another host without
+ * pools, a directory closed to this user) is no reason to refuse, but has to be said. */
+static void note_unseen(Plan *plan, const ChainGraph *graph)
+{
+    for (guint i = 0; i < plan->merges->len; i++) {
+        const PlanMerge *merge = g_ptr_array_index(plan->merges, i);
+
+        for (guint k = 0; merge->direction == PLAN_COMMIT && k < graph->unknown->len; k++) {
+            const ChainUnknown *unknown = g_ptr_array_index(graph->unknown, k);
+
+            if (g_str_equal(unknown->code, "directory") || g_str_equal(unknown->code, "pool"))
+                plan_note(plan, g_strdup_printf(_("%s; another image that stands on '%s' would be "
+                                                  "damaged by the commit"),
+                                                unknown->message, merge->base->path));
+        }
+    }
+}
+
 /* What becomes of the images; FALSE if there is not enough space for it. */
 static gboolean plan_images(Plan *plan, ChainGraph *graph, ChainDomain *d, GHashTable *deleted,
                             const PlanRequest *request, const PlanFacts *facts,
@@ -520,6 +538,7 @@ static gboolean plan_images(Plan *plan, ChainGraph *graph, ChainDomain *d, GHash
         if (state.affected && work->disk)
             check_disk(plan, d, work->disk);
     }
+    note_unseen(plan, graph);
     if (enough_space(spaces))
         return TRUE;
     if (last)

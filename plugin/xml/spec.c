@@ -220,6 +220,32 @@ static char *nbd_host(JsonObject *object, const char *prefix)
     return host ? g_strdup_printf("%s:%s", host, port ? port : "10809") : NULL;
 }
 
+/* The first monitor, as read_host() and rbd_old() take it: "server": [{"host": …}, …] or
+ * "server.0.host". NULL when ceph's configuration has to know. */
+static char *rbd_host(JsonObject *object, const char *prefix)
+{
+    JsonArray *servers = *prefix ? NULL : json_member_array(object, "server");
+    JsonNode *first = servers && json_array_get_length(servers)
+                      ? json_array_get_element(servers, 0) : NULL;
+    g_autofree char *dotted = g_strconcat(prefix, "server.0.", NULL);
+    g_autofree char *host = NULL;
+    g_autofree char *port = NULL;
+    gboolean bare6;
+
+    if (first) {
+        if (!JSON_NODE_HOLDS_OBJECT(first))
+            return NULL;
+        object = json_node_get_object(first);
+        dotted[0] = '\0';
+    }
+    host = option(object, dotted, "host");
+    port = option(object, dotted, "port");
+    if (!host)
+        return NULL;
+    bare6 = strchr(host, ':') && host[0] != '[';
+    return g_strconcat(bare6 ? "[" : "", host, bare6 ? "]" : "", port ? ":" : "", port, NULL);
+}
+
 /* The node of the protocol layer: where the bytes are. NULL when it is not understood. */
 static ChainSource *json_protocol(JsonObject *object, const char *prefix, const char *base_dir,
                                   gboolean *relative)
@@ -252,6 +278,7 @@ static ChainSource *json_protocol(JsonObject *object, const char *prefix, const 
         source = network("rbd");
         source->name = space ? g_strdup_printf("%s/%s/%s", pool, space, image)
                              : g_strdup_printf("%s/%s", pool, image);
+        source->host = rbd_host(object, prefix);
         return source;
     }
     if (g_str_equal(driver, "http") || g_str_equal(driver, "https")) {

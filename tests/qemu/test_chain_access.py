@@ -174,6 +174,29 @@ def a_directory_that_cannot_be_looked_through(t):
 
 
 @test
+@requires("program", "setpriv")
+def a_commit_says_that_it_cannot_see_all_that_stands_on_the_image(t):
+    g = t.guest()
+    g.snapshot("s1")
+    for path in (t.path(), g.daemon.dir, os.path.dirname(g.daemon.dir)):
+        os.chmod(path, 0o755)
+    for name in os.listdir(g.dir):
+        os.chmod(os.path.join(g.dir, name), 0o644)
+    os.chmod(g.dir, 0o711)
+    client = nobody(t)
+
+    def warned(direction):
+        r = t.rc(client(g.daemon, "snapshot-delete-external", g.name, "s1", "--dry-run",
+                        "--direction", direction), 0)
+        return f"stands on '{g.disks['vda'].path}' would be damaged by the commit" in r.out
+
+    t.eq(warned("commit"), True)
+    t.eq(warned("pull"), False)
+    os.chmod(g.dir, 0o755)
+    t.eq(warned("commit"), False)
+
+
+@test
 @requires("program")
 def what_is_unknown_of_another_host(t):
     g = t.guest()

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """External data files of qcow2 images: a guest's data in a file that no chain names."""
 
+import json
 import os
 import sys
 
@@ -56,6 +57,22 @@ def what_the_guest_writes_into_it_makes_no_orphan_of_it(t):
     for name in ("vm1", "vm2"):
         r = t.rc(g.daemon.vext("chain-show", name, "--orphans", "--check"), 0)
         t.eq(r.out.strip(), "", name)
+
+
+@test
+@requires("program")
+def that_of_an_image_that_nobody_uses_is_no_orphan(t):
+    base, old, data, fake = (t.path(n) for n in ("base.qcow2", "old.qcow2", "data", "fake"))
+    image(base)
+    image(fake, backing=base)
+    qemu_img("create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, "-o", f"data_file={data}",
+             old, "24M")
+    with open(data, "r+b") as f:
+        f.write(content(fake))
+    os.unlink(fake)
+    g = t.guest(disks=[{"path": base, "create": False}])
+    r = t.rc(g.vext("chain-show", g.name, "--orphans", "--check", "--json"), 1)
+    t.eq([os.path.basename(f["image"]) for f in json.loads(r.out)["findings"]], ["old.qcow2"])
 
 
 @test

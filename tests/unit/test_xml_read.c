@@ -383,6 +383,17 @@ static void test_specs(void)
           "nbd+unix:///?socket=/s", NULL, FALSE },
         { "json:{\"driver\":\"raw\",\"file\":{\"driver\":\"rbd\",\"pool\":\"p\",\"image\":\"i\"}}",
           "rbd:p/i", "raw", FALSE },
+        { "json:{\"driver\":\"raw\",\"file\":{\"driver\":\"rbd\",\"pool\":\"p\",\"image\":\"i\","
+          "\"server\":[{\"host\":\"h\",\"port\":\"6789\"},{\"host\":\"g\",\"port\":\"1\"}]}}",
+          "rbd://h:6789/p/i", "raw", FALSE },
+        { "json:{\"driver\":\"raw\",\"file.driver\":\"rbd\","
+          "\"file.pool\":\"p\",\"file.image\":\"i\","
+          "\"file.server.0.host\":\"::1\",\"file.server.0.port\":\"6789\"}",
+          "rbd://[::1]:6789/p/i", "raw", FALSE },
+        { "json:{\"driver\":\"rbd\",\"pool\":\"p\",\"image\":\"i\",\"server\":[7]}",
+          "rbd:p/i", NULL, FALSE },
+        { "json:{\"driver\":\"rbd\",\"pool\":\"p\",\"image\":\"i\",\"server\":[]}",
+          "rbd:p/i", NULL, FALSE },
         { "json:{\"driver\":\"qcow2\"}", "other:json:{\"driver\":\"qcow2\"}", NULL, FALSE },
         { "json:{", "other:json:{", NULL, FALSE },
         { "json:{\"driver\":\"raw\",\"offset\":512,\"file\":{\"filename\":\"/a\"}}",
