@@ -357,10 +357,10 @@ static guint64 get_bytes(Reader *r, JsonObject *o, const char *name)
     return 0;
 }
 
-/* 0: not known. */
+/* 0: not known, as in what an older virsh-ext wrote. */
 static gint64 get_time(Reader *r, JsonObject *o, const char *name)
 {
-    guint64 time = get_bytes(r, o, name);
+    guint64 time = json_object_has_member(o, name) ? get_bytes(r, o, name) : CHAIN_UNKNOWN;
 
     return time == CHAIN_UNKNOWN ? 0 : (gint64) time;
 }

@@ -305,6 +305,24 @@ static void test_text_that_is_not_utf8(Fixture *f, const void *data)
                      3 * SIM_CLUSTER_SIZE);
 }
 
+/* Of a virsh-ext that did not note when files were made. */
+static void test_older_text(Fixture *f, const void *data)
+{
+    g_autofree char *text = NULL;
+    g_autoptr(GString) older = NULL;
+    g_autoptr(Plan) again = NULL;
+    GError *error = NULL;
+
+    name(f, "s1");
+    assert_possible(f);
+    text = plan_serialize(f->plan);
+    older = g_string_new(text);
+    g_assert_cmpuint(g_string_replace(older, ",\"born\":0", "", 0), >, 0);
+    again = plan_deserialize(older->str, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(((PlanMerge *) again->merges->pdata[0])->base->born, ==, 0);
+}
+
 static void test_bad_text(Fixture *f, const void *data)
 {
     static const struct {
@@ -424,6 +442,7 @@ int main(int argc, char **argv)
     ADD("refusals/formats", test_a_format_that_no_header_has);
     ADD("refusals/long-chains", test_long_chains);
     ADD("text/not-utf8", test_text_that_is_not_utf8);
+    ADD("text/older", test_older_text);
     ADD("text/bad", test_bad_text);
     ADD("text/every-step-has-words", test_every_step_has_words);
     ADD("text/commands-can-be-copied", test_commands_can_be_copied);
