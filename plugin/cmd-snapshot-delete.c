@@ -162,9 +162,9 @@ static void print_deleted(VextHost *host, const DeleteOptions *o, const Plan *pl
     gboolean utf8 = text_terminal_options(STDOUT_FILENO).utf8;
     guint n = asked ? 1 : plan->snapshots->len;
 
-    if (!plan->steps->len)
+    if (!plan->steps->len && !asked)
         host->print_extra(host, _("Nothing to do\n"));
-    else if (!plan->snapshots->len)
+    else if (!plan->snapshots->len && !asked)
         host->print_extra(host, _("Unnamed layers merged\n"));
     for (guint i = 0; i < n; i++) {
         g_autofree char *name =
@@ -301,7 +301,9 @@ static VextStatus delete(Operation *op, const DeleteOptions *o)
     for (guint i = 0; i < plan->notes->len; i++)
         operation_print_warning(op->host, g_ptr_array_index(plan->notes, i));
     if (!plan->steps->len) {
-        print_done(op, o, plan, NULL);
+        g_autofree char *asked = asked_of_stock(op, o);
+
+        print_done(op, o, plan, asked);
         plan_free(plan);
         return VEXT_OK;
     }

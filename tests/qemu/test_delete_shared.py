@@ -251,14 +251,14 @@ def a_disk_that_has_another_target_now(t, name):
                     disk.remove(a)
     edit_domain(g, rename)
     g.oracle.model["vdc"] = g.oracle.model.pop("vdb")
-    before = {p: content(p) for p in g.chain("vdc")}
+    before = content(g.active("vdc").path)
     r = g.vext(COMMAND, g.name, name)
     if r.rc == 0:
         g.oracle.forget(name)
     g.oracle.check_all()
     r = g.vext(COMMAND, g.name, "--all")
     g.oracle.check_active()
-    t.eq({p: content(p) for p in g.chain("vdc")}[g.chain("vdc")[0]], before[g.chain("vdc")[0]])
+    t.eq(content(g.active("vdc").path), before)
 
 
 @test(cases=["s1", "s2"])
