@@ -136,7 +136,7 @@ static void print_failed(VextHost *host, const PlanRequest *request, GPtrArray *
 {
     g_autoptr(GString) list = g_string_new(NULL);
     g_autofree char *line = NULL;
-    guint n = names ? names->len : 0;
+    guint n = names->len;
 
     for (guint i = 0; i < n; i++)
         g_string_append_printf(list, "%s'%s'", i ? ", " : "",
