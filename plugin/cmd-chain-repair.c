@@ -300,18 +300,6 @@ static VextStatus correct(Operation *op, const RepairOptions *o, GHashTable *mer
     return status == VEXT_FAILED && done ? VEXT_INCOMPLETE : status;
 }
 
-/* What can be done about a journal that is not to be read. */
-static void say_unreadable(const Operation *op)
-{
-    g_autofree char *helper = g_strconcat(op->name, JOURNAL_SUFFIX, NULL);
-    g_autofree char *command = chain_command("virsh", "undefine", helper, NULL);
-    g_autofree char *line =
-        g_strdup_printf(_("Use the virsh-ext that wrote it; if it is nobody's, drop it with '%s'"),
-                        command);
-
-    operation_print_error(op->host, line);
-}
-
 /* --- the command --------------------------------------------------------------------------- */
 
 static VextStatus repair(Operation *op, const RepairOptions *o)
@@ -323,8 +311,11 @@ static VextStatus repair(Operation *op, const RepairOptions *o)
 
     if (problem) {
         status = failed(op, problem);
-        if (g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT))
-            say_unreadable(op);
+        if (g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT)) {
+            g_autofree char *remedy = operation_unreadable_remedy(op);
+
+            operation_print_error(op->host, remedy);
+        }
         return status;
     }
     if (!journal)

@@ -265,6 +265,9 @@ static VextStatus delete(Operation *op, const DeleteOptions *o)
 
     if (!o->dry_run && !op->host->is_readonly(op->host)) {
         journal = journal_load(op->conn, op->name, &problem);
+        /* one that cannot be read is refused with the plan */
+        if (g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT))
+            g_clear_error(&problem);
         if (problem)
             return failed(op, o, problem);
         if (journal && same_request(journal, &o->request) && !journal_alive(op->conn, journal))

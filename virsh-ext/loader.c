@@ -226,7 +226,6 @@ static char *find_clash(VextSession *s, const VextPlugin *plugin)
     return NULL;
 }
 
-#ifndef __SANITIZE_ADDRESS__ /* it reports the crash itself */
 static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 static const char *crash_note;
 
@@ -239,22 +238,22 @@ static void on_crash(int sig)
 }
 
 /* @note: what to say should the program crash, NULL to stop that. A plugin without a list of its
- * commands is loaded by every command line: its user has to know which file to remove. */
+ * commands is loaded by every command line: its user has to know which file to remove. What has a
+ * handler of its own, as under a sanitizer, reports itself. */
 static void note_crash(const char *note)
 {
-    struct sigaction sa = {.sa_handler = on_crash, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
+    struct sigaction ours = {.sa_handler = on_crash, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
+    struct sigaction none = {.sa_handler = SIG_DFL};
 
     crash_note = note;
-    if (!note)
-        sa = (struct sigaction){.sa_handler = SIG_DFL};
-    for (size_t i = 0; i < sizeof(crashes) / sizeof(*crashes); i++)
-        sigaction(crashes[i], &sa, NULL);
+    for (size_t i = 0; i < sizeof(crashes) / sizeof(*crashes); i++) {
+        struct sigaction now;
+
+        if (sigaction(crashes[i], NULL, &now) == 0 &&
+            now.sa_handler == (note ? SIG_DFL : on_crash))
+            sigaction(crashes[i], note ? &ours : &none, NULL);
+    }
 }
-#else
-static void note_crash(const char *note)
-{
-}
-#endif
 
 /* Opens a plugin and has it begin. Returns NULL after saying why it cannot be used. */
 static const VextPlugin *begin(VextSession *s, const VextModule *module)

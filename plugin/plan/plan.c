@@ -588,7 +588,10 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
         plan_refuse(plan, "read-only",
                     g_strdup(_("The connection is read-only")),
                     g_strdup(_("Connect without --readonly")));
-    if (d->operation && !facts->ignore_operation) {
+    if (facts->unreadable) {
+        plan_refuse(plan, "unreadable-operation", g_strdup(facts->unreadable),
+                    g_strdup(facts->unreadable_remedy));
+    } else if (d->operation && !facts->ignore_operation) {
         g_autofree char *operation = describe_operation(d->operation);
 
         if (d->operation->alive)

@@ -144,6 +144,15 @@ def unknown(shown):
     return [(u["code"], u["disk"], u["path"]) for u in shown["unknown"]]
 
 
+def show_to_who_knows_the_names(t, g):
+    """The images can be read by everybody, their directory only be passed through."""
+    for path in (t.path(), g.daemon.dir, os.path.dirname(g.daemon.dir)):
+        os.chmod(path, 0o755)
+    for name in os.listdir(g.dir):
+        os.chmod(os.path.join(g.dir, name), 0o644)
+    os.chmod(g.dir, 0o711)
+
+
 @test
 @requires("program", "setpriv")
 def a_directory_that_cannot_be_looked_through(t):
@@ -151,11 +160,7 @@ def a_directory_that_cannot_be_looked_through(t):
     g = t.guest()
     g.snapshot("s1")
     image(os.path.join(g.dir, "forgotten"), backing=g.disks["vda"].path)
-    for path in (t.path(), g.daemon.dir, os.path.dirname(g.daemon.dir)):
-        os.chmod(path, 0o755)
-    for name in os.listdir(g.dir):
-        os.chmod(os.path.join(g.dir, name), 0o644)
-    os.chmod(g.dir, 0o711)
+    show_to_who_knows_the_names(t, g)
     client = nobody(t)
     expected = show(g)
     t.eq(expected["unknown"], [])
@@ -178,11 +183,7 @@ def a_directory_that_cannot_be_looked_through(t):
 def a_commit_says_that_it_cannot_see_all_that_stands_on_the_image(t):
     g = t.guest()
     g.snapshot("s1")
-    for path in (t.path(), g.daemon.dir, os.path.dirname(g.daemon.dir)):
-        os.chmod(path, 0o755)
-    for name in os.listdir(g.dir):
-        os.chmod(os.path.join(g.dir, name), 0o644)
-    os.chmod(g.dir, 0o711)
+    show_to_who_knows_the_names(t, g)
     client = nobody(t)
 
     def warned(direction):

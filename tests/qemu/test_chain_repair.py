@@ -404,6 +404,11 @@ def a_journal_that_cannot_be_read_stops_everything(t, version, payload, reason):
         r = g.vext(command, g.name, *(["s2"] if command != "chain-show" else []))
         t.eq(r.rc, 0 if command == "chain-show" else 1)
         t.ok(hostile not in r.out + r.err, "an escape was sent to the terminal")
+        if command != "chain-show":
+            t.has(r.err, reason)
+            t.has(r.err, "drop it with 'virsh undefine vm1.virsh-ext'")
+            t.eq(r.out.strip(), "")
+            t.rc(g.vext(command, g.name, "s2", "--dry-run"), 1)
     t.eq(g.virsh("dumpxml", g.name).out, before)
     g.virsh("undefine", "vm1.virsh-ext")
     checked(g, [])

@@ -211,6 +211,20 @@ def what_cannot_be_seen_is_merged_again(t, direction):
     g.oracle.check_chain_clean(start=True)
 
 
+def finished_when_shut_off(t, g, words):
+    """The delete of s3 waits for the end of the guest, with all files where they are."""
+    before = sorted(os.listdir(g.dir))
+    r = g.vext("chain-repair", g.name)
+    t.eq(r.rc, 3)
+    t.has(r.err, words)
+    t.has(r.err.splitlines()[-1], "virsh-ext chain-repair")
+    t.eq(sorted(os.listdir(g.dir)), before)
+    g.destroy()
+    t.rc(g.vext("chain-repair", g.name), 0)
+    g.oracle.deleted("s3")
+    g.oracle.check_chain_clean(start=True)
+
+
 @test(cases=["pull", "commit"])
 @requires("program")
 def nothing_is_removed_while_a_guest_runs_on_what_was_not_copied(t, direction):
@@ -220,16 +234,7 @@ def nothing_is_removed_while_a_guest_runs_on_what_was_not_copied(t, direction):
     else:
         cut(g.overlay_path("s4", "vda"), g.overlay_path("s2", "vda"))
     g.start()
-    before = sorted(os.listdir(g.dir))
-    r = g.vext("chain-repair", g.name)
-    t.eq(r.rc, 3)
-    t.has(r.err, "shut the domain down")
-    t.has(r.err.splitlines()[-1], "virsh-ext chain-repair")
-    t.eq(sorted(os.listdir(g.dir)), before)
-    g.destroy()
-    t.rc(g.vext("chain-repair", g.name), 0)
-    g.oracle.deleted("s3")
-    g.oracle.check_chain_clean(start=True)
+    finished_when_shut_off(t, g, "shut the domain down")
 
 
 @test
@@ -248,17 +253,8 @@ def a_merge_that_libvirt_did_not_see_is_finished_when_the_domain_is_shut_off(t):
                              "top-node": nodes[top], "base-node": nodes[base],
                              "backing-file": base})
     t.wait_for(lambda: not g.qmp("query-block-jobs"), "the job's end")
-    before = sorted(os.listdir(g.dir))
-    r = g.vext("chain-repair", g.name)
-    t.eq(r.rc, 3)
-    t.has(r.err, "libvirt did not see it: shut the domain down first")
-    t.has(r.err.splitlines()[-1], "virsh-ext chain-repair")
-    t.eq(sorted(os.listdir(g.dir)), before)
-    g.destroy()
-    t.rc(g.vext("chain-repair", g.name), 0)
+    finished_when_shut_off(t, g, "libvirt did not see it: shut the domain down first")
     t.eq(os.path.exists(top), False)
-    g.oracle.deleted("s3")
-    g.oracle.check_chain_clean(start=True)
 
 
 if __name__ == "__main__":
