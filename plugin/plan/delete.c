@@ -163,7 +163,8 @@ static void check_snapshot(Plan *plan, const ChainSnapshot *s, GHashTable *delet
                     g_strdup_printf(_("Snapshot '%s' carries no domain configuration: which "
                                       "images it needs is not recorded"),
                                     s->name),
-                    g_strdup(_("Delete only its metadata with --metadata")));
+                    chain_command("virsh-ext", "snapshot-delete-external", s->domain->name,
+                                  s->name, "--", "--metadata", NULL));
     check_half_merged(plan, s, deleted);
 }
 
