@@ -529,7 +529,7 @@ static gboolean plan_images(Plan *plan, ChainGraph *graph, ChainDomain *d, GHash
     DeleteState state = {
         .plan = plan, .work = work, .facts = facts, .direction = request->direction,
         .prefer = prefer, .keep_files = request->keep_files, .unnamed = request->unnamed,
-        .leaves = leaves, .spaces = spaces,
+        .root = request->root, .leaves = leaves, .spaces = spaces,
     };
     guint i;
 

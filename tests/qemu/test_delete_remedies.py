@@ -109,7 +109,7 @@ def a_backup_is_ended(t):
     with open(xml, "w", encoding="utf-8") as f:
         f.write(f"<domainbackup mode='pull'><server transport='unix' socket='{t.path('nbd')}'/>"
                 "</domainbackup>")
-    g.virsh("backup-begin", g.name, xml)
+    supported(g.virsh("backup-begin", g.name, xml, check=False))
     typed(t, g, remedy(t, g, "backup-job", "s1"))
     t.wait_for(lambda: g.vext(COMMAND, g.name, "s1", "--dry-run").rc == 0, "the backup's end")
     t.rc(g.vext(COMMAND, g.name, "s1"), 0)
@@ -120,7 +120,7 @@ def a_backup_is_ended(t):
 @requires("program")
 def checkpoints_are_deleted(t):
     g = some(t, start=True)
-    g.virsh("checkpoint-create-as", g.name, "c1")
+    supported(g.virsh("checkpoint-create-as", g.name, "c1", check=False))
     text = remedy(t, g, "checkpoints", "s1")
     listing, delete = re.findall(r"'virsh (.*?)'", text)
     t.has(follow(t, g, listing).out, "c1")

@@ -277,6 +277,26 @@ static void test_nothing_to_merge_is_no_step(Fixture *f, const void *data)
     f->request.unnamed = TRUE;
     assert_possible(f);
     g_assert_cmpuint(f->plan->steps->len, ==, 0);
+    g_assert_nonnull(strstr(g_ptr_array_index(f->plan->notes, 0), "--root"));
+}
+
+/* 0 unnamed <- 1 (s1) <- 2 (s2) <- 3 */
+static void test_a_root_is_merged_on_the_users_word(Fixture *f, const void *data)
+{
+    sim_drop_name(&f->w, 0);
+    f->request.unnamed = f->request.root = TRUE;
+    assert_possible(f);
+    assert_merge(f, 0, "commit 0..1 gone 1 above 2");
+    g_assert_cmpuint(f->plan->notes->len, ==, 0);
+    f->request.direction = PLAN_PULL;
+    assert_possible(f);
+    assert_merge(f, 0, "pull 0..1 gone 0");
+    g_assert_true(removes(f, 0));
+    /* a template by its mode */
+    image(f, 0)->flags |= CHAIN_IMAGE_NOT_WRITABLE;
+    assert_possible(f);
+    g_assert_cmpuint(f->plan->steps->len, ==, 0);
+    g_assert_cmpuint(f->plan->notes->len, ==, 0);
 }
 
 static void test_a_root_with_branches_keeps_its_file(Fixture *f, const void *data)
@@ -583,6 +603,7 @@ int main(int argc, char **argv)
         test_a_branch_point_is_merged_when_one_branch_is_left);
     ADD("branches/pulled-on-request", test_a_branch_point_is_pulled_on_request);
     ADD("branches/a-leaf-goes", test_a_leaf_goes_with_its_snapshot);
+    ADD("layers/a-root-is-merged-on-the-users-word", test_a_root_is_merged_on_the_users_word);
     ADD("layers/a-template-is-left-alone", test_an_unnamed_template_is_left_alone);
     ADD("layers/between-are-swallowed", test_layers_between_are_swallowed);
     ADD("layers/merged-on-request", test_layers_are_merged_on_request);

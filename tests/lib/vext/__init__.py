@@ -48,9 +48,9 @@ from . import faults, guest, oracle, sandbox, util
 from .daemon import Daemon, EmbedRoot
 from .guest import Disk, Guest, image, qemu_img, size_of
 from .oracle import Mismatch, Oracle
-from .tap import T, main, requires, skip, test
+from .tap import T, main, requires, skip, supported, test
 from .util import CommandError, Result, Skip, run, spawn, wait_for
 
 __all__ = ["CommandError", "Daemon", "Disk", "EmbedRoot", "Guest", "Mismatch", "Oracle",
            "Result", "Skip", "T", "faults", "guest", "image", "main", "oracle", "qemu_img",
-           "requires", "run", "sandbox", "size_of", "skip", "spawn", "test", "util", "wait_for"]
+           "requires", "run", "sandbox", "size_of", "skip", "spawn", "supported", "test", "util", "wait_for"]
