@@ -259,6 +259,9 @@ static PlanDirection choose(DeleteState *st, WorkNode *lo, WorkNode *top, Reason
         return commit ? PLAN_COMMIT : PLAN_PULL;
     if (st->prefer != PLAN_AUTO)
         return st->prefer;
+    /* a pull harms nothing that may stand there unseen */
+    if (st->unseen)
+        return PLAN_PULL;
     commit_bytes = commit_cost(st, lo, top);
     pull_bytes = pull_cost(st, lo, top);
     if (commit_bytes == CHAIN_UNKNOWN || pull_bytes == CHAIN_UNKNOWN)

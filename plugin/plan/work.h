@@ -105,6 +105,7 @@ typedef struct {
     const PlanFacts *facts;
     PlanDirection direction;   /**< asked for */
     PlanDirection prefer;      /**< for auto: the fewer bytes (AUTO), or this one if possible */
+    gboolean unseen;           /**< not all that may stand on the images could be looked for */
     gboolean keep_files;
     gboolean unnamed, root;    /**< as in PlanRequest */
     gboolean affected;         /**< something is done with the disk in focus */

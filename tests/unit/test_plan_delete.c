@@ -59,6 +59,48 @@ static void test_unknown_sizes_go_to_commit(Fixture *f, const void *data)
     g_assert_cmpuint(merge(f, 0)->other_bytes, ==, CHAIN_UNKNOWN);
 }
 
+static void cannot_see(Fixture *f, const char *code)
+{
+    ChainUnknown *unknown = g_new0(ChainUnknown, 1);
+
+    unknown->code = code;
+    unknown->message = g_strdup("Directory '/img' could not be looked through");
+    graph(f);
+    g_ptr_array_set_size(f->graph->unknown, 0);
+    g_ptr_array_add(f->graph->unknown, unknown);
+}
+
+/* What may stand on the image unseen is not harmed by a pull. */
+static void test_where_not_all_is_seen_it_is_pulled(Fixture *f, const void *data)
+{
+    const char *codes[] = { "directory", "pool" };
+
+    name(f, "s2");                      /* three clusters to pull, two to commit */
+    assert_possible(f);
+    assert_merge(f, 0, "commit 2..3 gone 3 below 1");
+    cannot_see(f, "domain");
+    assert_possible(f);
+    assert_merge(f, 0, "commit 2..3 gone 3 below 1");
+    g_assert_cmpuint(f->plan->notes->len, ==, 0);
+    for (guint i = 0; i < G_N_ELEMENTS(codes); i++) {
+        cannot_see(f, codes[i]);
+        f->request.direction = PLAN_AUTO;
+        assert_possible(f);
+        assert_merge(f, 0, "pull 2..3 gone 2 below 1");
+        g_assert_cmpuint(f->plan->notes->len, ==, 0);
+        f->request.direction = PLAN_COMMIT;
+        assert_possible(f);
+        assert_merge(f, 0, "commit 2..3 gone 3 below 1");
+        g_assert_cmpuint(f->plan->notes->len, ==, 1);
+    }
+    /* no room for that: as asked for, but said */
+    f->request.direction = PLAN_AUTO;
+    image(f, 3)->fs_free = 2 * SIM_CLUSTER_SIZE;
+    assert_possible(f);
+    assert_merge(f, 0, "commit 2..3 gone 3 below 1");
+    g_assert_cmpuint(f->plan->notes->len, ==, 1);
+}
+
 static void test_the_root_stays(Fixture *f, const void *data)
 {
     name(f, "s0");
@@ -591,6 +633,7 @@ int main(int argc, char **argv)
     ADD("direction/measures-beat-estimates", test_measures_beat_estimates);
     ADD("direction/a-tie-goes-to-pull", test_a_tie_goes_to_pull);
     ADD("direction/unknown-sizes-go-to-commit", test_unknown_sizes_go_to_commit);
+    ADD("direction/where-not-all-is-seen-it-is-pulled", test_where_not_all_is_seen_it_is_pulled);
     ADD("direction/the-root-stays", test_the_root_stays);
     ADD("runs/a-run-is-one-merge", test_a_run_is_one_merge);
     ADD("runs/separate-runs-follow-each-other", test_separate_runs_follow_each_other);
