@@ -238,7 +238,6 @@ static VextStatus round_of(Operation *op, const RepairOptions *o, GHashTable *me
                             .direction = o->merged };
     PlanFacts facts = {
         .readonly = op->host->is_readonly(op->host),
-        .helper_possible = TRUE,
         .now = g_get_real_time() / G_USEC_PER_SEC,
         .merged = merged,
     };

@@ -204,7 +204,6 @@ static Plan *plan_now(Operation *op, gboolean ignore_operation)
     g_autoptr(GPtrArray) strings = g_ptr_array_new_with_free_func(g_free);
     PlanFacts facts = {
         .readonly = op->host->is_readonly(op->host),
-        .helper_possible = TRUE,
         .ignore_operation = ignore_operation,
         .measures = op->measures,
         .now = op->now,

@@ -62,9 +62,6 @@ static gboolean helper_possible(DeleteState *st, WorkNode *tip, Reason *reason)
     guint limit = st->work->graph->layer_limit;
     WorkNode *node;
 
-    if (!st->facts->helper_possible)
-        return no(reason, "no-helper",
-                  g_strdup(_("Helper domains cannot be started on this connection")));
     if (limit > 0 && work_depth(tip) > limit)
         return no(reason, "deep-chain",
                   g_strdup_printf(_("The chain of '%s' has %u images, more than the %u that can "

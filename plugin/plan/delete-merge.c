@@ -308,8 +308,6 @@ static gboolean refuse_incapable(DeleteState *st, const Reason *reason)
         remedy = g_strdup_printf(_("Give the image an <encryption> in the disk's <backingStore> "
                                    "with: %s"),
                                  edit);
-    else if (g_str_equal(reason->code, "no-helper"))
-        remedy = g_strdup(_("Start the domain and delete the snapshot while it runs"));
     else if (g_str_equal(reason->code, "deep-chain"))
         remedy = g_strdup(_("Delete snapshots at the lower end of the chain first"));
     else if (g_str_equal(reason->code, "missing-image") ||

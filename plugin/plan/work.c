@@ -376,14 +376,10 @@ static void stand_on(WorkNode *node, WorkNode *backing)
 
 static void add_allocation(WorkNode *node, guint64 more)
 {
-    guint64 size = node->image->virtual_size;
-
     if (node->allocation == CHAIN_UNKNOWN || more == CHAIN_UNKNOWN)
         node->allocation = CHAIN_UNKNOWN;
     else
         node->allocation += MIN(more, G_MAXINT64 - MIN(node->allocation, G_MAXINT64));
-    if (node->allocation != CHAIN_UNKNOWN && size != CHAIN_UNKNOWN)
-        node->allocation = MIN(node->allocation, size);
 }
 
 void work_commit(Work *work, WorkNode *lo, WorkNode *top)

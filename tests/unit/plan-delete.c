@@ -34,7 +34,6 @@ void fixture_setup(Fixture *f, const void *data)
     chain(&f->w);
     f->request.operation = PLAN_DELETE;
     f->request.names = g_ptr_array_new();
-    f->facts.helper_possible = TRUE;
 }
 
 void fixture_teardown(Fixture *f, const void *data)

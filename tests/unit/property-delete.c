@@ -484,7 +484,7 @@ gboolean property_delete(const SimWorld *w, ChainGraph *graph, const PlanRequest
                          GRand *rand, guint seed, SimWorld *after)
 {
     ChainDomain *d = chain_graph_domain(graph, "d0");
-    PlanFacts facts = { .helper_possible = TRUE };
+    PlanFacts facts = { 0 };
     g_autofree char *what = describe(request, w);
     g_autoptr(Plan) plan = property_plan(what, graph, d, request, &facts);
     g_autoptr(GHashTable) measures = NULL;

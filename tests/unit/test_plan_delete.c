@@ -246,6 +246,20 @@ static void test_a_branch_point_is_pulled_on_request(Fixture *f, const void *dat
     g_assert_cmpuint(merge(f, 0)->gone->len, ==, 0);
     assert_merge(f, 1, "pull 1..4 gone 1 below 0");
     g_assert_true(removes(f, 1));
+    g_assert_cmpuint(f->plan->notes->len, ==, 0);
+}
+
+static void test_a_branch_point_is_pulled_into_all_or_none(Fixture *f, const void *data)
+{
+    branch(f, TRUE);
+    image(f, 2)->flags |= CHAIN_IMAGE_NOT_WRITABLE;
+    name(f, "s1");
+    f->request.direction = PLAN_PULL;
+    assert_possible(f);
+    g_assert_cmpuint(f->plan->merges->len, ==, 0);
+    g_assert_cmpuint(f->plan->notes->len, ==, 1);
+    g_assert_nonnull(strstr(g_ptr_array_index(f->plan->notes, 0), "is not writable"));
+    assert_steps(f, "lock update-snapshots unlock");
 }
 
 static void test_a_leaf_goes_with_its_snapshot(Fixture *f, const void *data)
@@ -641,6 +655,8 @@ int main(int argc, char **argv)
     ADD("live/active-goes-both-ways", test_live_active_goes_both_ways);
     ADD("live/all-ready-before-the-first-pivot", test_all_disks_are_ready_before_the_first_pivot);
     ADD("disks/one-is-left-out", test_a_disk_that_is_left_out);
+    ADD("branches/a-branch-point-is-pulled-into-all-or-none",
+        test_a_branch_point_is_pulled_into_all_or_none);
     ADD("branches/a-branch-point-stays-unnamed", test_a_branch_point_stays_unnamed);
     ADD("branches/merged-when-one-is-left",
         test_a_branch_point_is_merged_when_one_branch_is_left);

@@ -124,6 +124,16 @@ static void test_bad_images(Fixture *f, const void *data)
     assert_possible(f);
 }
 
+/* On the network nobody looks, and it may stand on something. */
+static void test_an_image_of_which_nothing_is_known(Fixture *f, const void *data)
+{
+    name(f, "s0");
+    image(f, 0)->source->type = CHAIN_SOURCE_NETWORK;
+    assert_possible(f);
+    image(f, 0)->backing_known = FALSE;
+    assert_refused(f, "unreadable-image");
+}
+
 static void test_images_that_one_direction_cannot_take(Fixture *f, const void *data)
 {
     name(f, "s1");
@@ -240,15 +250,6 @@ static void test_space(Fixture *f, const void *data)
     image(f, 0)->fs_free = 10;
     assert_refused(f, "no-space");
     assert_remedy(f, "Make room, or try --direction pull");
-}
-
-static void test_helpers(Fixture *f, const void *data)
-{
-    name(f, "s2");
-    f->facts.helper_possible = FALSE;
-    assert_refused(f, "no-helper");
-    graph(f)->active = TRUE;
-    assert_possible(f);
 }
 
 /* What libvirt does not start: a helper on a header that lacks a format, but for the lowest. */
@@ -434,11 +435,11 @@ int main(int argc, char **argv)
     ADD("refusals/domains", test_what_a_domain_may_not_have);
     ADD("refusals/unfinished-operation", test_an_unfinished_operation);
     ADD("refusals/images", test_bad_images);
+    ADD("refusals/nothing-known", test_an_image_of_which_nothing_is_known);
     ADD("refusals/one-direction", test_images_that_one_direction_cannot_take);
     ADD("refusals/encrypted", test_encrypted_images);
     ADD("refusals/descriptions-disagree", test_descriptions_that_disagree);
     ADD("refusals/space", test_space);
-    ADD("refusals/helpers", test_helpers);
     ADD("refusals/formats", test_a_format_that_no_header_has);
     ADD("refusals/long-chains", test_long_chains);
     ADD("text/not-utf8", test_text_that_is_not_utf8);

@@ -43,7 +43,7 @@ static void world_clear(World *w, gconstpointer data)
 
 static const Plan *repair(World *w)
 {
-    PlanFacts facts = { .helper_possible = TRUE };
+    PlanFacts facts = { 0 };
 
     chain_graph_link(w->graph);
     plan_free(w->plan);

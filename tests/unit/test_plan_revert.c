@@ -69,7 +69,6 @@ static void setup(World *w, const void *data)
     w->s2->current = TRUE;
     w->request.operation = PLAN_REVERT;
     w->request.names = g_ptr_array_new();
-    w->facts.helper_possible = TRUE;
     w->facts.now = 1700000000;
 }
 

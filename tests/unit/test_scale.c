@@ -99,7 +99,7 @@ static void plan(ChainGraph *graph, ChainDomain *d, const char *name, gboolean a
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     PlanRequest request = { .operation = PLAN_DELETE, .names = names, .all = all };
-    PlanFacts facts = { .helper_possible = TRUE, .now = 1700000000 };
+    PlanFacts facts = { .now = 1700000000 };
     TextOptions options = { 0 };
     g_autofree char *text = NULL;
     g_autofree char *json = NULL;
