@@ -145,10 +145,6 @@ gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *r
         return no(reason, "shared-image",
                   g_strdup_printf(_("Image '%s' stands on '%s' too"), foreign->image->path,
                                   lo->image->path));
-    if (above && !above->own)
-        return no(reason, "shared-image",
-                  g_strdup_printf(_("Image '%s', which nobody here knows, stands on '%s'"),
-                                  above->image->path, top->image->path));
     /* written: base, and the header of what is above; removed: the others */
     for (node = above ? above : top;; node = node->backing) {
         if (work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE))

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugin/plan/work.h"
 #include "tests/unit/plan-delete.h"
 
 /* --- directions --------------------------------------------------------------------------- */
@@ -112,6 +113,12 @@ static void test_the_root_stays(Fixture *f, const void *data)
     assert_possible(f);
     assert_merge(f, 0, "pull 0..1 gone 0");
     g_assert_true(removes(f, 0));
+    /* which it is not for this domain alone if nobody may write it */
+    image(f, 0)->flags |= CHAIN_IMAGE_NOT_WRITABLE;
+    f->request.direction = PLAN_AUTO;
+    assert_possible(f);
+    assert_merge(f, 0, "pull 0..1 gone 0");
+    g_assert_false(removes(f, 0));
 }
 
 static void test_a_run_is_one_merge(Fixture *f, const void *data)
@@ -260,6 +267,22 @@ static void test_a_branch_point_is_pulled_into_all_or_none(Fixture *f, const voi
     g_assert_cmpuint(f->plan->notes->len, ==, 1);
     g_assert_nonnull(strstr(g_ptr_array_index(f->plan->notes, 0), "is not writable"));
     assert_steps(f, "lock update-snapshots unlock");
+}
+
+/* Nothing plans that; it would be the end of the other branch. */
+static void test_a_commit_under_another_branch_is_impossible(Fixture *f, const void *data)
+{
+    g_autoptr(GHashTable) deleted = g_hash_table_new(NULL, NULL);
+    g_autoptr(Work) work = NULL;
+    g_auto(Reason) reason = { NULL, NULL };
+    DeleteState state = { .facts = &f->facts };
+
+    branch(f, TRUE);
+    work = state.work = work_new((graph(f), f->graph), f->d, deleted);
+    work_focus(work, "vda");
+    g_assert_false(commit_possible(&state, work_node(work, image(f, 1)),
+                                   work_node(work, image(f, 4)), &reason));
+    g_assert_cmpstr(reason.code, ==, "shared-image");
 }
 
 static void test_a_leaf_goes_with_its_snapshot(Fixture *f, const void *data)
@@ -657,6 +680,8 @@ int main(int argc, char **argv)
     ADD("disks/one-is-left-out", test_a_disk_that_is_left_out);
     ADD("branches/a-branch-point-is-pulled-into-all-or-none",
         test_a_branch_point_is_pulled_into_all_or_none);
+    ADD("branches/a-commit-under-another-branch-is-impossible",
+        test_a_commit_under_another_branch_is_impossible);
     ADD("branches/a-branch-point-stays-unnamed", test_a_branch_point_stays_unnamed);
     ADD("branches/merged-when-one-is-left",
         test_a_branch_point_is_merged_when_one_branch_is_left);
