@@ -154,6 +154,25 @@ static void test_images_that_one_direction_cannot_take(Fixture *f, const void *d
     assert_refused(f, "read-only-image");
 }
 
+static void test_images_that_no_direction_can_take(Fixture *f, const void *data)
+{
+    ChainDisk *disk = g_ptr_array_index(graph(f)->disks, 0);
+
+    name(f, "s1");
+    image(f, 1)->flags |= CHAIN_IMAGE_DATA_FILE;
+    assert_possible(f);
+    g_assert_cmpuint(f->plan->merges->len, ==, 0);
+    g_assert_cmpuint(f->plan->notes->len, ==, 1);
+    image(f, 1)->flags &= ~CHAIN_IMAGE_DATA_FILE;
+    disk->readonly = TRUE;
+    assert_possible(f);
+    g_assert_cmpuint(f->plan->merges->len, ==, 0);
+    g_assert_cmpuint(f->plan->notes->len, ==, 1);
+    disk->readonly = FALSE;
+    assert_possible(f);
+    g_assert_cmpuint(f->plan->merges->len, ==, 1);
+}
+
 static void test_encrypted_images(Fixture *f, const void *data)
 {
     int i;
@@ -436,6 +455,7 @@ int main(int argc, char **argv)
     ADD("refusals/unfinished-operation", test_an_unfinished_operation);
     ADD("refusals/images", test_bad_images);
     ADD("refusals/nothing-known", test_an_image_of_which_nothing_is_known);
+    ADD("refusals/no-direction", test_images_that_no_direction_can_take);
     ADD("refusals/one-direction", test_images_that_one_direction_cannot_take);
     ADD("refusals/encrypted", test_encrypted_images);
     ADD("refusals/descriptions-disagree", test_descriptions_that_disagree);
