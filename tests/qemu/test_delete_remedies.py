@@ -316,6 +316,28 @@ def another_direction(t):
     g.oracle.deleted("s1")
 
 
+@test(cases=["pull", "auto"])
+@requires("program")
+def another_direction_where_there_is_no_space(t, asked):
+    """What would take the chain's root away is not chosen, but named."""
+    small = faults.small_fs(t.path("small"), "24M")
+    g = t.guest(dir=small)
+    o = g.oracle
+    o.write("vda", 0, "2M", 0x11)
+    if asked == "pull":
+        o.write("vda", "8M", "4M", 0x12)
+    o.snapshot("s1")
+    o.write("vda", 0, "2M", 0x22)
+    if asked == "auto":
+        o.write("vda", "8M", "4M", 0x23)
+    with faults.full(small, leave="1M"):
+        text = remedy(t, g, "no-space", "s1", "--direction", asked)
+        other = re.fullmatch("Make room, or try (--direction (auto|pull))", text)
+        t.rc(g.vext(COMMAND, g.name, "s1", *other[1].split()), 0)
+    o.deleted("s1")
+    o.check_chain_clean(start=True)
+
+
 @test
 @requires("program")
 def unnamed_layers_that_were_interrupted(t):

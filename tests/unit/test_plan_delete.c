@@ -69,6 +69,10 @@ static void test_unknown_sizes_go_to_commit(Fixture *f, const void *data)
     assert_merge(f, 0, "commit 1..2 gone 2 below 0 above 3");
     g_assert_true(f->plan->bytes_exact);
     g_assert_cmpuint(merge(f, 0)->other_bytes, ==, CHAIN_UNKNOWN);
+    image(f, 2)->allocation = CHAIN_UNKNOWN;
+    assert_possible(f);
+    assert_merge(f, 0, "commit 1..2 gone 2 below 0 above 3");
+    g_assert_false(f->plan->bytes_exact);
 }
 
 static void cannot_see(Fixture *f, const char *code)
