@@ -115,8 +115,15 @@ gboolean journal_take_over(virConnectPtr conn, Journal *journal, const char *bas
  */
 char *journal_helper_xml(virConnectPtr conn, Journal *journal, const char *base_xml,
                          const XmlDisk *disks, gsize n, GError **error);
-/** The short form for the model, from a helper's XML (used by chain-show, read-only). */
-ChainOperation *journal_operation_from_xml(const char *helper_xml);
+/**
+ * The short form for the model, from the XML of @domain's helper (used by chain-show, read-only).
+ *
+ * @running: whether the helper runs
+ * @unreadable: set to why journal_load() would not read it, else untouched. New string.
+ * Returns: new, or NULL when there is nothing of ours in it
+ */
+ChainOperation *journal_operation_from_xml(const char *helper_xml, const char *domain,
+                                           gboolean running, char **unreadable);
 /** Whether a domain name is a helper's, and of which domain. New string or NULL. */
 char *journal_domain_of_helper(const char *name);
 
