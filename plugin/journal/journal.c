@@ -228,7 +228,8 @@ static gboolean start_plain(virConnectPtr conn, Journal *journal, const char *ba
     return TRUE;
 }
 
-gboolean journal_claim(virConnectPtr conn, Journal *journal, GError **error)
+gboolean journal_claim(virConnectPtr conn, Journal *journal, const char *base_xml,
+                       GError **error)
 {
     g_autoptr(virDomain) helper = NULL;
     g_autoptr(GError) problem = NULL;

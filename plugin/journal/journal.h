@@ -19,10 +19,9 @@
  * Life of an operation:
  *
  *      journal_begin()      -> lock taken, plan and old XML safe
- *      journal_step(n)      before step n runs
  *      journal_claim()         the helper runs without disks: a sign of life (operations whose
- *                              jobs run on D itself, once they have lasted for a while; the
- *                              others start it as their worker)
+ *                              jobs run on D itself; the others start it as their worker)
+ *      journal_step(n)      before step n runs
  *      ...
  *      journal_end()        helper undefined: the operation never was
  *
@@ -97,7 +96,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Journal, journal_free)
 gboolean journal_begin(virConnectPtr conn, Journal *journal, const char *base_xml,
                        GError **error);
 /** Starts the helper without disks as a sign of life. Embedded: does nothing. */
-gboolean journal_claim(virConnectPtr conn, Journal *journal, GError **error);
+gboolean journal_claim(virConnectPtr conn, Journal *journal, const char *base_xml,
+                       GError **error);
 /** Records that step @n is about to run (and that a commit begins). */
 gboolean journal_step(virConnectPtr conn, Journal *journal, guint n, GError **error);
 /** Destroys the helper if it runs and undefines it. Not there is success. */
