@@ -311,7 +311,8 @@ static VextStatus repair(Operation *op, const RepairOptions *o)
     if (problem) {
         status = failed(op, problem);
         if (g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT)) {
-            g_autofree char *remedy = operation_unreadable_remedy(op);
+            g_autofree char *helper = g_strconcat(op->name, JOURNAL_SUFFIX, NULL);
+            g_autofree char *remedy = chain_unreadable_remedy(helper);
 
             operation_print_error(op->host, remedy);
         }

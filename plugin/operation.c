@@ -91,33 +91,8 @@ void operation_close(Operation *op)
     g_clear_pointer(&op->measures, g_hash_table_unref);
     drop_request(op);
     g_free(op->name);
-    g_free(op->unreadable);
     backend_free_virDomain(op->dom);
     memset(op, 0, sizeof(*op));
-}
-
-char *operation_unreadable_remedy(const Operation *op)
-{
-    g_autofree char *helper = g_strconcat(op->name, JOURNAL_SUFFIX, NULL);
-    g_autofree char *command = chain_command("virsh", "undefine", helper, NULL);
-
-    return g_strdup_printf(_("Use the virsh-ext that wrote it; if it is nobody's, drop it with "
-                             "'%s'"), command);
-}
-
-/* What the graph does not say of a helper: that it is none of ours, or not to be read; and where it
- * does not run, which is no sign of life, its client may be on this machine all the same. */
-static void look_at_journal(Operation *op)
-{
-    ChainOperation *operation = op->domain->operation;
-    g_autoptr(GError) problem = NULL;
-    g_autoptr(Journal) journal = journal_load(op->conn, op->name, &problem);
-
-    g_clear_pointer(&op->unreadable, g_free);
-    if (g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT))
-        op->unreadable = g_strdup(problem->message);
-    if (operation && !operation->alive)
-        operation->alive = journal && journal_alive(op->conn, journal);
 }
 
 gboolean operation_read(Operation *op, GError **error)
@@ -144,7 +119,6 @@ gboolean operation_read(Operation *op, GError **error)
                     _("Domain '%s' does not exist any more"), op->name);
         return FALSE;
     }
-    look_at_journal(op);
     return TRUE;
 }
 
@@ -209,11 +183,6 @@ static Plan *plan_now(Operation *op, gboolean ignore_operation)
         .now = op->now,
     };
 
-    if (op->unreadable) {
-        facts.unreadable = op->unreadable;
-        facts.unreadable_remedy = operation_unreadable_remedy(op);
-        g_ptr_array_add(strings, (gpointer)facts.unreadable_remedy);
-    }
     if (op->request.operation == PLAN_REVERT)
         revert_facts(op, &facts, strings);
     return plan_make(op->graph, op->domain, &op->request, &facts);

@@ -23,7 +23,6 @@ typedef struct {
     char *name;           /**< the domain's */
     ChainGraph *graph;    /**< after operation_read() */
     ChainDomain *domain;  /**< in it */
-    char *unreadable;     /**< why the record of an operation on it cannot be read, or NULL */
     gboolean planned;     /**< the rest is of the last operation_plan() */
     PlanRequest request;  /**< a copy; its strings are borrowed */
     GHashTable *measures; /**< what was measured for it, or NULL */
@@ -58,9 +57,6 @@ VextStatus operation_run(Operation *op, const OperationRun *how, Journal *journa
 /** For take-over: whether the snapshot that the line names (@name NULL: the current one) is
  *  external. Quiet. */
 bool operation_claims(VextHost *host, const VextCmd *cmd, const char *name);
-
-/** What can be done about a record that cannot be read. New string. */
-char *operation_unreadable_remedy(const Operation *op);
 
 /** Prints each as an error line, made safe for the terminal. */
 void operation_print_errors(VextHost *host, GPtrArray *lines);

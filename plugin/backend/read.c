@@ -374,28 +374,62 @@ static gboolean read_domain(Reading *r, virDomainPtr dom, gboolean full, GError 
 
 /* --- helper domains ------------------------------------------------------------------------- */
 
-/*
- * The operation of which @dom is the helper, or NULL when it is none and only happens to have
- * such a name.
- *
- * @of: set to the name of the domain that it helps
- */
-static ChainOperation *read_operation(Reading *r, virDomainPtr dom, char **of)
+/** What a helper domain says. */
+typedef struct {
+    char *name;
+    ChainOperation *operation; /* or NULL: there is nothing of ours in it */
+    char *unreadable;          /* why it cannot be read, or NULL */
+} Helper;
+
+static void helper_free(gpointer data)
 {
+    Helper *helper = data;
+
+    g_free(helper->name);
+    chain_operation_free(helper->operation);
+    g_free(helper->unreadable);
+    g_free(helper);
+}
+
+/*
+ * Whether @dom is a helper. One that is none and only happens to have such a name is a domain like
+ * others, which is in the way of operations.
+ *
+ * @helpers: name of the domain that is helped -> Helper *
+ */
+static gboolean read_helper(Reading *r, GHashTable *helpers, virDomainPtr dom)
+{
+    const char *name = virDomainGetName(dom);
     g_autofree char *helped = NULL;
     g_autofree char *xml = NULL;
-    ChainOperation *op;
+    Helper *helper;
 
     if (!r->opt->domain_of_helper || !r->opt->operation_from_xml)
-        return NULL;
-    helped = r->opt->domain_of_helper(virDomainGetName(dom));
+        return FALSE;
+    helped = r->opt->domain_of_helper(name);
     xml = helped ? virDomainGetXMLDesc(dom, VIR_DOMAIN_XML_INACTIVE) : NULL;
-    op = xml ? r->opt->operation_from_xml(xml) : NULL;
-    if (op) {
-        op->alive = virDomainIsActive(dom) == 1;
-        *of = g_steal_pointer(&helped);
+    if (!xml)
+        return FALSE;
+    helper = g_new0(Helper, 1);
+    helper->name = g_strdup(name);
+    helper->operation = r->opt->operation_from_xml(xml, helped, virDomainIsActive(dom) == 1,
+                                                   &helper->unreadable);
+    g_hash_table_replace(helpers, g_steal_pointer(&helped), helper);
+    return helper->operation != NULL;
+}
+
+static void assign_helpers(Reading *r, GHashTable *helpers)
+{
+    for (guint i = 0; i < r->graph->domains->len; i++) {
+        ChainDomain *d = g_ptr_array_index(r->graph->domains, i);
+        Helper *helper = g_hash_table_lookup(helpers, d->name);
+
+        if (!helper)
+            continue;
+        d->helper = g_steal_pointer(&helper->name);
+        d->operation = g_steal_pointer(&helper->operation);
+        d->unreadable = g_steal_pointer(&helper->unreadable);
     }
-    return op;
 }
 
 static gboolean same_domain(virDomainPtr a, virDomainPtr b)
@@ -440,8 +474,8 @@ static gboolean without_domain(Reading *r, virDomainPtr dom, const GError *probl
 static gboolean read_domains(Reading *r, GError **error)
 {
     g_autoptr(DomainList) domains = NULL;
-    g_autoptr(GHashTable) operations = g_hash_table_new_full(
-        g_str_hash, g_str_equal, g_free, (GDestroyNotify) chain_operation_free);
+    g_autoptr(GHashTable) helpers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                                          helper_free);
     guint i;
 
     list_saved(r);
@@ -458,32 +492,18 @@ static gboolean read_domains(Reading *r, GError **error)
         g_clear_error(&problem);
     }
     for (i = 0; domains[i]; i++) {
-        g_autofree char *of = NULL;
         g_autoptr(GError) problem = NULL;
-        ChainOperation *op;
 
         if (r->opt->domain && same_domain(domains[i], r->opt->domain))
             continue;
-        op = read_operation(r, domains[i], &of);
-        if (op) {
-            g_hash_table_replace(operations, g_steal_pointer(&of), op);
-            continue;
-        }
-        if (read_domain(r, domains[i], !r->opt->domain, &problem) ||
+        if (read_helper(r, helpers, domains[i]) ||
+            read_domain(r, domains[i], !r->opt->domain, &problem) ||
             without_domain(r, domains[i], problem))
             continue;
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
-    for (i = 0; i < r->graph->domains->len; i++) {
-        ChainDomain *d = g_ptr_array_index(r->graph->domains, i);
-
-        char *name = NULL;
-
-        g_hash_table_steal_extended(operations, d->name, (gpointer *) &name,
-                                    (gpointer *) &d->operation);
-        g_free(name);
-    }
+    assign_helpers(r, helpers);
     r->graph->complete = !r->graph->unknown->len &&
                          (!r->opt->domain || r->opt->complete || r->opt->scan_orphans);
     return TRUE;

@@ -43,7 +43,8 @@ typedef struct {
      *  (journal_domain_of_helper(), journal_operation_from_xml()). Without them helper domains
      *  are taken for domains like others. */
     char *(*domain_of_helper)(const char *name);
-    ChainOperation *(*operation_from_xml)(const char *helper_xml);
+    ChainOperation *(*operation_from_xml)(const char *helper_xml, const char *domain,
+                                          gboolean running, char **unreadable);
 } BackendReadOptions;
 
 /**

@@ -65,7 +65,6 @@ typedef struct {
     Journal *journal;       /**< borrowed during exec_run() */
     virDomainPtr dom;       /**< the domain; reference held; NULL: it does not exist now */
     gboolean no_return;     /**< see above */
-    gint64 show_life;       /**< monotonic microseconds: exec_show_life() does something, 0 never */
     gboolean taken_up;      /**< the journal was loaded, not begun */
     guint reached;          /**< taken up: the step that had not ended */
     gboolean merged_all;    /**< delete: all merges are behind us */
@@ -143,9 +142,6 @@ void exec_no_return(ExecContext *ctx);
 /** Reference to the domain by the plan's UUID in ctx->dom, looked up again. FALSE with @error:
  *  it is gone. */
 gboolean exec_find_domain(ExecContext *ctx, GError **error);
-/** Shows clients on other machines that somebody is at work, if it has taken long enough; for calls
- *  at short intervals. */
-void exec_show_life(ExecContext *ctx);
 /** Whether the domain runs now. */
 gboolean exec_domain_active(ExecContext *ctx);
 /** The domain's XML as it is now: live if @live and it runs, else persistent (secure), g_free.

@@ -8,10 +8,6 @@
 #include "plugin/backend/snapshots.h"
 #include "plugin/exec/exec.h"
 
-/* What is over sooner needs no sign of life: starting and ending it takes longer than a merge of a
- * few MiB. */
-#define SHORT_USEC G_USEC_PER_SEC
-
 static gboolean has_step(const Plan *plan, PlanAction action)
 {
     for (guint i = 0; i < plan->steps->len; i++) {
@@ -55,23 +51,20 @@ static gboolean run_lock(ExecStep *s, GError **error)
 {
     ExecContext *ctx = s->ctx;
     g_autofree char *base_xml = exec_domain_xml(ctx, TRUE, error);
+    g_autoptr(GError) problem = NULL;
 
     if (!base_xml || !journal_begin(ctx->conn, s->journal, base_xml, error) ||
         !unchanged(s, error))
         return FALSE;
-    if (wants_sign_of_life(s->plan))
-        ctx->show_life = g_get_monotonic_time() + SHORT_USEC;
+    if (!wants_sign_of_life(s->plan))
+        return TRUE;
+    if (!journal_claim(ctx->conn, s->journal, base_xml, &problem) &&
+        g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_BUSY)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    /* Without the sign of life only clients on this machine see that somebody is at work. */
     return TRUE;
-}
-
-void exec_show_life(ExecContext *ctx)
-{
-    if (!ctx->show_life || g_get_monotonic_time() < ctx->show_life)
-        return;
-    ctx->show_life = 0;
-    /* Without it only clients on this machine see that somebody is at work. One that has taken
-     * the operation over is found by the next step. */
-    journal_claim(ctx->conn, ctx->journal, NULL);
 }
 
 static ExecDone lock_is_done(ExecStep *s, GError **error)

@@ -18,7 +18,6 @@ void exec_progress(const char *disk, const BackendJobInfo *info, gpointer data)
     gboolean over = info->type == 0 || (info->end && info->cur >= info->end);
     int percent = info->end ? (int)(100.0 * (double)info->cur / (double)info->end) : 0;
 
-    exec_show_life(p->ctx);
     if (!p->ctx->verbose)
         return;
     if (!p->started)

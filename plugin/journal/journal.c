@@ -228,7 +228,8 @@ static gboolean start_plain(virConnectPtr conn, Journal *journal, const char *ba
     return TRUE;
 }
 
-gboolean journal_claim(virConnectPtr conn, Journal *journal, GError **error)
+gboolean journal_claim(virConnectPtr conn, Journal *journal, const char *base_xml,
+                       GError **error)
 {
     g_autoptr(virDomain) helper = NULL;
     g_autoptr(GError) problem = NULL;
@@ -307,11 +308,10 @@ gboolean journal_end(virConnectPtr conn, Journal *journal, GError **error)
 Journal *journal_load(virConnectPtr conn, const char *domain, GError **error)
 {
     g_autofree char *name = g_strconcat(domain, JOURNAL_SUFFIX, NULL);
-    g_autofree char *xml = NULL, *operation = NULL, *progress = NULL;
+    g_autofree char *xml = NULL, *uuid = NULL;
     g_autoptr(GError) problem = NULL;
     g_autoptr(virDomain) helper = backend_domain_by_name(conn, name, &problem);
     g_autoptr(Journal) journal = NULL;
-    g_autofree char *uuid = NULL;
 
     if (!helper) {
         if (!backend_error_is(problem, VIR_ERR_NO_DOMAIN))
@@ -321,22 +321,9 @@ Journal *journal_load(virConnectPtr conn, const char *domain, GError **error)
     xml = inactive_xml(helper, error);
     if (!xml)
         return NULL;
-    operation = xml_domain_get_metadata(xml, JOURNAL_NS_OPERATION, &problem);
-    if (!operation) {
-        g_set_error(error, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT,
-                    _("Domain '%s' has the name of a helper of virsh-ext and is none"), name);
-        return NULL;
-    }
-    progress = xml_domain_get_metadata(xml, JOURNAL_NS_PROGRESS, NULL);
-    journal = journal_parse(operation, progress, error);
+    journal = journal_parse_helper(xml, domain, error);
     if (!journal)
         return NULL;
-    /* A renamed domain's helper does not fit any more; a copied one never did. */
-    if (g_strcmp0(journal->domain, domain) != 0) {
-        g_set_error(error, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT,
-                    _("The journal in '%s' is that of domain '%s'"), name, journal->domain);
-        return NULL;
-    }
     uuid = backend_domain_uuid(helper, &problem);
     if (!uuid) {
         wrap(error, g_steal_pointer(&problem));

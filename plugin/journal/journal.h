@@ -19,10 +19,9 @@
  * Life of an operation:
  *
  *      journal_begin()      -> lock taken, plan and old XML safe
- *      journal_step(n)      before step n runs
  *      journal_claim()         the helper runs without disks: a sign of life (operations whose
- *                              jobs run on D itself, once they have lasted for a while; the
- *                              others start it as their worker)
+ *                              jobs run on D itself; the others start it as their worker)
+ *      journal_step(n)      before step n runs
  *      ...
  *      journal_end()        helper undefined: the operation never was
  *
@@ -97,7 +96,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Journal, journal_free)
 gboolean journal_begin(virConnectPtr conn, Journal *journal, const char *base_xml,
                        GError **error);
 /** Starts the helper without disks as a sign of life. Embedded: does nothing. */
-gboolean journal_claim(virConnectPtr conn, Journal *journal, GError **error);
+gboolean journal_claim(virConnectPtr conn, Journal *journal, const char *base_xml,
+                       GError **error);
 /** Records that step @n is about to run (and that a commit begins). */
 gboolean journal_step(virConnectPtr conn, Journal *journal, guint n, GError **error);
 /** Destroys the helper if it runs and undefines it. Not there is success. */
@@ -115,8 +115,15 @@ gboolean journal_take_over(virConnectPtr conn, Journal *journal, const char *bas
  */
 char *journal_helper_xml(virConnectPtr conn, Journal *journal, const char *base_xml,
                          const XmlDisk *disks, gsize n, GError **error);
-/** The short form for the model, from a helper's XML (used by chain-show, read-only). */
-ChainOperation *journal_operation_from_xml(const char *helper_xml);
+/**
+ * The short form for the model, from the XML of @domain's helper (used by chain-show, read-only).
+ *
+ * @running: whether the helper runs
+ * @unreadable: set to why journal_load() would not read it, else untouched. New string.
+ * Returns: new, or NULL when there is nothing of ours in it
+ */
+ChainOperation *journal_operation_from_xml(const char *helper_xml, const char *domain,
+                                           gboolean running, char **unreadable);
 /** Whether a domain name is a helper's, and of which domain. New string or NULL. */
 char *journal_domain_of_helper(const char *name);
 

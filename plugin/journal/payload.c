@@ -424,18 +424,46 @@ Journal *journal_parse(const char *operation, const char *progress, GError **err
     return g_steal_pointer(&journal);
 }
 
-ChainOperation *journal_operation_from_xml(const char *helper_xml)
+Journal *journal_parse_helper(const char *helper_xml, const char *domain, GError **error)
+{
+    g_autofree char *name = g_strconcat(domain, JOURNAL_SUFFIX, NULL);
+    g_autofree char *operation = xml_domain_get_metadata(helper_xml, JOURNAL_NS_OPERATION, NULL);
+    g_autofree char *progress = xml_domain_get_metadata(helper_xml, JOURNAL_NS_PROGRESS, NULL);
+    g_autoptr(Journal) journal = NULL;
+
+    if (!operation) {
+        g_set_error(error, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT,
+                    _("Domain '%s' has the name of a helper of virsh-ext and is none"), name);
+        return NULL;
+    }
+    journal = journal_parse(operation, progress, error);
+    if (!journal)
+        return NULL;
+    /* A renamed domain's helper does not fit any more; a copied one never did. */
+    if (g_strcmp0(journal->domain, domain) != 0) {
+        g_set_error(error, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT,
+                    _("The journal in '%s' is that of domain '%s'"), name, journal->domain);
+        return NULL;
+    }
+    return g_steal_pointer(&journal);
+}
+
+ChainOperation *journal_operation_from_xml(const char *helper_xml, const char *domain,
+                                           gboolean running, char **unreadable)
 {
     g_autofree char *operation = xml_domain_get_metadata(helper_xml, JOURNAL_NS_OPERATION, NULL);
     g_autofree char *progress = xml_domain_get_metadata(helper_xml, JOURNAL_NS_PROGRESS, NULL);
     g_autoptr(xmlDoc) doc = operation ? xml_parse(operation, "operation", NULL) : NULL;
     g_autoptr(xmlDoc) progress_doc = progress ? xml_parse(progress, "progress", NULL) : NULL;
-    g_autoptr(xmlDoc) domain = xml_parse(helper_xml, "domain", NULL);
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(Journal) journal = journal_parse_helper(helper_xml, domain, &problem);
     ChainOperation *op;
     xmlNode *root;
     int lives = -1;
 
-    if (!doc || !domain)
+    if (!journal)
+        *unreadable = g_strdup(problem->message);
+    if (!doc)
         return NULL;
     root = xmlDocGetRootElement(doc);
     op = g_new0(ChainOperation, 1);
@@ -455,8 +483,7 @@ ChainOperation *journal_operation_from_xml(const char *helper_xml)
         op->step = xml_attr(p, "action");
         lives = journal_client_lives(token);
     }
-    /* Only the XML of a domain that runs has an id. */
-    op->alive = lives >= 0 ? lives : xml_attr_is(xmlDocGetRootElement(domain), "id", "-1") ?
-                FALSE : xmlHasProp(xmlDocGetRootElement(domain), (const xmlChar *)"id") != NULL;
+    /* a helper whose daemon was killed outlives its client */
+    op->alive = lives >= 0 ? lives : running;
     return op;
 }

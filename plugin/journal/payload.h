@@ -29,6 +29,8 @@ char *journal_progress_element(const Journal *journal);
 char *journal_progress_owner(const char *progress);
 /** @progress: NULL when there is none. helper_name and helper_uuid are left to the caller. */
 Journal *journal_parse(const char *operation, const char *progress, GError **error);
+/** The same from the XML of @domain's helper. */
+Journal *journal_parse_helper(const char *helper_xml, const char *domain, GError **error);
 
 /** "host pid" of this process, for people. New string. */
 char *journal_client_describe(void);

@@ -265,6 +265,9 @@ struct ChainDomain {
     char *xml;              /**< live XML if active, else inactive (secure unless read-only) */
     char *inactive_xml;     /**< persistent XML, NULL for a transient domain */
     ChainOperation *operation; /**< or NULL */
+    char *helper;           /**< the domain that by its name keeps the record of an operation on
+                                 this one, or NULL */
+    char *unreadable;       /**< why that record cannot be read, or NULL */
     char *problem;          /**< why it could not be read, or, with xml, its snapshots; or NULL */
     GPtrArray *unknown;     /**< ChainUnknown *: set by chain_graph_unknowns(), or NULL */
 };
@@ -282,6 +285,10 @@ ChainSnapshot *chain_domain_snapshot(const ChainDomain *d, const char *name);
  * and then they are written before a "--" that keeps the names from being taken for options.
  */
 char *chain_command(const char *word, ...) G_GNUC_NULL_TERMINATED;
+
+/** What can be done about a record of an operation, kept by @helper, that cannot be read. New
+ *  string. */
+char *chain_unreadable_remedy(const char *helper);
 
 /** What is wrong or worth to know. */
 typedef enum { CHAIN_NOTICE, CHAIN_WARNING, CHAIN_ERROR } ChainSeverity;

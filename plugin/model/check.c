@@ -411,6 +411,11 @@ static void check_interrupted(Check *c)
 
     if (op && op->alive)
         return;
+    if (c->domain->unreadable) {
+        check_add(c, "unreadable-operation", CHAIN_ERROR, NULL, NULL,
+                  g_strdup(c->domain->unreadable), chain_unreadable_remedy(c->domain->helper));
+        return;
+    }
     if (op) {
         check_add(c, "interrupted-operation", CHAIN_ERROR, NULL, NULL,
                   op->step

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "include/vext-i18n.h"
 #include "plugin/model/chain.h"
 
 /* Whether @word can be typed as it is. */
@@ -70,6 +71,14 @@ static void append_words(GString *out, const GPtrArray *words)
 {
     for (guint i = 0; i < words->len; i++)
         append_word(out, g_ptr_array_index(words, i));
+}
+
+char *chain_unreadable_remedy(const char *helper)
+{
+    g_autofree char *command = chain_command("virsh", "undefine", helper, NULL);
+
+    return g_strdup_printf(_("Use the virsh-ext that wrote it; if it is nobody's, drop it with "
+                             "'%s'"), command);
 }
 
 char *chain_command(const char *word, ...)

@@ -97,6 +97,8 @@ static void domain_free(gpointer data)
     g_free(d->xml);
     g_free(d->inactive_xml);
     chain_operation_free(d->operation);
+    g_free(d->helper);
+    g_free(d->unreadable);
     g_free(d->problem);
     g_clear_pointer(&d->unknown, g_ptr_array_unref);
     g_free(d);

@@ -588,9 +588,9 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
         plan_refuse(plan, "read-only",
                     g_strdup(_("The connection is read-only")),
                     g_strdup(_("Connect without --readonly")));
-    if (facts->unreadable) {
-        plan_refuse(plan, "unreadable-operation", g_strdup(facts->unreadable),
-                    g_strdup(facts->unreadable_remedy));
+    if (d->unreadable) {
+        plan_refuse(plan, "unreadable-operation", g_strdup(d->unreadable),
+                    chain_unreadable_remedy(d->helper));
     } else if (d->operation && !facts->ignore_operation) {
         g_autofree char *operation = describe_operation(d->operation);
 

@@ -75,8 +75,6 @@ typedef struct {
 typedef struct {
     GHashTable *measures;      /**< plan_measure_key() -> PlanMeasure *, or NULL */
     gboolean readonly;         /**< the connection is read-only */
-    const char *unreadable;    /**< why the record of an operation cannot be read, or NULL */
-    const char *unreadable_remedy; /**< and what can be done about it */
     gboolean ignore_operation; /**< the unfinished operation in the graph is our own (resume) */
     gint64 now;                /**< seconds since the epoch, for names */
     const char *memory_problem;/**< revert: why the memory file cannot be restored, or NULL */

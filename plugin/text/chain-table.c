@@ -12,8 +12,9 @@
 #include "plugin/text/rows.h"
 
 #define DEFAULT_COLUMNS "DISK,DEPTH,PATH,FORMAT,ALLOCATION,ROLE,SNAPSHOTS,USED-BY"
-/* No path is made shorter than this many columns. */
+/* No path and no list is made narrower than this many columns. */
 #define PATH_MIN 16
+#define LIST_MIN 10
 
 typedef struct libscols_table ScolsTable;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScolsTable, scols_unref_table)
@@ -95,6 +96,9 @@ static GPtrArray *choose_columns(const char *columns, gboolean several, GError *
     return g_steal_pointer(&chosen);
 }
 
+/* Between the names of a list until it is known whether each has a line of its own. */
+#define BETWEEN "\n"
+
 /* In a list each name is quoted where it could be taken for two; alone it cannot be. */
 static char *cell_text(const TextColumn *column, const TextRow *row, const TextOptions *options)
 {
@@ -126,7 +130,7 @@ static char *cell_text(const TextColumn *column, const TextRow *row, const TextO
         for (guint i = 0; i < value.list->len; i++) {
             g_autofree char *name = text_name(g_ptr_array_index(value.list, i), options->utf8);
 
-            g_string_append_printf(list, "%s%s", i ? "," : "", name);
+            g_string_append_printf(list, "%s%s", i ? BETWEEN : "", name);
         }
         if (!list->len)
             g_string_append_c(list, '-');
@@ -165,42 +169,91 @@ static void fill_grid(Grid *grid, const TextDomain *domains, gsize n, const char
     }
 }
 
-/* The paths give what the others need more than the terminal has, in equal parts. */
+static gsize limited(const TextColumn *column, gsize width, gsize limit)
+{
+    if (column->path)
+        return MIN(width, MAX(limit, PATH_MIN));
+    return column->type == TEXT_VALUE_LIST ? MIN(width, limit) : width;
+}
+
+/* Whether the table does when no path and no list is wider than @limit. */
+static gboolean fits(const gsize *widths, const GPtrArray *columns, gsize limit, gsize width)
+{
+    gsize sum = columns->len - 1; /* separators */
+
+    for (guint c = 0; c < columns->len; c++)
+        sum += limited(g_ptr_array_index(columns, c), widths[c], limit);
+    return sum <= width;
+}
+
+/* @list: becomes one line, or a name a line if it is too wide */
+static char *break_list(const char *list, gsize width)
+{
+    g_auto(GStrv) names = g_strsplit(list, BETWEEN, -1);
+    g_autofree char *line = g_strjoinv(",", names);
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    if (text_width(line) <= width)
+        return g_steal_pointer(&line);
+    for (char **name = names; *name; name++) {
+        g_autofree char *item = g_strconcat(*name, name[1] ? "," : "", NULL);
+        g_autoptr(GPtrArray) lines = text_wrap(item, width, width);
+
+        for (guint i = 0; i < lines->len; i++)
+            g_string_append_printf(out, "%s%s", out->len ? "\n" : "",
+                                   (const char *) g_ptr_array_index(lines, i));
+    }
+    return g_string_free(g_steal_pointer(&out), FALSE);
+}
+
+/* Paths are shortened; lists get further lines, as a name in them is not to be cut, unless the
+ * terminal breaks the lines all the same. */
 static void fit_grid(Grid *grid, const TextOptions *options)
 {
     guint n = grid->columns->len;
-    guint paths = 0;
-    gsize rest = n - 1; /* separators */
-    gsize limit;
+    g_autofree gsize *widths = g_new0(gsize, n);
+    gsize limit = G_MAXSIZE, lists = G_MAXSIZE;
 
-    if (!options->width || !grid->cells->len)
+    if (!grid->cells->len)
         return;
-    for (guint c = 0; c < n; c++) {
-        const TextColumn *column = g_ptr_array_index(grid->columns, c);
-        gsize width = strlen(column->name);
-
-        if (column->path) {
-            paths++;
-            continue;
+    if (options->width) {
+        for (guint c = 0; c < n; c++)
+            widths[c] = strlen(((const TextColumn *) g_ptr_array_index(grid->columns, c))->name);
+        for (guint i = 0; i < grid->cells->len; i++)
+            widths[i % n] = MAX(widths[i % n], text_width(g_ptr_array_index(grid->cells, i)));
+        for (limit = options->width; limit > LIST_MIN; limit--) {
+            if (fits(widths, grid->columns, limit, options->width))
+                break;
         }
-        for (guint i = c; i < grid->cells->len; i += n)
-            width = MAX(width, text_width(g_ptr_array_index(grid->cells, i)));
-        rest += width;
+        if (fits(widths, grid->columns, limit, options->width))
+            lists = limit;
     }
-    if (!paths)
-        return;
-    limit = options->width > rest ? (options->width - rest) / paths : 0;
-    limit = MAX(limit, PATH_MIN);
     for (guint i = 0; i < grid->cells->len; i++) {
         const TextColumn *column = g_ptr_array_index(grid->columns, i % n);
+        char *cell = grid->cells->pdata[i];
 
-        if (column->path) {
-            char *cell = grid->cells->pdata[i];
-
-            grid->cells->pdata[i] = text_shorten(cell, limit, options->utf8);
-            g_free(cell);
-        }
+        if (column->path)
+            grid->cells->pdata[i] = text_shorten(cell, MAX(limit, PATH_MIN), options->utf8);
+        else if (column->type == TEXT_VALUE_LIST)
+            grid->cells->pdata[i] = break_list(cell, lists);
+        else
+            continue;
+        g_free(cell);
     }
+}
+
+static void strip_blanks(GString *text)
+{
+    gsize to = 0;
+
+    for (gsize i = 0; i < text->len; i++) {
+        if (text->str[i] == '\n') {
+            while (to && text->str[to - 1] == ' ')
+                to--;
+        }
+        text->str[to++] = text->str[i];
+    }
+    g_string_truncate(text, to);
 }
 
 static char *print_grid(const Grid *grid, const TextOptions *options)
@@ -219,9 +272,12 @@ static char *print_grid(const Grid *grid, const TextOptions *options)
     for (guint c = 0; c < n; c++) {
         const TextColumn *column = g_ptr_array_index(grid->columns, c);
         int flags = column->type == TEXT_VALUE_NUMBER || column->type == TEXT_VALUE_SIZE
-                    ? SCOLS_FL_RIGHT : 0;
+                    ? SCOLS_FL_RIGHT : column->type == TEXT_VALUE_LIST ? SCOLS_FL_WRAP : 0;
+        struct libscols_column *made = scols_table_new_column(table, column->name, 0, flags);
 
-        if (!scols_table_new_column(table, column->name, 0, flags))
+        if (!made || scols_column_set_safechars(made, "\n") != 0 ||
+            scols_column_set_wrapfunc(made, scols_wrapnl_chunksize, scols_wrapnl_nextchunk,
+                                      NULL) != 0)
             g_error("libsmartcols: out of memory");
     }
     for (guint i = 0; i < grid->cells->len; i++) {
@@ -236,6 +292,7 @@ static char *print_grid(const Grid *grid, const TextOptions *options)
     free(text);
     if (out->len && out->str[out->len - 1] != '\n')
         g_string_append_c(out, '\n');
+    strip_blanks(out);
     return g_string_free(g_steal_pointer(&out), FALSE);
 }
 

@@ -22,21 +22,24 @@
 /* So many domains that use an image are named. */
 #define USERS_MAX 3
 
-/* Text with the columns it takes: colours take none. */
+/* What is said of an image gets lines of its own where it would have less: "* active (…" fits. */
+#define NOTES_MIN 24
+
 typedef struct {
-    GString *text;
-    gsize width;
-} Cell;
+    const char *colour;
+    char *text;
+} Note;
 
 /* A line of the picture. */
 typedef struct {
     gboolean apart; /* begins what does not belong to the active chain's tree */
     char *lines;    /* left of the mark */
+    char *below;    /* the same where the notes go on below the line */
     const char *mark, *mark_colour;
     char *name;
     const char *name_colour;
     char *format, *size;
-    Cell notes;
+    GArray *notes;  /* Note */
 } Line;
 
 typedef struct {
@@ -49,10 +52,24 @@ static void line_clear(gpointer data)
     Line *line = data;
 
     g_free(line->lines);
+    g_free(line->below);
     g_free(line->name);
     g_free(line->format);
     g_free(line->size);
-    g_string_free(line->notes.text, TRUE);
+    g_array_unref(line->notes);
+}
+
+static void note_clear(gpointer data)
+{
+    g_free(((Note *) data)->text);
+}
+
+static GArray *notes_new(void)
+{
+    GArray *notes = g_array_new(FALSE, FALSE, sizeof(Note));
+
+    g_array_set_clear_func(notes, note_clear);
+    return notes;
 }
 
 /* --- pieces ----------------------------------------------------------------------------------- */
@@ -74,15 +91,21 @@ static void append_blanks(GString *out, gsize n)
     memset(out->str + old, ' ', n);
 }
 
-static void add_note(Cell *notes, const TextOptions *options, const char *colour,
-                     const char *text)
+static void add_note(GArray *notes, const char *colour, const char *text)
 {
-    if (notes->text->len) {
-        g_string_append(notes->text, "; ");
-        notes->width += 2;
-    }
-    append_colour(notes->text, options, colour, text);
-    notes->width += text_width(text);
+    Note note = { colour, g_strdup(text) };
+
+    g_array_append_val(notes, note);
+}
+
+/* Of all in one line, separated by "; ". */
+static gsize notes_width(const GArray *notes)
+{
+    gsize width = 0;
+
+    for (guint i = 0; i < notes->len; i++)
+        width += text_width(g_array_index(notes, Note, i).text) + (i ? 2 : 0);
+    return width;
 }
 
 static char *name_snapshot(const ChainSnapshot *s, const TextOptions *options)
@@ -101,7 +124,7 @@ static gboolean is_internal_on(const ChainSnapshot *s, const ChainDisk *disk)
     return sd && sd->kind == CHAIN_SNAP_INTERNAL;
 }
 
-static void note_snapshots(Cell *notes, const TextOptions *options, const TextRow *row,
+static void note_snapshots(GArray *notes, const TextOptions *options, const TextRow *row,
                            GPtrArray *snapshots, gboolean internal)
 {
     g_autoptr(GString) names = g_string_new(NULL);
@@ -124,10 +147,10 @@ static void note_snapshots(Cell *notes, const TextOptions *options, const TextRo
                                names->str);
     else
         text = g_strdup_printf(P_("snapshot %s", "snapshots %s", n), names->str);
-    add_note(notes, options, CYAN, text);
+    add_note(notes, CYAN, text);
 }
 
-static void note_users(Cell *notes, const TextOptions *options, const TextRow *row)
+static void note_users(GArray *notes, const TextOptions *options, const TextRow *row)
 {
     g_autoptr(GPtrArray) users = text_row_users(row);
     g_autoptr(GString) names = g_string_new(NULL);
@@ -147,10 +170,10 @@ static void note_users(Cell *notes, const TextOptions *options, const TextRow *r
     else
         text = g_strdup_printf(P_("used by domain %s", "used by domains %s", users->len),
                                names->str);
-    add_note(notes, options, YELLOW, text);
+    add_note(notes, YELLOW, text);
 }
 
-static void note_flags(Cell *notes, const TextOptions *options, const ChainImage *image)
+static void note_flags(GArray *notes, const ChainImage *image)
 {
     static const struct {
         guint flag;
@@ -169,11 +192,11 @@ static void note_flags(Cell *notes, const TextOptions *options, const ChainImage
 
     for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
         if (image->flags & table[i].flag)
-            add_note(notes, options, table[i].colour, _(table[i].words));
+            add_note(notes, table[i].colour, _(table[i].words));
     }
 }
 
-static void note_image(Cell *notes, const TextOptions *options, const TextRow *row)
+static void note_image(GArray *notes, const TextOptions *options, const TextRow *row)
 {
     g_autoptr(GPtrArray) snapshots = text_row_snapshots(row);
     const ChainImage *image = row->image;
@@ -182,19 +205,19 @@ static void note_image(Cell *notes, const TextOptions *options, const TextRow *r
     note_snapshots(notes, options, row, snapshots, FALSE);
     note_snapshots(notes, options, row, snapshots, TRUE);
     if (row->depth == 0)
-        add_note(notes, options, GREEN, _("* active (you are here)"));
+        add_note(notes, GREEN, _("* active (you are here)"));
     else if (active && row->disk->configured == image)
-        add_note(notes, options, YELLOW, _("active after the next start"));
+        add_note(notes, YELLOW, _("active after the next start"));
     else if (!snapshots->len && !(image->flags & (CHAIN_IMAGE_ORPHAN | CHAIN_IMAGE_MISSING)))
-        add_note(notes, options, DIM, _("no snapshot"));
-    note_flags(notes, options, image);
+        add_note(notes, DIM, _("no snapshot"));
+    note_flags(notes, image);
     note_users(notes, options, row);
     if (active && active != image && image->virtual_size != CHAIN_UNKNOWN &&
         active->virtual_size != CHAIN_UNKNOWN && image->virtual_size != active->virtual_size) {
         g_autofree char *size = text_size(image->virtual_size, options->bytes);
         g_autofree char *text = g_strdup_printf(_("virtual size %s"), size);
 
-        add_note(notes, options, DIM, text);
+        add_note(notes, DIM, text);
     }
 }
 
@@ -302,12 +325,13 @@ static void add_unknown(GArray *lines, const Tree *tree, const TextLeaf *leaf,
     Line line = { .mark = "?", .mark_colour = YELLOW, .name_colour = DIM };
 
     line.lines = g_strdup(leaf->lines);
+    line.below = g_strdup(leaf->below);
     line.name = image->backing_spec ? text_safe(image->backing_spec, options->utf8)
                                     : g_strdup(_("(not known)"));
     line.format = text_safe(image->backing_format, options->utf8);
     line.size = g_strdup("");
-    line.notes.text = g_string_new(NULL);
-    add_note(&line.notes, options, DIM, image->backing_spec
+    line.notes = notes_new();
+    add_note(line.notes, DIM, image->backing_spec
              ? _("not followed") : _("whether anything is below is not known"));
     g_array_append_val(lines, line);
 }
@@ -318,7 +342,7 @@ static void add_line(GArray *lines, const Tree *tree, const TextLeaf *leaf, cons
     const TextOptions *options = tree->options;
     const ChainImage *image = row->image;
     const char *path = image->path ? image->path : "";
-    Line line = { .notes = { g_string_new(NULL), 0 } };
+    Line line = { .notes = notes_new() };
     gboolean named = FALSE;
 
     for (guint i = 0; i < image->frozen_by->len && !named; i++)
@@ -338,20 +362,44 @@ static void add_line(GArray *lines, const Tree *tree, const TextLeaf *leaf, cons
     if (dir && g_str_has_prefix(path, dir) && !strchr(path + strlen(dir), '/'))
         path += strlen(dir);
     line.lines = g_strdup(leaf->lines);
+    line.below = g_strdup(leaf->below);
     line.name = text_safe(path, options->utf8);
     line.format = text_safe(image->format ? image->format : "?", options->utf8);
     line.size = text_size(image->allocation, options->bytes);
-    note_image(&line.notes, options, row);
+    note_image(line.notes, options, row);
     g_array_append_val(lines, line);
 }
 
+/* The columns of a disk's lines. */
 typedef struct {
-    gsize names, formats, sizes, notes;
+    gsize names, formats, sizes;
+    gsize notes;  /* room for them; 0: no end of it */
+    gboolean below; /* they have lines of their own */
 } Widths;
 
-static Widths measure(const GArray *lines)
+/* The notes take from the names what they need. What is too little for both is shared. */
+static void fit(Widths *w, gsize notes, gsize width)
+{
+    /* margin, mark, three gaps */
+    gsize others = 2 + 2 + 2 + w->formats + 2 + w->sizes + 2;
+    gsize room = width > others ? width - others : 0;
+
+    if (w->names + notes <= room)
+        return;
+    if (notes + NAME_MIN <= room) {
+        w->names = room - notes;
+        return;
+    }
+    w->below = room < NAME_MIN + NOTES_MIN;
+    w->names = MIN(w->names, w->below ? MAX(room + 2, NAME_MIN)
+                                      : MIN(room / 2, room - NOTES_MIN));
+    w->notes = room - MIN(w->names, room);
+}
+
+static Widths measure(const GArray *lines, gsize width)
 {
     Widths w = { 0 };
+    gsize notes = 0;
 
     for (guint i = 0; i < lines->len; i++) {
         const Line *line = &g_array_index(lines, Line, i);
@@ -359,27 +407,80 @@ static Widths measure(const GArray *lines)
         w.names = MAX(w.names, text_width(line->lines) + text_width(line->name));
         w.formats = MAX(w.formats, text_width(line->format));
         w.sizes = MAX(w.sizes, strlen(line->size));
-        w.notes = MAX(w.notes, line->notes.width);
+        notes = MAX(notes, notes_width(line->notes));
     }
+    if (width)
+        fit(&w, notes, width);
     return w;
+}
+
+static void end_line(GString *out)
+{
+    while (out->len && out->str[out->len - 1] == ' ')
+        g_string_truncate(out, out->len - 1);
+    g_string_append_c(out, '\n');
+}
+
+static void go_on_below(Tree *tree, const Line *line, gsize column)
+{
+    gsize used = 2 + text_width(line->below);
+
+    end_line(tree->out);
+    g_string_append(tree->out, "  ");
+    g_string_append(tree->out, line->below);
+    append_blanks(tree->out, column > used ? column - used : 0);
+}
+
+/* @column: at which they begin; that is where the line is by now, unless they have lines of their
+ * own. @room: columns for them, 0: all that there are */
+static void append_notes(Tree *tree, const Line *line, gsize column, gsize room, gboolean below)
+{
+    gsize used = 0;
+
+    for (guint i = 0; i < line->notes->len; i++) {
+        const Note *note = &g_array_index(line->notes, Note, i);
+        gboolean last = i + 1 == line->notes->len;
+        gsize width = text_width(note->text) + !last;
+        gboolean start = room && (i ? used + 1 + width > room && width <= room : below);
+        g_autoptr(GPtrArray) chunks = NULL;
+
+        if (start) {
+            go_on_below(tree, line, column);
+            used = 0;
+        } else if (i) {
+            g_string_append_c(tree->out, ' ');
+            used++;
+        }
+        if (!room || used + width <= room) {
+            append_colour(tree->out, tree->options, note->colour, note->text);
+            used += width;
+        } else {
+            chunks = text_wrap(note->text, room - MIN(used + !last, room), room - !last);
+            for (guint c = 0; c < chunks->len; c++) {
+                const char *chunk = g_ptr_array_index(chunks, c);
+
+                if (c)
+                    go_on_below(tree, line, column);
+                append_colour(tree->out, tree->options, note->colour, chunk);
+                used = text_width(chunk) + !last;
+            }
+        }
+        if (!last)
+            g_string_append_c(tree->out, ';');
+    }
 }
 
 static void append_lines(Tree *tree, GArray *lines)
 {
     const TextOptions *options = tree->options;
-    Widths w = measure(lines);
     gsize width = options->width;
+    Widths w = measure(lines, width);
 
-    if (width) {
-        /* margin, mark, three gaps */
-        gsize others = 2 + 2 + 2 + w.formats + 2 + w.sizes + 2;
-        gsize room = width > others + w.notes ? width - others - w.notes : 0;
-
-        w.names = MIN(w.names, MAX(room, NAME_MIN));
-    }
     for (guint i = 0; i < lines->len; i++) {
         Line *line = &g_array_index(lines, Line, i);
-        gsize used = text_width(line->lines);
+        gsize left = text_width(line->lines);
+        gsize used = left;
+        gsize column;
 
         if (width && used + text_width(line->name) > w.names) {
             gsize room = w.names > used + NAME_MIN / 2 ? w.names - used : NAME_MIN / 2;
@@ -404,13 +505,15 @@ static void append_lines(Tree *tree, GArray *lines)
         append_blanks(tree->out, w.formats - text_width(line->format) + 2 +
                                  w.sizes - strlen(line->size));
         g_string_append(tree->out, line->size);
-        if (line->notes.text->len) {
+        if (w.below) {
+            column = 2 + left + 4;
+            append_notes(tree, line, column, width > column + 1 ? width - column : 1, TRUE);
+        } else {
             g_string_append(tree->out, "  ");
-            g_string_append(tree->out, line->notes.text->str);
+            append_notes(tree, line, 2 + 2 + MAX(w.names, used) + 2 + w.formats + 2 + w.sizes + 2,
+                         w.notes, FALSE);
         }
-        while (tree->out->len && tree->out->str[tree->out->len - 1] == ' ')
-            g_string_truncate(tree->out, tree->out->len - 1);
-        g_string_append_c(tree->out, '\n');
+        end_line(tree->out);
     }
 }
 

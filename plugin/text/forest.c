@@ -101,7 +101,8 @@ static void draw_run(Forest *f, guint i, char *first, char *rest)
 
     while (i != NONE && !f->nodes[i].done) {
         guint next = next_in_run(f, i);
-        TextLeaf leaf = { i, g_steal_pointer(&lines), f->nodes[i].parent == NONE };
+        TextLeaf leaf = { i, g_steal_pointer(&lines), g_strdup(column),
+                          f->nodes[i].parent == NONE };
 
         f->nodes[i].done = TRUE;
         g_array_append_val(f->leaves, leaf);
@@ -120,6 +121,7 @@ static void draw_run(Forest *f, guint i, char *first, char *rest)
 static void leaf_clear(gpointer leaf)
 {
     g_free(((TextLeaf *) leaf)->lines);
+    g_free(((TextLeaf *) leaf)->below);
 }
 
 GArray *text_forest(const GArray *rows, gboolean utf8)

@@ -27,6 +27,7 @@ G_BEGIN_DECLS
 typedef struct {
     guint row;        /**< index in the rows it was made from */
     char *lines;      /**< what is drawn left of the image's own mark; two columns a level */
+    char *below;      /**< the same on further lines about the image */
     gboolean root;    /**< stands on no image of the picture */
 } TextLeaf;
 

@@ -214,20 +214,30 @@ static gsize char_width(gunichar c)
     return g_unichar_iswide(c) ? 2 : 1;
 }
 
+/* The character at *@p and its width; *@p is set behind it. */
+static gunichar take_char(const char **p, gsize *width)
+{
+    gunichar c = (guchar) **p < 0x80 ? (guchar) **p : g_utf8_get_char_validated(*p, -1);
+
+    if (c == (gunichar) -1 || c == (gunichar) -2) { /* a translation in another charset */
+        *width = 1;
+        (*p)++;
+    } else {
+        *width = char_width(c);
+        *p = g_utf8_next_char(*p);
+    }
+    return c;
+}
+
 gsize text_width(const char *safe)
 {
     gsize width = 0;
 
     for (const char *p = safe; *p;) {
-        gunichar c = (guchar) *p < 0x80 ? (guchar) *p : g_utf8_get_char_validated(p, -1);
+        gsize one;
 
-        if (c == (gunichar) -1 || c == (gunichar) -2) { /* a translation in another charset */
-            width++;
-            p++;
-        } else {
-            width += char_width(c);
-            p = g_utf8_next_char(p);
-        }
+        take_char(&p, &one);
+        width += one;
     }
     return width;
 }
@@ -262,4 +272,43 @@ char *text_shorten(const char *safe, gsize width, gboolean utf8)
     for (; i < n; i++)
         g_string_append_unichar(out, chars[i]);
     return g_string_free(out, FALSE);
+}
+
+GPtrArray *text_wrap(const char *safe, gsize first, gsize width)
+{
+    GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
+    const char *start = safe;
+    gsize room = first;
+
+    do {
+        const char *p = start, *end = NULL, *next = NULL; /* of this line, of the next */
+        const char *fits = start;
+        gsize used = 0;
+
+        while (*p && used <= room) {
+            const char *here = p;
+            gsize one;
+            gunichar c = take_char(&p, &one);
+
+            if (c == ' ') {
+                end = here;
+                next = p;
+            }
+            used += one;
+            if (used <= room)
+                fits = p;
+            if (used <= room && c == ',')
+                end = next = p;
+        }
+        if (!*fits)
+            end = next = fits;
+        else if (!end && room < width)
+            end = next = start; /* the next line has room for more of the word */
+        else if (!end)
+            end = next = fits > start ? fits : p;
+        g_ptr_array_add(lines, g_strndup(start, (gsize) (end - start)));
+        start = next;
+        room = width;
+    } while (*start);
+    return lines;
 }

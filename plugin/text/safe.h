@@ -66,4 +66,9 @@ gsize text_width(const char *safe);
  *  where names differ, keeps more than the start. */
 char *text_shorten(const char *safe, gsize width, gboolean utf8);
 
+/** @safe in lines of at most @width columns (the first one @first), broken where a blank or a comma
+ *  is, words that are longer anywhere. Without room for a word the first line is empty. New array
+ *  of strings, at least one. */
+GPtrArray *text_wrap(const char *safe, gsize first, gsize width);
+
 G_END_DECLS

@@ -35,8 +35,9 @@ static void as_helper(const char *text)
 {
     g_autofree char *operation = xml_domain_get_metadata(text, JOURNAL_NS_OPERATION, NULL);
     g_autofree char *progress = xml_domain_get_metadata(text, JOURNAL_NS_PROGRESS, NULL);
+    g_autofree char *unreadable = NULL;
 
-    chain_operation_free(journal_operation_from_xml(text));
+    chain_operation_free(journal_operation_from_xml(text, "vm1", FALSE, &unreadable));
     if (operation)
         parse(operation, progress);
     if (progress)

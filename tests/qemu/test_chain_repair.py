@@ -409,6 +409,12 @@ def a_journal_that_cannot_be_read_stops_everything(t, version, payload, reason):
             t.has(r.err, "drop it with 'virsh undefine vm1.virsh-ext'")
             t.eq(r.out.strip(), "")
             t.rc(g.vext(command, g.name, "s2", "--dry-run"), 1)
+    for args in ([g.name], [g.name, "--check"], ["--all", "--check"]):
+        r = g.vext("chain-show", *args)
+        t.eq(r.rc, 1 if "--check" in args else 0)
+        t.has(r.out, reason)
+        t.has(r.out, "drop it with 'virsh undefine vm1.virsh-ext'")
+        t.eq(r.out.count("error:"), 1)
     t.eq(g.virsh("dumpxml", g.name).out, before)
     g.virsh("undefine", "vm1.virsh-ext")
     checked(g, [])

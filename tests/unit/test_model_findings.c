@@ -257,6 +257,14 @@ static void test_interrupted(void)
     check_found(w.graph, w.d, "");
     w.d->operation->alive = FALSE;
     check_found(w.graph, w.d, "interrupted-operation:error:-:-:-");
+    /* by a newer version: what it is can be said, but not gone on with */
+    w.d->unreadable = g_strdup("it was written by another version");
+    w.d->helper = g_strdup("vm1.virsh-ext");
+    check_found(w.graph, w.d, "unreadable-operation:error:-:-:-");
+    w.d->operation->alive = TRUE;
+    check_found(w.graph, w.d, "");
+    g_clear_pointer(&w.d->operation, chain_operation_free);
+    check_found(w.graph, w.d, "unreadable-operation:error:-:-:-");
     world_clear(&w);
 }
 

@@ -16,6 +16,7 @@ static const TextOptions pipe_utf8 = { .utf8 = TRUE };
 static const TextOptions pipe_ascii = { 0 };
 static const TextOptions terminal = { .utf8 = TRUE, .width = 100 };
 static const TextOptions narrow = { .utf8 = TRUE, .width = 60 };
+static const TextOptions narrowest = { .utf8 = TRUE, .width = 40 };
 static const TextOptions bytes = { .utf8 = TRUE, .bytes = TRUE };
 static const TextOptions colours = { .utf8 = TRUE, .width = 100, .colour = TRUE };
 
@@ -104,6 +105,27 @@ static ChainGraph *branches(void)
     graph_freeze(graph_snapshot(d, "b", "clean"), "vda", b1, NULL);
     graph_freeze(graph_snapshot(d, "now", "clean"), "vda", c2, c3);
     chain_domain_snapshot(d, "now")->current = TRUE;
+    return graph;
+}
+
+/* More to be said of each image than there is room for, and names without a blank to break them. */
+static ChainGraph *long_names(void)
+{
+    static const char *const names[] = {
+        "before the upgrade of the mail server", "after the upgrade of the mail server",
+        "without-any-blank-and-longer-than-the-column-that-is-there-for-it", "x",
+    };
+    ChainGraph *graph = branches();
+    ChainDomain *d = chain_graph_domain(graph, "vm1");
+    ChainDomain *other = graph_domain(graph, "another domain", FALSE);
+    ChainImage *base = chain_graph_find_path(graph, "/img/vm1.qcow2");
+    ChainSnapshot *s;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        s = graph_snapshot(d, names[i], NULL);
+        graph_freeze(s, "vda", i < 2 ? base : chain_graph_find_path(graph, "/img/vm1.x1"), NULL);
+    }
+    graph_disk(other, "vda", graph_image(graph, "/img/other", base, 500 * KIB));
     return graph;
 }
 
@@ -312,6 +334,11 @@ static const struct {
     { "branches-bytes.txt", branches, TREE, &bytes },
     { "branches-table.txt", branches, TABLE, &pipe_utf8 },
     { "branches.json", branches, JSON, NULL },
+    { "long-names-wide.txt", long_names, TREE, &terminal },
+    { "long-names-narrow.txt", long_names, TREE, &narrow },
+    { "long-names-narrowest.txt", long_names, TREE, &narrowest },
+    { "long-names-table.txt", long_names, TABLE, &terminal },
+    { "long-names-table-narrowest.txt", long_names, TABLE, &narrowest },
     { "troubles.txt", troubles, TREE, &pipe_utf8 },
     { "troubles-terminal.txt", troubles, TREE, &terminal },
     { "troubles-narrow.txt", troubles, TREE, &narrow },

@@ -183,6 +183,37 @@ static void test_shorten(void)
     }
 }
 
+/* @lines: separated by "|" */
+static void wrapped(const char *text, gsize first, gsize width, const char *lines)
+{
+    g_autoptr(GPtrArray) found = text_wrap(text, first, width);
+    g_autofree char *joined = NULL;
+
+    g_ptr_array_add(found, NULL);
+    joined = g_strjoinv("|", (char **) found->pdata);
+    g_assert_cmpstr(joined, ==, lines);
+}
+
+static void test_wrap(void)
+{
+    wrapped("", 5, 5, "");
+    wrapped("one", 3, 3, "one");
+    wrapped("one two", 7, 7, "one two");
+    wrapped("one two", 6, 6, "one|two");
+    wrapped("one two", 3, 7, "one|two");
+    wrapped("one two", 2, 7, "|one two");
+    wrapped("one two", 0, 3, "|one|two");
+    wrapped("a,b,c", 3, 3, "a,|b,c");
+    wrapped("a,b,c", 4, 4, "a,b,|c");
+    wrapped("abcdefgh", 3, 3, "abc|def|gh");
+    wrapped("abcdefgh", 1, 3, "|abc|def|gh");
+    wrapped("a bcdefgh", 3, 3, "a|bcd|efg|h");
+    wrapped(" x", 1, 1, "|x");
+    /* two columns each */
+    wrapped("\346\227\245\346\234\254", 3, 3, "\346\227\245|\346\234\254");
+    wrapped("\346\227\245\346\234\254", 1, 1, "\346\227\245|\346\234\254");
+}
+
 static void test_terminal(void)
 {
     struct winsize size = { .ws_row = 20, .ws_col = 77 };
@@ -400,6 +431,7 @@ int main(int argc, char **argv)
     g_test_add_func("/text/size", test_size);
     g_test_add_func("/text/duration", test_duration);
     g_test_add_func("/text/shorten", test_shorten);
+    g_test_add_func("/text/wrap", test_wrap);
     g_test_add_func("/text/terminal", test_terminal);
     g_test_add_func("/text/columns", test_columns);
     g_test_add_func("/text/columns/unknown", test_unknown_column);

@@ -37,7 +37,8 @@ guest    Guest: virsh vext hmp, state start destroy pause resume undefine define
 oracle   Oracle: write fill flush snapshot taken forget revert resize, check_active
          check_snapshot check_all deleted check_chain_clean (failures are Mismatch)
 faults   kill_qemu small_fs full immutable points vext_at
-tap      test requires skip supported main, T: dir path daemon embed guest cleanup ok eq has rc raises
+tap      test requires skip supported main, T: dir path daemon embed guest cleanup
+         ok eq has rc raises
 
 A program of several tests runs in mount and process namespaces of its own (sandbox.py); what it
 starts ends with it. Variables: VEXT (the program under test), VEXT_BUILDDIR, VEXT_SRCDIR,
