@@ -24,6 +24,8 @@ const VextOptDef opts_snapshot_delete[] = {
       N_("delete only libvirt's metadata, leave the images as they are"), NULL },
     { "unnamed", VEXT_OPT_BOOL, 0,
       N_("merge also the images above a snapshot that belong to none"), NULL },
+    { "root", VEXT_OPT_BOOL, 0,
+      N_("as --unnamed, and those below all snapshots too: they are no templates"), NULL },
     { "direction", VEXT_OPT_STRING, 0,
       N_("auto, commit or pull: how images are merged (default: the fewest bytes)"),
       complete_direction },
@@ -51,6 +53,7 @@ const VextOptPair exclusive_snapshot_delete[] = {
     { "children", "children-only" },
     { "metadata", "direction" },
     { "metadata", "unnamed" },
+    { "metadata", "root" },
     { NULL, NULL },
 };
 
@@ -104,7 +107,8 @@ static gboolean read_options(VextHost *host, const VextCmd *cmd, DeleteOptions *
     o->request.all = host->opt_bool(cmd, "all");
     o->request.metadata_only = host->opt_bool(cmd, "metadata");
     o->request.keep_files = host->opt_bool(cmd, "keep-files");
-    o->request.unnamed = host->opt_bool(cmd, "unnamed");
+    o->request.root = host->opt_bool(cmd, "root");
+    o->request.unnamed = o->request.root || host->opt_bool(cmd, "unnamed");
     o->verbose = host->opt_bool(cmd, "verbose");
     o->dry_run = host->opt_bool(cmd, "dry-run");
     o->json = host->opt_bool(cmd, "json");

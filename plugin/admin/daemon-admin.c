@@ -2,11 +2,13 @@
 /*
  * daemon-admin: the part of virsh-ext that talks to a daemon's admin socket
  *
- *      daemon-admin URI show            what the daemon says of itself, "name<TAB>value" lines
- *      daemon-admin URI log FILE        lets the daemon log its block layer to FILE too, prints
+ *      daemon-admin show URI...         what the daemon says of itself, "name<TAB>value" lines
+ *      daemon-admin log FILE URI...     lets the daemon log its block layer to FILE too, prints
  *                                       "ready", waits for the end of standard input and takes
  *                                       what it added out of the settings again: others may
  *                                       have changed them meanwhile
+ *
+ * The daemon is that of the first URI whose socket is there.
  *
  * A program of its own for two reasons. libvirt-admin and libvirt cannot be used in one process:
  * both register the same GObject types (seen with libvirt 9.0). And the settings must be put
@@ -265,23 +267,38 @@ static int cmd_log(virAdmConnectPtr admin, const char *file)
     return end_log(admin, ours, output);
 }
 
+static virAdmConnectPtr open_first(char **uris)
+{
+    for (; *uris; uris++) {
+        virAdmConnectPtr admin = virAdmConnectOpen(*uris, 0);
+        virErrorPtr error = virGetLastError();
+
+        if (admin || !uris[1])
+            return admin;
+        /* int1 is the errno. A daemon that does not run may have left its socket. */
+        if (!error || error->code != VIR_ERR_SYSTEM_ERROR ||
+            (error->int1 != ENOENT && error->int1 != ECONNREFUSED))
+            return NULL;
+    }
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
+    gboolean log = argc > 1 && strcmp(argv[1], "log") == 0;
+    int first = log ? 3 : 2;
     virAdmConnectPtr admin;
-    int rc = 1;
+    int rc;
 
     vext_i18n_init();
     virSetErrorFunc(NULL, quiet);
-    if (argc < 3) {
-        fprintf(stderr, "usage: daemon-admin URI show | URI log FILE\n");
+    if (argc <= first || (!log && strcmp(argv[1], "show") != 0)) {
+        fprintf(stderr, "usage: daemon-admin show URI... | log FILE URI...\n");
         return 1;
     }
-    if (virAdmInitialize() < 0 || !(admin = virAdmConnectOpen(argv[1], 0)))
+    if (virAdmInitialize() < 0 || !(admin = open_first(argv + first)))
         return fail();
-    if (strcmp(argv[2], "show") == 0 && argc == 3)
-        rc = cmd_show(admin);
-    else if (strcmp(argv[2], "log") == 0 && argc == 4)
-        rc = cmd_log(admin, argv[3]);
+    rc = log ? cmd_log(admin, argv[2]) : cmd_show(admin);
     virAdmConnectClose(admin);
     return rc;
 }

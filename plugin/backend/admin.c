@@ -24,11 +24,28 @@ static char *query_socket(const char *query)
     return NULL;
 }
 
-char *backend_admin_uri(const char *uri, GError **error)
+/* Beside @socket, by the name that the daemon of that socket gives it. */
+static char *uri_beside(const char *socket, const char *path)
+{
+    g_autofree char *dir = g_path_get_dirname(socket), *base = g_path_get_basename(socket);
+    gboolean modular = g_str_has_prefix(base, "virtqemud-");
+    g_autofree char *admin = g_build_filename(dir, modular ? "virtqemud-admin-sock" :
+                                                             "libvirt-admin-sock", NULL);
+    g_autofree char *escaped = g_uri_escape_string(admin, "/", FALSE);
+
+    return g_strdup_printf("%s://%s?socket=%s", modular ? "virtqemud" : "libvirtd", path, escaped);
+}
+
+/*
+ * The admin URIs that may belong to a connection's URI: "libvirtd:///system" for "qemu:///system",
+ * before it that of the modular daemon, which libvirt itself prefers where both are there; with
+ * the admin socket beside a socket named in it. NULL with @error for a remote or embedded one.
+ */
+static GStrv admin_uris(const char *uri, GError **error)
 {
     xmlURIPtr parsed = uri ? xmlParseURI(uri) : NULL;
     g_autofree char *socket = NULL;
-    char *result = NULL;
+    GStrv result = NULL;
 
     if (!parsed) {
         g_set_error(error, BACKEND_ERROR, VIR_ERR_INVALID_ARG, _("URI '%s' cannot be read"),
@@ -45,13 +62,12 @@ char *backend_admin_uri(const char *uri, GError **error)
     else if (g_strcmp0(parsed->path, "/system") != 0 && g_strcmp0(parsed->path, "/session") != 0)
         g_set_error(error, BACKEND_ERROR, VIR_ERR_NO_SUPPORT,
                     _("driver '%s' has no admin socket"), parsed->scheme ? parsed->scheme : "");
-    else if (socket) {
-        g_autofree char *dir = g_path_get_dirname(socket);
-        g_autofree char *admin = g_build_filename(dir, "libvirt-admin-sock", NULL);
-        g_autofree char *escaped = g_uri_escape_string(admin, "/", FALSE);
-        result = g_strdup_printf("libvirtd://%s?socket=%s", parsed->path, escaped);
-    } else
-        result = g_strdup_printf("libvirtd://%s", parsed->path);
+    else {
+        result = g_new0(char *, 3);
+        result[0] = socket ? uri_beside(socket, parsed->path) :
+                             g_strdup_printf("virtqemud://%s", parsed->path);
+        result[1] = socket ? NULL : g_strdup_printf("libvirtd://%s", parsed->path);
+    }
     xmlFreeURI(parsed);
     return result;
 }
@@ -67,20 +83,29 @@ static char *program(void)
 /** Starts daemon-admin; NULL with @error. @file: NULL to show. */
 static GSubprocess *start(virConnectPtr conn, const char *file, GError **error)
 {
-    g_autofree char *path = program(), *admin = NULL;
+    g_autofree char *path = program();
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+    g_auto(GStrv) uris = NULL;
     char *uri = virConnectGetURI(conn);
 
     if (!uri) {
         backend_error(error);
         return NULL;
     }
-    admin = backend_admin_uri(uri, error);
+    uris = admin_uris(uri, error);
     free(uri);
-    if (!admin)
+    if (!uris)
         return NULL;
-    return g_subprocess_new(G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE |
-                            G_SUBPROCESS_FLAGS_STDERR_PIPE, error,
-                            path, admin, file ? "log" : "show", file, NULL);
+    g_ptr_array_add(argv, path);
+    g_ptr_array_add(argv, file ? "log" : "show");
+    if (file)
+        g_ptr_array_add(argv, (char *)file);
+    for (char **u = uris; *u; u++)
+        g_ptr_array_add(argv, *u);
+    g_ptr_array_add(argv, NULL);
+    return g_subprocess_newv((const char *const *)argv->pdata,
+                             G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE |
+                             G_SUBPROCESS_FLAGS_STDERR_PIPE, error);
 }
 
 /** Its last words as an error, without the newline. */

@@ -28,13 +28,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BackendDaemon, backend_daemon_free)
 /** Asks the daemon behind @conn; NULL with the reason in @error where it cannot be reached. */
 BackendDaemon *backend_daemon_read(virConnectPtr conn, GError **error);
 
-/**
- * The admin URI that belongs to a connection's URI: "libvirtd:///system" for "qemu:///system",
- * with the admin socket beside a socket named in it.
- * Returns: new string, or NULL with @error for a remote or embedded connection.
- */
-char *backend_admin_uri(const char *uri, GError **error);
-
 typedef struct BackendDaemonLog BackendDaemonLog;
 
 /** Lets the daemon write its log of the block layer to @file too (absolute, no blanks). */

@@ -160,19 +160,36 @@ static GPtrArray *graph_layers(ChainImage *from)
     return layers;
 }
 
-gsize exec_chain_below(const ChainSource *source, const ChainSource ***sources,
-                       const char ***formats, gpointer graph)
+/* Whether it is known to the last image by what the headers say, with names as XML has them. */
+static gboolean known_and_absolute(GPtrArray *chain)
+{
+    for (guint i = 0; chain && i < chain->len; i++) {
+        const ChainImage *image = g_ptr_array_index(chain, i);
+
+        if (!image->format || image->flags & (CHAIN_IMAGE_RELATIVE | CHAIN_IMAGE_LOOP))
+            return FALSE;
+        if (!(image->flags & CHAIN_IMAGE_HEADER_READ) && !g_str_equal(image->format, "raw"))
+            return FALSE;
+    }
+    return chain != NULL;
+}
+
+static gboolean any_encrypted(GPtrArray *chain)
+{
+    for (guint i = 1; chain && i < chain->len; i++) {
+        if (((const ChainImage *) g_ptr_array_index(chain, i))->flags & CHAIN_IMAGE_ENCRYPTED)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gsize chain_below(const ChainSource *source, gboolean known, const ChainSource ***sources,
+                         const char ***formats, ChainGraph *graph)
 {
     ChainImage *top = chain_graph_find(graph, source);
     g_autoptr(GPtrArray) chain = top ? chain_image_chain(top) : NULL;
-    gboolean encrypted = FALSE;
 
-    for (guint i = 1; chain && i < chain->len; i++) {
-        const ChainImage *image = g_ptr_array_index(chain, i);
-
-        encrypted = encrypted || image->flags & CHAIN_IMAGE_ENCRYPTED;
-    }
-    if (!encrypted)
+    if (!any_encrypted(chain) && !(known && known_and_absolute(chain)))
         return 0;
     *sources = g_new(const ChainSource *, chain->len);
     *formats = g_new(const char *, chain->len);
@@ -183,6 +200,19 @@ gsize exec_chain_below(const ChainSource *source, const ChainSource ***sources,
         (*formats)[i - 1] = image->format;
     }
     return chain->len - 1;
+}
+
+gsize exec_chain_below(const ChainSource *source, G_GNUC_UNUSED gboolean written,
+                       const ChainSource ***sources, const char ***formats, gpointer graph)
+{
+    return chain_below(source, FALSE, sources, formats, graph);
+}
+
+gsize exec_chain_below_config(const ChainSource *source, gboolean written,
+                              const ChainSource ***sources, const char ***formats,
+                              gpointer graph)
+{
+    return chain_below(source, written, sources, formats, graph);
 }
 
 /* Whether a merge is about this chain at all. A merge in a branch shares its lower images. */

@@ -40,8 +40,16 @@ GPtrArray *exec_live_layers(virConnectPtr conn, virDomainPtr dom, const char *di
  * XmlBelowFunc of a graph: the chain below an image where the headers do not say all, because
  * libvirt takes the secrets of encrypted images from XML alone.
  */
-gsize exec_chain_below(const ChainSource *source, const ChainSource ***sources,
+gsize exec_chain_below(const ChainSource *source, gboolean written, const ChainSource ***sources,
                        const char ***formats, gpointer graph);
+/**
+ * The same for a domain's configuration, where also a chain that libvirt wrote is written again
+ * as it is now: libvirt 9.0 deletes snapshots of a domain that is shut off by that alone. Not
+ * where a name is relative: libvirt keeps it so only when it reads the headers.
+ */
+gsize exec_chain_below_config(const ChainSource *source, gboolean written,
+                              const ChainSource ***sources, const char ***formats,
+                              gpointer graph);
 
 /** Whether it is the same image: by source, or by what the file is where files are local. */
 gboolean exec_same_image(ExecContext *ctx, const ChainSource *source, const PlanImage *image);

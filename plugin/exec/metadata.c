@@ -6,8 +6,8 @@
  * (9.0 points children at images although nothing was merged). So those that go are forgotten,
  * and then every one that stays is defined again from the journal's copy, parents first, with
  * the images that now hold its state. Snapshots that somebody took since are mapped the same
- * way from what libvirt says of them now. <backingStore>, which would be stale, is left out, but
- * where images are encrypted: there it is written anew, with the secrets.
+ * way from what libvirt says of them now. <backingStore>, which would be stale, is left out of
+ * them, but where images are encrypted: there it is written anew, with the secrets.
  */
 #include "config.h"
 
@@ -125,7 +125,7 @@ static gboolean run_define(ExecStep *s, GError **error)
     map = source_map(graph, s->plan, FALSE);
     now = exec_domain_xml(ctx, FALSE, error);
     mapped = now ? xml_map_sources(now, map, NULL, error) : NULL;
-    xml = mapped ? xml_write_backing_store(mapped, exec_chain_below, graph, error) : NULL;
+    xml = mapped ? xml_write_backing_store(mapped, exec_chain_below_config, graph, error) : NULL;
     if (!xml)
         return FALSE;
     if (!g_str_equal(now, xml)) {

@@ -143,6 +143,11 @@ gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *r
         return no(reason, "shared-image",
                   g_strdup_printf(_("Domain '%s' needs image '%s'"), foreign->foreign_domain,
                                   foreign->image->path));
+    foreign = work_stood_on(st->work, lo);
+    if (foreign)
+        return no(reason, "shared-image",
+                  g_strdup_printf(_("Image '%s' stands on '%s' too"), foreign->image->path,
+                                  lo->image->path));
     if (above && !above->own)
         return no(reason, "shared-image",
                   g_strdup_printf(_("Image '%s', which nobody here knows, stands on '%s'"),

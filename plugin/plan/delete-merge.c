@@ -259,6 +259,9 @@ static PlanDirection choose(DeleteState *st, WorkNode *lo, WorkNode *top, Reason
         return commit ? PLAN_COMMIT : PLAN_PULL;
     if (st->prefer != PLAN_AUTO)
         return st->prefer;
+    /* a pull harms nothing that may stand there unseen */
+    if (st->unseen)
+        return PLAN_PULL;
     commit_bytes = commit_cost(st, lo, top);
     pull_bytes = pull_cost(st, lo, top);
     if (commit_bytes == CHAIN_UNKNOWN || pull_bytes == CHAIN_UNKNOWN)
@@ -533,10 +536,24 @@ static gboolean point_below(const Work *work, const WorkNode *node, gboolean sta
     return FALSE;
 }
 
+/* What is below all snapshots: a template, or what a revert left one branch of. Only the user
+ * can know. */
+static gboolean take_base(DeleteState *st, const WorkNode *node)
+{
+    if (work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE))
+        return FALSE;
+    if (!st->root)
+        plan_note(st->plan,
+                  g_strdup_printf(_("Image '%s' of disk '%s' is below all snapshots and may be a "
+                                    "template: if it is not, --root merges it too"),
+                                  node->image->path, st->work->target));
+    return st->root;
+}
+
 /*
  * Unnamed layers that are merged with the rest: on request those above a snapshot's image and
- * branch points; unasked those below which no snapshot will be left, as nobody could tell them
- * from a template then.
+ * branch points, or all; unasked those below which no snapshot will be left, as nobody could tell
+ * them from a template then.
  */
 static void take_unnamed(DeleteState *st)
 {
@@ -550,9 +567,9 @@ static void take_unnamed(DeleteState *st)
         if (!node->own || node->del || node->kept || node->removed || node->foreign ||
             overlays == 0 || node->overlays->len > overlays)
             continue;
-        if (st->unnamed && (above || node->branch_point)) {
+        if (st->unnamed && (above || node->branch_point || take_base(st, node))) {
             node->del = TRUE;
-            node->base = !above;
+            node->base = !above && !st->root;
         } else if (above && overlays == 1) {
             node->del = !point_below(st->work, node, TRUE);
         }

@@ -163,7 +163,8 @@ static void check_snapshot(Plan *plan, const ChainSnapshot *s, GHashTable *delet
                     g_strdup_printf(_("Snapshot '%s' carries no domain configuration: which "
                                       "images it needs is not recorded"),
                                     s->name),
-                    g_strdup(_("Delete only its metadata with --metadata")));
+                    chain_command("virsh-ext", "snapshot-delete-external", s->domain->name,
+                                  s->name, "--", "--metadata", NULL));
     check_half_merged(plan, s, deleted);
 }
 
@@ -498,6 +499,21 @@ static void forget(Plan *plan)
     g_ptr_array_set_size(plan->renames, 0);
 }
 
+/* Whether images that nobody knows may be where @unknown was not looked. */
+static gboolean hides_images(const ChainUnknown *unknown)
+{
+    return g_str_equal(unknown->code, "directory") || g_str_equal(unknown->code, "pool");
+}
+
+static gboolean any_unseen(const ChainGraph *graph)
+{
+    for (guint i = 0; i < graph->unknown->len; i++) {
+        if (hides_images(g_ptr_array_index(graph->unknown, i)))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 /* A commit changes what else stands on its base. That nobody can look for it (another host without
  * pools, a directory closed to this user) is no reason to refuse, but has to be said. */
 static void note_unseen(Plan *plan, const ChainGraph *graph)
@@ -508,7 +524,7 @@ static void note_unseen(Plan *plan, const ChainGraph *graph)
         for (guint k = 0; merge->direction == PLAN_COMMIT && k < graph->unknown->len; k++) {
             const ChainUnknown *unknown = g_ptr_array_index(graph->unknown, k);
 
-            if (g_str_equal(unknown->code, "directory") || g_str_equal(unknown->code, "pool"))
+            if (hides_images(unknown))
                 plan_note(plan, g_strdup_printf(_("%s; another image that stands on '%s' would be "
                                                   "damaged by the commit"),
                                                 unknown->message, merge->base->path));
@@ -527,8 +543,8 @@ static gboolean plan_images(Plan *plan, ChainGraph *graph, ChainDomain *d, GHash
     g_autoptr(GArray) spaces = g_array_new(FALSE, FALSE, sizeof(PlanSpace));
     DeleteState state = {
         .plan = plan, .work = work, .facts = facts, .direction = request->direction,
-        .prefer = prefer, .keep_files = request->keep_files, .unnamed = request->unnamed,
-        .leaves = leaves, .spaces = spaces,
+        .prefer = prefer, .unseen = any_unseen(graph), .keep_files = request->keep_files,
+        .unnamed = request->unnamed, .root = request->root, .leaves = leaves, .spaces = spaces,
     };
     guint i;
 

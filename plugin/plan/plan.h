@@ -52,6 +52,7 @@ typedef struct {
     gboolean metadata_only;    /**< --metadata */
     gboolean keep_files;       /**< --keep-files */
     gboolean unnamed;          /**< --unnamed: also what is no snapshot's, above one that is */
+    gboolean root;             /**< --root, with unnamed: also below all of them */
     PlanDirection direction;
 
     /* revert */

@@ -312,6 +312,24 @@ WorkNode *work_foreign_above(WorkNode *node)
     return NULL;
 }
 
+WorkNode *work_stood_on(const Work *work, const WorkNode *node)
+{
+    guint i;
+
+    for (i = 0; i < work->n; i++) {
+        WorkNode *other = &work->nodes[i];
+        const ChainImage *image = other->image;
+
+        if (other->own || other->removed)
+            continue;
+        while (image && image != node->image)
+            image = image->backing;
+        if (image)
+            return other;
+    }
+    return NULL;
+}
+
 const ChainDisk *work_running_user(const Work *work, const WorkNode *node)
 {
     guint i;

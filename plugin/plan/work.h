@@ -75,6 +75,9 @@ gboolean work_in_active_chain(const Work *work, const WorkNode *node);
 guint work_depth(const WorkNode *node);
 /** Some image that is @node or stands on it and is somebody else's, or NULL. */
 WorkNode *work_foreign_above(WorkNode *node);
+/** Some image that stood on @node when the plan was begun and is not of the disk in focus, or
+ *  NULL. What an earlier merge takes off @node may run later than a merge into it. */
+WorkNode *work_stood_on(const Work *work, const WorkNode *node);
 /** A running domain that has @node in the chain of a disk, but not of the one in focus. */
 const ChainDisk *work_running_user(const Work *work, const WorkNode *node);
 /** A running domain that writes @node. */
@@ -102,8 +105,9 @@ typedef struct {
     const PlanFacts *facts;
     PlanDirection direction;   /**< asked for */
     PlanDirection prefer;      /**< for auto: the fewer bytes (AUTO), or this one if possible */
+    gboolean unseen;           /**< not all that may stand on the images could be looked for */
     gboolean keep_files;
-    gboolean unnamed;          /**< as in PlanRequest */
+    gboolean unnamed, root;    /**< as in PlanRequest */
     gboolean affected;         /**< something is done with the disk in focus */
     GPtrArray *leaves;         /**< WorkNode *: removed leaves of the disk in focus */
     GArray *spaces;            /**< PlanSpace */

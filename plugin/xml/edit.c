@@ -192,6 +192,7 @@ static gboolean strip_disk(xmlNode *disk, gpointer opaque, GError **error)
     g_autofree const ChainSource **sources = NULL;
     g_autofree const char **formats = NULL;
     XmlDisk of = { 0 };
+    gboolean written = xml_child(xml_child(disk, "backingStore"), "source") != NULL;
 
     xml_remove_children(disk, "backingStore");
     if (source)
@@ -199,7 +200,7 @@ static gboolean strip_disk(xmlNode *disk, gpointer opaque, GError **error)
     if (!source || !chains)
         return TRUE;
     says = xml_read_source(disk);
-    of.n_below = chains->below(says, &sources, &formats, chains->opaque);
+    of.n_below = chains->below(says, written, &sources, &formats, chains->opaque);
     of.below = sources;
     of.below_formats = formats;
     return xml_add_chain(disk, &of, error);

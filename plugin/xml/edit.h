@@ -29,11 +29,12 @@ char *xml_strip_backing_store(const char *xml, GError **error);
 
 /**
  * What an explicit chain has to say that stands below the image @source, downwards; below the last
- * one its header counts. New arrays of borrowed pointers. Returns their length; 0: the headers say
- * it all.
+ * one its header counts. @written: there was an explicit chain until now. New arrays of borrowed
+ * pointers. Returns their length; 0: the headers say it all.
  */
-typedef gsize (*XmlBelowFunc)(const ChainSource *source, const ChainSource ***sources,
-                              const char ***formats, gpointer opaque);
+typedef gsize (*XmlBelowFunc)(const ChainSource *source, gboolean written,
+                              const ChainSource ***sources, const char ***formats,
+                              gpointer opaque);
 
 /** The same, but the disks of domains get the <backingStore> that @below says. */
 char *xml_write_backing_store(const char *xml, XmlBelowFunc below, gpointer opaque,

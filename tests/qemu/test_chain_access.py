@@ -193,8 +193,30 @@ def a_commit_says_that_it_cannot_see_all_that_stands_on_the_image(t):
 
     t.eq(warned("commit"), True)
     t.eq(warned("pull"), False)
+    t.eq(warned("auto"), True)          # a pull would take the root away
     os.chmod(g.dir, 0o755)
     t.eq(warned("commit"), False)
+
+
+@test
+@requires("program", "setpriv")
+def auto_pulls_where_it_cannot_see_all_that_stands_on_the_image(t):
+    g = t.guest()
+    g.snapshot("s1")
+    g.oracle.write("vda", 0, "4M", 0x44)
+    g.snapshot("s2")
+    client = nobody(t)
+    show_to_who_knows_the_names(t, g)
+
+    def planned():
+        r = t.rc(client(g.daemon, "snapshot-delete-external", g.name, "s2", "--dry-run",
+                        "--json"), 0)
+        plan = json.loads(r.out)
+        return [s["action"] for s in plan["steps"] if "block" in s["action"]], plan["notes"]
+
+    t.eq(planned(), (["block-pull"], []))
+    os.chmod(g.dir, 0o755)
+    t.eq(planned(), (["block-commit"], []))
 
 
 @test

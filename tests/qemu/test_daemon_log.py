@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """--daemon-log: the daemon's log in a file for the time of an operation, and nothing of it left."""
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -26,7 +28,7 @@ def snapshots(t):
 
 def begin(d, path):
     """daemon-admin, as virsh-ext starts it, when it has changed the settings."""
-    p = subprocess.Popen([ADMIN, d.admin_uri, "log", path], stdin=subprocess.PIPE,
+    p = subprocess.Popen([ADMIN, "log", path, d.admin_uri], stdin=subprocess.PIPE,
                          stdout=subprocess.PIPE, text=True)
     if p.stdout.readline() != "ready\n":
         raise AssertionError("daemon-admin failed")
@@ -47,6 +49,43 @@ def the_log_of_an_operation_is_written(t):
     t.eq(settings(g.daemon), before)
     with open(path) as f:
         t.has(f.read(), "block-commit")
+
+
+@test
+@requires("program")
+def the_sockets_of_a_modular_daemon_are_found(t):
+    """virtqemud calls its sockets by its own name. Distributions that have it build no libvirtd."""
+    g = snapshots(t)
+    d, path = g.daemon, t.path("log")
+    dir = t.path("modular")
+    os.mkdir(dir)
+    os.symlink(d.socket, os.path.join(dir, "virtqemud-sock"))
+    os.symlink(d.admin_socket, os.path.join(dir, "virtqemud-admin-sock"))
+    uri = f"qemu:///system?socket={dir}/virtqemud-sock"
+    program = [*util.program(), "-c", uri]
+    t.rc(util.run([*program, "snapshot-delete-external", g.name, "s1", "--daemon-log", path],
+                  check=False), 0)
+    with open(path) as f:
+        t.has(f.read(), "block-commit")
+    r = util.run([*program, "host-check", "--json"], check=False)
+    t.eq([c["result"] for c in json.loads(r.out)["checks"] if c["code"] == "admin"], ["PASS"])
+
+
+@test
+@requires("program")
+def a_daemon_whose_socket_is_there_is_asked(t):
+    d = t.daemon()
+    for other in (t.path("none"), t.path("stale")):
+        if other.endswith("stale"):
+            s = socket.socket(socket.AF_UNIX)
+            s.bind(other)
+            s.close()
+        r = util.run([ADMIN, "show", f"virtqemud:///system?socket={other}", d.admin_uri])
+        t.rc(r, 0)
+        t.has(r.out, "filters")
+    r = util.run([ADMIN, "show", f"virtqemud:///system?socket={t.path('none')}"], check=False)
+    t.rc(r, 1)
+    t.has(r.err, "No such file")
 
 
 @test

@@ -109,6 +109,38 @@ def half_deleted(t, state):
     return g
 
 
+@test(cases=[(s, n, d) for s in ("running", "shut off", "started again")
+             for n, d in (("s1", "commit"), ("s2", "commit"), ("s3", "pull"))] +
+            [("shut off", n, "pull") for n in ("s1", "s2")])
+@requires("program")
+def libvirt_deletes_the_rest(t, state, name, direction):
+    """Snapshots taken while it ran: libvirt 9.0 deletes those between others by the chain that it
+    then wrote into the configuration, and by nothing else."""
+    g = t.guest(disks=2, start=True)
+    o = g.oracle
+    for i, snapshot in enumerate(("s1", "s2", "s3")):
+        for d in o.model:
+            o.write(d, f"{i}M", "512k", 0x10 + i)
+        o.snapshot(snapshot)
+    for d in o.model:
+        o.write(d, "3M", "512k", 0x77)
+    if state != "running":
+        g.destroy()
+    if state == "started again":
+        g.start()
+    t.rc(g.vext(COMMAND, g.name, name, "--direction", direction), 0)
+    o.deleted(name)
+    if state != "shut off":
+        g.destroy()
+    for snapshot in [s for s in ("s1", "s2", "s3") if s != name]:
+        r = g.virsh("snapshot-delete", g.name, snapshot, check=False)
+        if "not supported" in r.err:
+            skip("this libvirt deletes no external snapshots: " + r.err.strip())
+        t.rc(r, 0)
+        o.deleted(snapshot)
+    o.check_chain_clean(start=True)
+
+
 @test(cases=["running", "shut off"])
 @requires("program")
 def what_libvirt_has_merged_by_half_is_finished(t, state):
@@ -131,8 +163,6 @@ def what_libvirt_has_merged_by_half_is_finished(t, state):
     t.eq(marked(g), False)
     g.oracle.check_chain_clean()
     t.rc(g.vext("chain-show", g.name, "--check"), 0)
-    if state == "shut off":
-        g.start()   # libvirt 9.0 cannot without a written chain of backing images
     t.rc(g.virsh("snapshot-delete", g.name, "s1"), 0)
     g.oracle.forget("s1")
     g.oracle.check_all()

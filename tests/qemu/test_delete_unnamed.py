@@ -190,6 +190,37 @@ def the_file_of_a_root_is_not_removed(t):
     finish(g, 2, allow=[root])
 
 
+@test(cases=[(s, d) for s in ("off", "running") for d in ("auto", "pull")])
+@requires("program")
+def a_root_that_a_revert_left_one_branch_of(t, state, direction):
+    """It cannot be told from a template: what is said about it leads out."""
+    g = layers(t, "s1", "a1")
+    root = carrier_of(g)
+    for name in ("s1", "a1"):
+        t.rc(g.vext("snapshot-revert-external", g.name, name), 0)
+        g.oracle.revert(name)
+        if name == "s1":
+            g.oracle.write("vda", "5M", "1M", 0x51)
+            t.has(t.rc(g.vext(COMMAND, g.name, "s1"), 0).err, "stays as an unnamed layer")
+            g.oracle.deleted("s1")
+    if state == "running":
+        g.start()
+    r = t.rc(g.vext(COMMAND, g.name, "--unnamed"), 0)
+    t.eq(r.out, "Nothing to do\n\n")
+    t.has(r.err, f"Image '{root}' of disk 'vda' is below all snapshots and may be a template: "
+                 "if it is not, --root merges it too")
+    r = g.vext(COMMAND, g.name, "--root", "--direction", direction)
+    if (state, direction) == ("running", "pull"):       # a1's image is not the one it writes
+        t.rc(r, 1)
+        t.has(r.err, "Use --direction auto")
+        t.rc(g.vext(COMMAND, g.name, "a1", "--root", "--direction", "pull"), 0)
+        finish(g, 1, "a1")
+        return
+    t.eq(t.rc(r, 0).out, "Unnamed layers merged\n\n")
+    t.eq(os.path.exists(root), direction == "auto")
+    finish(g, 2)
+
+
 @test
 @requires("program")
 def what_another_domain_stands_on_is_not_touched(t):
@@ -210,6 +241,7 @@ def what_another_domain_stands_on_is_not_touched(t):
 def which_options_go_together(t):
     g = layers(t, "s1", "-")
     for args, message in [(["--unnamed", "--metadata"], "mutually exclusive"),
+                          (["--root", "--metadata"], "mutually exclusive"),
                           (["--unnamed", "--children"], "--snapshotname or --current")]:
         t.has(t.rc(g.vext(COMMAND, g.name, *args), 1).err, message)
     t.eq(len(unmanaged(g)), 1)

@@ -140,6 +140,8 @@ static gboolean is_taken(const Case *c, int image)
 
     if (overlays_of(w, image, &i) == 0)
         return FALSE;
+    if (c->request->root)
+        return TRUE;
     for (down = w->images[image].backing; down != SIM_NONE; down = w->images[down].backing) {
         for (i = 0; i < w->n_snapshots; i++) {
             for (j = 0; w->snapshots[i].exists && j < SIM_DISKS; j++) {
@@ -472,7 +474,8 @@ static char *describe(const PlanRequest *r, const SimWorld *w)
                            r->children_only ? " --children-only" : "",
                            r->current ? " --current" : "", r->metadata_only ? " --metadata" : "",
                            r->keep_files ? " --keep-files" : "",
-                           r->unnamed ? " --unnamed" : "", directions[r->direction],
+                           r->root ? " --root" : r->unnamed ? " --unnamed" : "",
+                           directions[r->direction],
                            w->domains[0].running ? ", running" : ", shut off");
     return g_string_free(out, FALSE);
 }

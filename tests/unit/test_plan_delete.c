@@ -59,6 +59,48 @@ static void test_unknown_sizes_go_to_commit(Fixture *f, const void *data)
     g_assert_cmpuint(merge(f, 0)->other_bytes, ==, CHAIN_UNKNOWN);
 }
 
+static void cannot_see(Fixture *f, const char *code)
+{
+    ChainUnknown *unknown = g_new0(ChainUnknown, 1);
+
+    unknown->code = code;
+    unknown->message = g_strdup("Directory '/img' could not be looked through");
+    graph(f);
+    g_ptr_array_set_size(f->graph->unknown, 0);
+    g_ptr_array_add(f->graph->unknown, unknown);
+}
+
+/* What may stand on the image unseen is not harmed by a pull. */
+static void test_where_not_all_is_seen_it_is_pulled(Fixture *f, const void *data)
+{
+    const char *codes[] = { "directory", "pool" };
+
+    name(f, "s2");                      /* three clusters to pull, two to commit */
+    assert_possible(f);
+    assert_merge(f, 0, "commit 2..3 gone 3 below 1");
+    cannot_see(f, "domain");
+    assert_possible(f);
+    assert_merge(f, 0, "commit 2..3 gone 3 below 1");
+    g_assert_cmpuint(f->plan->notes->len, ==, 0);
+    for (guint i = 0; i < G_N_ELEMENTS(codes); i++) {
+        cannot_see(f, codes[i]);
+        f->request.direction = PLAN_AUTO;
+        assert_possible(f);
+        assert_merge(f, 0, "pull 2..3 gone 2 below 1");
+        g_assert_cmpuint(f->plan->notes->len, ==, 0);
+        f->request.direction = PLAN_COMMIT;
+        assert_possible(f);
+        assert_merge(f, 0, "commit 2..3 gone 3 below 1");
+        g_assert_cmpuint(f->plan->notes->len, ==, 1);
+    }
+    /* no room for that: as asked for, but said */
+    f->request.direction = PLAN_AUTO;
+    image(f, 3)->fs_free = 2 * SIM_CLUSTER_SIZE;
+    assert_possible(f);
+    assert_merge(f, 0, "commit 2..3 gone 3 below 1");
+    g_assert_cmpuint(f->plan->notes->len, ==, 1);
+}
+
 static void test_the_root_stays(Fixture *f, const void *data)
 {
     name(f, "s0");
@@ -277,6 +319,26 @@ static void test_nothing_to_merge_is_no_step(Fixture *f, const void *data)
     f->request.unnamed = TRUE;
     assert_possible(f);
     g_assert_cmpuint(f->plan->steps->len, ==, 0);
+    g_assert_nonnull(strstr(g_ptr_array_index(f->plan->notes, 0), "--root"));
+}
+
+/* 0 unnamed <- 1 (s1) <- 2 (s2) <- 3 */
+static void test_a_root_is_merged_on_the_users_word(Fixture *f, const void *data)
+{
+    sim_drop_name(&f->w, 0);
+    f->request.unnamed = f->request.root = TRUE;
+    assert_possible(f);
+    assert_merge(f, 0, "commit 0..1 gone 1 above 2");
+    g_assert_cmpuint(f->plan->notes->len, ==, 0);
+    f->request.direction = PLAN_PULL;
+    assert_possible(f);
+    assert_merge(f, 0, "pull 0..1 gone 0");
+    g_assert_true(removes(f, 0));
+    /* a template by its mode */
+    image(f, 0)->flags |= CHAIN_IMAGE_NOT_WRITABLE;
+    assert_possible(f);
+    g_assert_cmpuint(f->plan->steps->len, ==, 0);
+    g_assert_cmpuint(f->plan->notes->len, ==, 0);
 }
 
 static void test_a_root_with_branches_keeps_its_file(Fixture *f, const void *data)
@@ -571,6 +633,7 @@ int main(int argc, char **argv)
     ADD("direction/measures-beat-estimates", test_measures_beat_estimates);
     ADD("direction/a-tie-goes-to-pull", test_a_tie_goes_to_pull);
     ADD("direction/unknown-sizes-go-to-commit", test_unknown_sizes_go_to_commit);
+    ADD("direction/where-not-all-is-seen-it-is-pulled", test_where_not_all_is_seen_it_is_pulled);
     ADD("direction/the-root-stays", test_the_root_stays);
     ADD("runs/a-run-is-one-merge", test_a_run_is_one_merge);
     ADD("runs/separate-runs-follow-each-other", test_separate_runs_follow_each_other);
@@ -583,6 +646,7 @@ int main(int argc, char **argv)
         test_a_branch_point_is_merged_when_one_branch_is_left);
     ADD("branches/pulled-on-request", test_a_branch_point_is_pulled_on_request);
     ADD("branches/a-leaf-goes", test_a_leaf_goes_with_its_snapshot);
+    ADD("layers/a-root-is-merged-on-the-users-word", test_a_root_is_merged_on_the_users_word);
     ADD("layers/a-template-is-left-alone", test_an_unnamed_template_is_left_alone);
     ADD("layers/between-are-swallowed", test_layers_between_are_swallowed);
     ADD("layers/merged-on-request", test_layers_are_merged_on_request);

@@ -50,6 +50,7 @@ static void delete_all_ways(const SimWorld *w, GRand *rand, guint seed)
         request.direction = g_rand_boolean(rand) ? PLAN_AUTO : g_rand_int_range(rand, 0, 3);
         request.keep_files = g_rand_int_range(rand, 0, 10) == 0;
         request.unnamed = request.unnamed || g_rand_int_range(rand, 0, 8) == 0;
+        request.root = request.unnamed && g_rand_boolean(rand);
         request.metadata_only = request.direction == PLAN_AUTO && !request.unnamed &&
                                 g_rand_int_range(rand, 0, 20) == 0;
         property_delete(w, graph, &request, rand, seed, NULL);

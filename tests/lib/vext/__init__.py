@@ -37,7 +37,8 @@ guest    Guest: virsh vext hmp, state start destroy pause resume undefine define
 oracle   Oracle: write fill flush snapshot taken forget revert resize, check_active
          check_snapshot check_all deleted check_chain_clean (failures are Mismatch)
 faults   kill_qemu small_fs full immutable points vext_at
-tap      test requires skip main, T: dir path daemon embed guest cleanup ok eq has rc raises
+tap      test requires skip supported main, T: dir path daemon embed guest cleanup
+         ok eq has rc raises
 
 A program of several tests runs in mount and process namespaces of its own (sandbox.py); what it
 starts ends with it. Variables: VEXT (the program under test), VEXT_BUILDDIR, VEXT_SRCDIR,
@@ -48,9 +49,10 @@ from . import faults, guest, oracle, sandbox, util
 from .daemon import Daemon, EmbedRoot
 from .guest import Disk, Guest, image, qemu_img, size_of
 from .oracle import Mismatch, Oracle
-from .tap import T, main, requires, skip, test
+from .tap import T, main, requires, skip, supported, test
 from .util import CommandError, Result, Skip, run, spawn, wait_for
 
 __all__ = ["CommandError", "Daemon", "Disk", "EmbedRoot", "Guest", "Mismatch", "Oracle",
            "Result", "Skip", "T", "faults", "guest", "image", "main", "oracle", "qemu_img",
-           "requires", "run", "sandbox", "size_of", "skip", "spawn", "test", "util", "wait_for"]
+           "requires", "run", "sandbox", "size_of", "skip", "spawn", "supported", "test", "util",
+           "wait_for"]

@@ -74,6 +74,15 @@ def skip(reason):
     raise Skip(reason)
 
 
+def supported(result):
+    """The result, unless this libvirt says that it cannot do this at all: then skip()."""
+    if result.rc and "not supported" in result.err:
+        skip(result.err.strip())
+    if result.rc:
+        raise util.CommandError(result)
+    return result
+
+
 class T:
     """What a test function is given."""
 
