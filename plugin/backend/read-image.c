@@ -217,7 +217,7 @@ static void add_data_file(Reading *r, ChainImage *image, const char *name)
         image->allocation += file->allocation;
 }
 
-static gboolean read_local_header(Reading *r, ChainImage *image)
+static gboolean read_local_header(Reading *r, ChainImage *image, GError **error)
 {
     const char *format = image->format;
     gboolean immutable = FALSE;
@@ -226,7 +226,7 @@ static gboolean read_local_header(Reading *r, ChainImage *image)
     /* to libvirt a LUKS device is a raw image with <encryption> */
     if (g_str_equal(format, "raw") && image->flags & CHAIN_IMAGE_ENCRYPTED)
         format = "luks";
-    info = local_read_header(image->source->path, format, &immutable, NULL);
+    info = local_read_header(image->source->path, format, &immutable, error);
     if (!info)
         return FALSE;
     image->virtual_size = info->virtual_size;
@@ -278,6 +278,7 @@ static gboolean read_volume(Reading *r, ChainImage *image)
 static gboolean read_image(Reading *r, ChainImage *image)
 {
     const char *path = image->source->path;
+    g_autoptr(GError) problem = NULL;
     const LocalFile *file;
 
     /* wherever it is: what its bytes look like is the guest's affair */
@@ -302,11 +303,14 @@ static gboolean read_image(Reading *r, ChainImage *image)
         apply_file(r, image, file);
     if (!image->format)
         return FALSE;
-    if (file->state == LOCAL_FOUND && read_local_header(r, image))
+    if (file->state == LOCAL_FOUND && read_local_header(r, image, &problem))
         return TRUE;
     /* not for us to read: libvirt may tell, as it has where the live XML names the chain */
-    if (!read_volume(r, image) && !image->backing_known)
+    if (!read_volume(r, image) && !image->backing_known) {
         image->flags |= CHAIN_IMAGE_UNREADABLE;
+        if (problem)
+            image->problem = g_strdup(problem->message);
+    }
     return TRUE;
 }
 

@@ -115,6 +115,8 @@ struct ChainImage {
     ChainImage *data_file; /**< where a qcow2 image keeps its data; written with it; or NULL */
     gboolean backing_known;/**< FALSE: whether there is a backing image is not known */
 
+    char *problem;         /**< why it could not be read, with CHAIN_IMAGE_UNREADABLE; or NULL */
+
     guint64 virtual_size;  /**< bytes the guest sees, or CHAIN_UNKNOWN */
     guint64 allocation;    /**< bytes on the disk, or CHAIN_UNKNOWN */
     guint64 fs_free;       /**< bytes free where the file lies, or CHAIN_UNKNOWN */

@@ -123,8 +123,11 @@ static void check_there(Check *c, ChainDisk *disk, ChainImage *image)
                                              image->path, NULL)));
     } else if (image->flags & CHAIN_IMAGE_UNREADABLE) {
         check_add(c, "unreadable-image", CHAIN_WARNING, disk->target, image,
-                  g_strdup_printf(_("Image '%s' cannot be read: what it stands on is not known"),
-                                  image->path),
+                  image->problem
+                  ? g_strdup_printf(_("Image '%s' cannot be read, and what it stands on is not "
+                                      "known: %s"), image->path, image->problem)
+                  : g_strdup_printf(_("Image '%s' cannot be read: what it stands on is not "
+                                      "known"), image->path),
                   check_remedy(_("See what '%s' says, as a user who may read the file"),
                                chain_command("qemu-img", "info", "-U", "-f", format_of(image),
                                              image->path, NULL)));

@@ -19,6 +19,7 @@ static void image_free(gpointer data)
     g_free(image->format);
     g_free(image->backing_spec);
     g_free(image->backing_format);
+    g_free(image->problem);
     g_ptr_array_unref(image->overlays);
     g_ptr_array_unref(image->users);
     g_ptr_array_unref(image->frozen_by);
@@ -220,6 +221,7 @@ static void merge(ChainGraph *graph, ChainImage *image, ChainImage *gone)
         take_string(&image->backing_spec, &gone->backing_spec);
         take_string(&image->backing_format, &gone->backing_format);
     }
+    take_string(&image->problem, &gone->problem);
     if (!image->data_file)
         image->data_file = gone->data_file;
     image->flags |= gone->flags;

@@ -18,7 +18,7 @@ static char *attr_of(xmlNode *node, const char *name)
     return value;
 }
 
-static const char *default_port(const char *protocol)
+const char *xml_default_port(const char *protocol)
 {
     if (g_strcmp0(protocol, "nbd") == 0)
         return "10809";
@@ -45,7 +45,7 @@ static char *read_host(xmlNode *source, const char *protocol)
     if (!name)
         return NULL;
     if (!port)
-        port = g_strdup(default_port(protocol));
+        port = g_strdup(xml_default_port(protocol));
     if (strchr(name, ':') && name[0] != '[') {
         char *bracketed = g_strdup_printf("[%s]", name);
 
@@ -53,6 +53,20 @@ static char *read_host(xmlNode *source, const char *protocol)
         name = bracketed;
     }
     return port ? g_strdup_printf("%s:%s", name, port) : g_steal_pointer(&name);
+}
+
+/* The name with what else says which image it is: a snapshot in rbd's way, a URL's query. */
+static char *read_name(xmlNode *source, const char *protocol)
+{
+    g_autofree char *name = attr_of(source, "name");
+    g_autofree char *query = attr_of(source, "query");
+    g_autofree char *snapshot = attr_of(xml_child(source, "snapshot"), "name");
+
+    if (snapshot && g_strcmp0(protocol, "rbd") == 0)
+        return g_strconcat(name ? name : "", "@", snapshot, NULL);
+    if (query)
+        return g_strconcat(name ? name : "", "?", query, NULL);
+    return g_steal_pointer(&name);
 }
 
 /* The element as it can be used again: without the number that a running QEMU gave it. */
@@ -103,7 +117,7 @@ ChainSource *xml_read_source(xmlNode *disk)
     } else if (g_str_equal(type, "network")) {
         source->type = CHAIN_SOURCE_NETWORK;
         source->protocol = attr_of(node, "protocol");
-        source->name = attr_of(node, "name");
+        source->name = read_name(node, source->protocol);
         source->host = read_host(node, source->protocol);
     } else {
         g_autofree char *text = source_text(disk, node);
@@ -169,6 +183,25 @@ static gboolean write_host(xmlNode *node, const char *where, GError **error)
            (!colon || set_attr(host, "port", colon + 1, error));
 }
 
+/* As read_name() has it. */
+static gboolean write_name(xmlNode *node, const ChainSource *source, GError **error)
+{
+    gboolean rbd = g_strcmp0(source->protocol, "rbd") == 0;
+    gboolean url = source->protocol && g_str_has_prefix(source->protocol, "http");
+    const char *more = source->name && (rbd || url) ? strchr(source->name, rbd ? '@' : '?')
+                                                    : NULL;
+    g_autofree char *name = more ? g_strndup(source->name, more - source->name)
+                                 : g_strdup(source->name);
+
+    if (!set_attr(node, "name", name, error))
+        return FALSE;
+    if (!more)
+        return TRUE;
+    if (url)
+        return set_attr(node, "query", more + 1, error);
+    return set_attr(xmlNewChild(node, NULL, BAD_CAST "snapshot", NULL), "name", more + 1, error);
+}
+
 static gboolean write_fields(xmlNode *node, const ChainSource *source, GError **error)
 {
     switch (source->type) {
@@ -183,7 +216,7 @@ static gboolean write_fields(xmlNode *node, const ChainSource *source, GError **
                set_attr(node, "volume", source->volume, error);
     case CHAIN_SOURCE_NETWORK:
         return set_attr(node, "protocol", source->protocol, error) &&
-               set_attr(node, "name", source->name, error) &&
+               write_name(node, source, error) &&
                (!source->host || write_host(node, source->host, error));
     case CHAIN_SOURCE_NONE:
         return TRUE;

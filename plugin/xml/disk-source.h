@@ -26,6 +26,9 @@ ChainSource *xml_read_source(xmlNode *disk);
  */
 xmlNode *xml_write_source(xmlDoc *doc, const ChainSource *source, xmlNode *old, GError **error);
 
+/** The port that a network protocol has where none is named, static, or NULL. */
+const char *xml_default_port(const char *protocol);
+
 /** The type attribute of a disk with this source; static or borrowed from @source. */
 const char *xml_source_disk_type(const ChainSource *source);
 

@@ -15,12 +15,19 @@
 #define VERSION2_LENGTH 72
 #define VERSION3_LENGTH 104
 #define BACKING_NAME_MAX 1023
+#define BACKING_FORMAT_MAX 15
 #define EXTENSION_END 0x00000000
 #define EXTENSION_BACKING_FORMAT 0xe2792aca
 #define EXTENSION_BITMAPS 0x23852875
 #define EXTENSION_DATA_FILE 0x44415441
 #define INCOMPATIBLE_CORRUPT (1 << 1)
 #define INCOMPATIBLE_DATA_FILE (1 << 2)
+#define INCOMPATIBLE_EXTENDED_L2 (1 << 4)
+#define INCOMPATIBLE_KNOWN 0x1f
+#define CRYPT_LUKS 2
+#define REFCOUNT_ORDER_MAX 6
+#define SNAPSHOTS_MAX 65536
+#define L1_ENTRIES_MAX (32 * 1024 * 1024 / 8)
 
 static guint32 be32(const guint8 *p)
 {
@@ -43,24 +50,27 @@ gboolean qcow2_has_magic(const guint8 *data, gsize len)
     return len >= 4 && memcmp(data, "QFI\xfb", 4) == 0;
 }
 
-/* Returns: FALSE when the extensions go on behind @len. */
-static gboolean read_extensions(ImageInfo *info, const guint8 *data, gsize len, gsize at,
-                                gsize end)
+typedef enum { EXTENSIONS_READ, EXTENSIONS_DAMAGED, EXTENSIONS_GO_ON } Extensions;
+
+/* Up to @end; they may go on behind the @len bytes that there are. */
+static Extensions read_extensions(ImageInfo *info, const guint8 *data, gsize len, gsize at,
+                                  gsize end)
 {
     while (at + 8 <= end) {
         guint32 type, size;
 
         if (at + 8 > len)
-            return FALSE;
+            return EXTENSIONS_GO_ON;
         type = be32(data + at);
         size = be32(data + at + 4);
         at += 8;
         if (type == EXTENSION_END)
-            return TRUE;
-        if (size > end - at)
-            return TRUE; /* QEMU refuses such an image; what came before is good */
+            break;
+        if (size > end - at ||
+            (type == EXTENSION_BACKING_FORMAT && size > BACKING_FORMAT_MAX))
+            return EXTENSIONS_DAMAGED;
         if (at + size > len)
-            return FALSE;
+            return EXTENSIONS_GO_ON;
         if (type == EXTENSION_BACKING_FORMAT) {
             g_free(info->backing_format);
             info->backing_format = g_strndup((const char *) data + at, size);
@@ -72,7 +82,7 @@ static gboolean read_extensions(ImageInfo *info, const guint8 *data, gsize len, 
         }
         at += (size + 7) & ~(gsize) 7;
     }
-    return TRUE;
+    return EXTENSIONS_READ;
 }
 
 static ImageInfo *invalid(GError **error, const char *message)
@@ -81,12 +91,29 @@ static ImageInfo *invalid(GError **error, const char *message)
     return NULL;
 }
 
+/* Whether QEMU's own checks of the tables pass: nobody opens the image otherwise. */
+static gboolean tables_are_sound(const guint8 *data, guint32 cluster_bits, guint64 incompatible)
+{
+    guint64 size = be64(data + 24);
+    guint64 within = ((guint64) 1 << cluster_bits) - 1; /* a cluster */
+    guint32 l2_bits = cluster_bits - (incompatible & INCOMPATIBLE_EXTENDED_L2 ? 4 : 3);
+    guint32 l1_entries = be32(data + 36);
+    guint32 shift = cluster_bits + l2_bits;
+    guint64 l1_needed = (size >> shift) + ((size & (((guint64) 1 << shift) - 1)) != 0);
+
+    return be32(data + 32) <= CRYPT_LUKS && l1_entries <= L1_ENTRIES_MAX &&
+           l1_needed <= l1_entries && (be64(data + 40) & within) == 0 &&
+           (be64(data + 48) & within) == 0 && be32(data + 56) > 0 &&
+           be32(data + 60) <= SNAPSHOTS_MAX && (be64(data + 64) & within) == 0;
+}
+
 ImageInfo *qcow2_read_header(const guint8 *data, gsize len, gsize *need, GError **error)
 {
     guint64 backing_offset, incompatible = 0;
     guint32 version, cluster_bits, backing_size;
     gsize header_length = VERSION2_LENGTH;
     gsize cluster, extensions_end;
+    Extensions extensions;
     ImageInfo *info;
 
     *need = 0;
@@ -104,9 +131,14 @@ ImageInfo *qcow2_read_header(const guint8 *data, gsize len, gsize *need, GError 
             return invalid(error, _("The header of the qcow2 image is damaged"));
         incompatible = be64(data + 72);
         header_length = be32(data + 100);
-        if (header_length < VERSION3_LENGTH || header_length > cluster)
+        if (header_length < VERSION3_LENGTH || header_length > cluster ||
+            be32(data + 96) > REFCOUNT_ORDER_MAX)
             return invalid(error, _("The header of the qcow2 image is damaged"));
+        if (incompatible & ~(guint64) INCOMPATIBLE_KNOWN)
+            return invalid(error, _("The qcow2 image has features that are not known"));
     }
+    if (!tables_are_sound(data, cluster_bits, incompatible))
+        return invalid(error, _("The header of the qcow2 image is damaged"));
     backing_offset = be64(data + 8);
     backing_size = be32(data + 16);
     if (backing_offset && (backing_size > BACKING_NAME_MAX ||
@@ -127,8 +159,11 @@ ImageInfo *qcow2_read_header(const guint8 *data, gsize len, gsize *need, GError 
     if (backing_offset && backing_size)
         info->backing = g_strndup((const char *) data + backing_offset, backing_size);
     extensions_end = backing_offset ? backing_offset : cluster;
-    if (!read_extensions(info, data, len, header_length, extensions_end)) {
+    extensions = read_extensions(info, data, len, header_length, extensions_end);
+    if (extensions != EXTENSIONS_READ) {
         image_info_free(info);
+        if (extensions == EXTENSIONS_DAMAGED)
+            return invalid(error, _("The header of the qcow2 image is damaged"));
         *need = cluster;
         return invalid(error, _("The qcow2 image ends within its header"));
     }

@@ -162,22 +162,23 @@ static ChainSource *uri(const char *spec)
         socket = g_hash_table_lookup(query, "socket");
     path = g_uri_get_path(parsed);
     source->name = g_strdup(path && *path == '/' ? path + 1 : path ? path : "");
+    if (g_uri_get_query(parsed) && g_str_has_prefix(source->protocol, "http")) {
+        char *whole = g_strconcat(source->name, "?", g_uri_get_query(parsed), NULL);
+
+        g_free(source->name);
+        source->name = whole;
+    }
     port = g_uri_get_port(parsed);
     if (socket && *socket == '/') {
         source->host = g_strdup(socket);
     } else if (g_uri_get_host(parsed) && *g_uri_get_host(parsed)) {
         const char *host = g_uri_get_host(parsed);
         gboolean bare6 = strchr(host, ':') != NULL;
+        g_autofree char *told = port >= 0 ? g_strdup_printf("%d", port)
+                                          : g_strdup(xml_default_port(source->protocol));
 
-        if (port < 0 && g_str_equal(source->protocol, "nbd"))
-            port = 10809;
-        source->host = g_strdup_printf("%s%s%s", bare6 ? "[" : "", host, bare6 ? "]" : "");
-        if (port >= 0) {
-            char *with_port = g_strdup_printf("%s:%d", source->host, port);
-
-            g_free(source->host);
-            source->host = with_port;
-        }
+        source->host = g_strconcat(bare6 ? "[" : "", host, bare6 ? "]" : "", told ? ":" : "",
+                                   told, NULL);
     }
     return source;
 }
@@ -272,12 +273,13 @@ static ChainSource *json_protocol(JsonObject *object, const char *prefix, const 
         g_autofree char *pool = option(object, prefix, "pool");
         g_autofree char *space = option(object, prefix, "namespace");
         g_autofree char *image = option(object, prefix, "image");
+        g_autofree char *snapshot = option(object, prefix, "snapshot");
 
         if (!pool || !image)
             return NULL;
         source = network("rbd");
-        source->name = space ? g_strdup_printf("%s/%s/%s", pool, space, image)
-                             : g_strdup_printf("%s/%s", pool, image);
+        source->name = g_strconcat(pool, "/", space ? space : "", space ? "/" : "", image,
+                                   snapshot ? "@" : "", snapshot, NULL);
         source->host = rbd_host(object, prefix);
         return source;
     }

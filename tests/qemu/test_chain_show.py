@@ -177,13 +177,22 @@ def a_shared_base_names_its_other_users(t, state):
     t.eq([d["domain"]["name"] for d in json.loads(r.out)], ["vm1", "vm2"])
 
 
-@test(cases=STATES)
+@test(cases=[(way, state) for way in ("symlink", "hard-link", "bind-mount") for state in STATES])
 @requires("program")
-def one_file_by_two_names_is_one_image(t, state):
+def one_file_by_two_names_is_one_image(t, way, state):
     base = t.path("template.qcow2")
     image(base)
     link = t.path("link.qcow2")
-    os.symlink(base, link)
+    if way == "symlink":
+        os.symlink(base, link)
+    elif way == "hard-link":
+        os.link(base, link)
+    else:
+        sandbox.enter()
+        with open(link, "wb"):
+            pass
+        sandbox.mount(base, link, None, sandbox.MS_BIND)
+        t.cleanup(sandbox.umount, link)
     g = t.guest(disks=[{"backing": link, "backing_format": "qcow2"}], start=state == "running")
     other = t.guest("vm2", daemon=g.daemon, disks=[{"backing": base, "backing_format": "qcow2"}])
     root = disk(show(g), "vda")["images"][0]

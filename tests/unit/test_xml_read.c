@@ -263,6 +263,11 @@ static void make_header(guint8 *h)
     put32(h + 16, 7);
     put32(h + 20, 16);
     put64(h + 24, 1 << 20);
+    put32(h + 36, 1);          /* L1 table: 512M */
+    put64(h + 40, 3 << 16);
+    put64(h + 48, 1 << 16);    /* refcount table */
+    put32(h + 56, 1);
+    put32(h + 96, 4);
     put32(h + 100, 104);
     put32(h + 104, 0xe2792aca);
     put32(h + 108, 3);
@@ -331,6 +336,15 @@ static void test_qcow2_damaged(void)
         { 0, 0 }, { 4, 1 }, { 4, 4 }, { 8, 0xffffffff }, { 12, 65535 }, { 16, 1024 },
         { 16, 0xffffffff }, { 20, 8 }, { 20, 22 }, { 20, 0xffffffff }, { 100, 103 },
         { 100, 0xffffffff },
+        /* size beyond what the L1 table has entries for, as far as what overflows */
+        { 24, 1 }, { 24, 0xffffffff }, { 36, 0 },
+        /* tables that are too large, or nowhere */
+        { 36, 0xffffffff }, { 36, 4 << 20 | 1 }, { 44, 1 }, { 52, 1 }, { 56, 0 }, { 60, 65537 },
+        { 68, 1 },
+        /* encryption, features and widths that nobody knows */
+        { 32, 3 }, { 72, 1 }, { 76, 32 }, { 96, 7 },
+        /* extensions: one without an end, a name of a format that is none */
+        { 108, 0xffffffff }, { 108, 401 }, { 108, 16 },
     };
     gsize need, i;
 
@@ -460,20 +474,41 @@ static void test_xml_and_header_agree(void)
         "<disk type='network'><source protocol='rbd' name='p/i'/></disk>",
         "<disk type='network'><source protocol='nbd' name='e'><host name='::1' port='2'/></source>"
         "</disk>",
+        "<disk type='network'><source protocol='https' name='i.qcow2' query='a=1&amp;b=2'>"
+        "<host name='h'/></source></disk>",
+        "<disk type='network'><source protocol='http' name='i'><host name='h' port='81'/></source>"
+        "</disk>",
+        "<disk type='network'><source protocol='rbd' name='p/i'><snapshot name='s'/></source>"
+        "</disk>",
+        "<disk type='network'><source protocol='rbd' name='p/n/i'><host name='h' port='6789'/>"
+        "<snapshot name='s'/></source></disk>",
     };
     static const char *const specs[] = {
         "nbd://h/e", "nbd+unix:///e?socket=/s", "rbd:p/i", "nbd://[::1]:2/e",
+        "https://h/i.qcow2?a=1&b=2", "http://h:81/i", "rbd:p/i@s",
+        "json:{\"driver\":\"rbd\",\"pool\":\"p\",\"namespace\":\"n\",\"image\":\"i\","
+        "\"snapshot\":\"s\",\"server\":[{\"host\":\"h\",\"port\":\"6789\"}]}",
     };
     gsize i;
 
     for (i = 0; i < G_N_ELEMENTS(xml); i++) {
         g_autoptr(xmlDoc) doc = xml_parse(xml[i], "disk", NULL);
         g_autoptr(ChainSource) one = xml_read_source(xmlDocGetRootElement(doc));
-        g_autoptr(ChainSource) two = xml_source_from_spec(specs[i], NULL, NULL, NULL);
+        g_autofree char *format = NULL;
+        g_autoptr(ChainSource) two = xml_source_from_spec(specs[i], NULL, &format, NULL);
         g_autofree char *key_one = chain_source_key(one);
         g_autofree char *key_two = chain_source_key(two);
+        g_autoptr(ChainSource) again = NULL;
+        g_autofree char *key_again = NULL;
 
         g_assert_cmpstr(key_one, ==, key_two);
+        /* and written for libvirt it is the same one */
+        xmlDocSetRootElement(doc, xmlNewDocNode(doc, NULL, BAD_CAST "disk", NULL));
+        xmlSetProp(xmlDocGetRootElement(doc), BAD_CAST "type", BAD_CAST "network");
+        xmlAddChild(xmlDocGetRootElement(doc), xml_write_source(doc, two, NULL, NULL));
+        again = xml_read_source(xmlDocGetRootElement(doc));
+        key_again = chain_source_key(again);
+        g_assert_cmpstr(key_again, ==, key_two);
     }
 }
 
