@@ -293,7 +293,8 @@ static void test_a_commit_under_another_branch_is_impossible(Fixture *f, const v
     DeleteState state = { .facts = &f->facts };
 
     branch(f, TRUE);
-    work = state.work = work_new((graph(f), f->graph), f->d, deleted);
+    graph(f);
+    work = state.work = work_new(f->graph, f->d, deleted);
     work_focus(work, "vda");
     g_assert_false(commit_possible(&state, work_node(work, image(f, 1)),
                                    work_node(work, image(f, 4)), &reason));
