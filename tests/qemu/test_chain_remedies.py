@@ -259,11 +259,19 @@ def a_deep_chain_with_snapshots(t, how):
             g.virsh("snapshot-create", g.name, xml, "--redefine", "--current")
     t.eq({(f["code"], f["severity"]) for f in show(g)["findings"]},
          {("deep-chain", "warning" if how == "near" else "error")})
+    if how == "beyond":
+        r = t.rc(g.vext("snapshot-delete-external", g.name, "s4"), 1)
+        t.has(r.err, "Delete snapshots at the lower end of the chain first")
     command, = remedies(t, g, "deep-chain")
     follow(t, g, command, NAME="s1")
     t.eq(seen(g.active("vda").path), before, "what the guest sees")
     t.ok("s1" not in g.snapshots(), "s1 is gone")
     t.eq(len(disk(show(g), "vda")["images"]), n + len(names) - 1)
+    if how == "beyond":
+        for name in ("s2", "s4"):
+            t.rc(g.vext("snapshot-delete-external", g.name, name), 0)
+        t.eq(seen(g.active("vda").path), before, "what the guest sees")
+        g.start()
 
 
 @test
