@@ -6,6 +6,7 @@ import os
 import pwd
 import stat
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402,F403
@@ -159,6 +160,57 @@ def a_name_that_a_snapshot_cannot_have_is_refused_before_anything_changes(t):
         o.revert("s1")
     o.check_all()
     o.check_chain_clean()
+
+
+def block_names(g, snapshot, how, seconds=60):
+    """Somebody's files where overlays of the next seconds would be."""
+    now = int(time.time())
+    names = []
+    for n in range(now, now + seconds):
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(n))
+        path = f"{g.dir}/vda.{snapshot}-{stamp}.qcow2"
+        how(path)
+        names.append(path)
+    return names
+
+
+def somebodys(path):
+    with open(path, "w", encoding="ascii") as f:
+        f.write("somebody's")
+
+
+def untouched(t, names):
+    for path in names:
+        with open(path, encoding="ascii") as f:
+            t.eq(f.read(), "somebody's")
+
+
+@test(cases=["running", "off"])
+@requires("program")
+def a_name_that_is_taken_is_passed_over(t, state):
+    g = t.guest(start=state == "running")
+    o = g.oracle
+    one(g)
+    others = block_names(g, "s1", somebodys) + block_names(g, "kept", somebodys)
+    shown = revert(t, g, "s1", "--dry-run", "--save-current", "kept")
+    t.has(shown.out, "Z-2.qcow2")
+    revert(t, g, "s1", "--save-current", "kept")
+    o.taken("kept")
+    t.ok(g.active("vda").path.endswith("Z-2.qcow2"), g.active("vda").path)
+    o.revert("s1")
+    untouched(t, others)
+    o.check_all()
+    o.check_chain_clean(start=True, allow=others)
+    # and a link that leads to nothing, through which libvirt would write
+    links = block_names(g, "kept", lambda path: (os.path.lexists(path) and os.unlink(path),
+                                                 os.symlink(t.path("elsewhere"), path)))
+    revert(t, g, "kept")
+    t.ok(g.active("vda").path.endswith("Z-2.qcow2"), g.active("vda").path)
+    t.ok(not os.path.exists(t.path("elsewhere")), "written through a link")
+    for path in links:
+        os.unlink(path)
+    o.revert("kept")
+    o.check_all()
 
 
 @test(cases=["file", "dangling_link"])
