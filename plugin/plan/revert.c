@@ -180,6 +180,15 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
                                  chain_command("virsh-ext", "snapshot-delete-external",
                                               s->domain->name, NULL)));
 
+    /* libvirt (to 11.3 at least) makes overlays on files and devices only. */
+    if (!frozen->source->path)
+        plan_refuse(plan, "not-a-file",
+                    g_strdup_printf(_("Image '%s' of disk '%s' is neither a file nor a device, and "
+                                      "libvirt makes no overlay on it"), frozen->path, sd->target),
+                    with_command(_("Make the overlay with qemu-img, and put it into the domain "
+                                   "with: %s"),
+                                 chain_command("virsh", "edit", s->domain->name, NULL)));
+
     if (sd->frozen_inactive && sd->frozen_inactive != frozen)
         plan_refuse(plan, "chain-mismatch",
                     g_strdup_printf(_("Snapshot '%s' names two images for disk '%s': '%s' and "

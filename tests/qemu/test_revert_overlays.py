@@ -213,6 +213,61 @@ def a_name_that_is_taken_is_passed_over(t, state):
     o.check_all()
 
 
+def on_nbd(t, image, socket):
+    """A guest whose disk is an export of a qemu-nbd of its own."""
+    qemu_img("create", "-q", "-f", "raw", image, "24M")
+    server = util.spawn(["qemu-nbd", "-f", "raw", "-k", socket, "-t", "-e", "8", "-x", "e1", image])
+    t.cleanup(server.kill)
+    t.wait_for(lambda: os.path.exists(socket), "qemu-nbd")
+    os.chmod(socket, 0o777)
+    g = t.guest(define=False, disks=[{"path": image, "create": False}])
+    xml = g.domain_xml()
+    start, end = xml.index("<disk "), xml.index("</disk>") + len("</disk>")
+    g.define(xml[:start] + f"""<disk type='network' device='disk'><driver name='qemu' type='raw'/>
+        <source protocol='nbd' name='e1'><host transport='unix' socket='{socket}'/></source>
+        <target dev='vda' bus='virtio'/></disk>""" + xml[end:])
+    g.start()
+    return g
+
+
+def write(g, where, pattern):
+    for command in (f"write -P {pattern:#x} {where} 64k", "flush"):
+        g.hmp(f'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "{command}"')
+
+
+def sees(t, g, where, pattern):
+    path = g.active("vda").path
+    r = util.run(["qemu-io", "-r", "-U", "-f", "qcow2", "-c", f"read -P {pattern:#x} {where} 64k",
+                  path], check=False)
+    t.ok(r.rc == 0 and "failed" not in r.out, f"{r} {r.out} {r.err}")
+
+
+@test(cases=["running", "off"])
+@requires("program")
+def an_image_behind_a_network_is_refused_and_what_stands_on_it_is_not(t, state):
+    g = on_nbd(t, t.path("base.img"), t.path("nbd.sock"))
+    write(g, "0", 0x11)
+    g.snapshot("s1", files={"vda": os.path.join(g.dir, "o1")})
+    write(g, "1M", 0x22)
+    g.snapshot("s2", files={"vda": os.path.join(g.dir, "o2")})
+    write(g, "1M", 0x33)
+    if state == "off":
+        g.destroy()
+    before = g.virsh("dumpxml", g.name).out, sorted(os.listdir(g.dir))
+    for args in (["--dry-run"], ["--running"]):
+        r = revert(t, g, "s1", *args, rc=1)
+        t.has(r.err, "is neither a file nor a device, and libvirt makes no overlay on it")
+    t.eq((g.virsh("dumpxml", g.name).out, sorted(os.listdir(g.dir))), before)
+    for n in (1, 2):
+        revert(t, g, "s2", "--running")
+        t.ok(g.active("vda").path.startswith(f"{g.dir}/o1.s2-"), g.active("vda").path)
+        sees(t, g, "0", 0x11)
+        sees(t, g, "1M", 0x22)
+        write(g, "1M", 0x40 + n)
+        sees(t, g, "1M", 0x40 + n)
+    t.eq(g.current(), "s2")
+
+
 @test(cases=["file", "dangling_link"])
 @requires("program", matrix.require_faults)
 def a_file_that_comes_to_its_name_is_not_touched(t, kind):
