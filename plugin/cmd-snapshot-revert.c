@@ -99,25 +99,26 @@ static void say_notes(VextHost *host, const Plan *plan)
         operation_print_warning(host, g_ptr_array_index(plan->notes, i));
 }
 
-/** Refuses when a file of one of the new overlays' names exists. */
-static void check_names(const Operation *op, Plan *plan)
+/** Whether a file has a name that @plan would give a new overlay: no plan takes that one again. */
+static gboolean meets_file(Operation *op, const Plan *plan)
 {
-    gboolean local = backend_is_local(op->conn);
+    gboolean local = backend_is_local(op->conn), met = FALSE;
 
     for (guint k = 0; k < 2; k++) {
-        GPtrArray *overlays = k ? plan->save_overlays : plan->overlays;
+        const GPtrArray *overlays = k ? plan->save_overlays : plan->overlays;
 
         for (guint i = 0; i < overlays->len; i++) {
             const PlanOverlay *o = g_ptr_array_index(overlays, i);
 
-            if (backend_file_exists(op->conn, o->overlay->path, local))
-                plan_refuse(plan, "file-exists",
-                            g_strdup_printf(_("The new overlay '%s' of disk '%s' exists already"),
-                                            o->overlay->path, o->disk),
-                            g_strdup(_("Try again in a second, or remove the file if it is "
-                                       "nobody's")));
+            if (!backend_file_exists(op->conn, o->overlay->path, local))
+                continue;
+            if (!op->taken)
+                op->taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+            g_hash_table_add(op->taken, g_strdup(o->overlay->path));
+            met = TRUE;
         }
     }
+    return met;
 }
 
 static VextStatus execute(Operation *op, const VextCmd *cmd, Journal *journal, gboolean resuming)
@@ -168,8 +169,10 @@ static Plan *make_plan(Operation *op, const VextCmd *cmd, gboolean ours)
     if (name)
         g_ptr_array_add(names, (void *) name);
     plan = operation_plan(op, &request, ours);
-    if (plan->refusals->len == 0)
-        check_names(op, plan);
+    while (plan->refusals->len == 0 && meets_file(op, plan)) {
+        plan_free(plan);
+        plan = operation_plan(op, &request, ours);
+    }
     return plan;
 }
 

@@ -10,6 +10,7 @@
 #include "include/vext-i18n.h"
 #include "plugin/backend/admin.h"
 #include "plugin/backend/domain.h"
+#include "plugin/backend/helper.h"
 #include "plugin/backend/memory.h"
 #include "plugin/backend/read.h"
 #include "plugin/backend/revert.h"
@@ -89,6 +90,7 @@ void operation_close(Operation *op)
 {
     chain_graph_free(op->graph);
     g_clear_pointer(&op->measures, g_hash_table_unref);
+    g_clear_pointer(&op->taken, g_hash_table_unref);
     drop_request(op);
     g_free(op->name);
     backend_free_virDomain(op->dom);
@@ -160,6 +162,7 @@ static void revert_facts(Operation *op, PlanFacts *facts, GPtrArray *strings)
 
     if (!s)
         return;
+    facts->no_pools = backend_is_embedded(op->conn);
     facts->uefi_variables = s->xml && strstr(s->xml, "<nvram");
     facts->nvram_cannot_be_reset = request->reset_nvram && !backend_resets_nvram(op->conn);
     if (s->memory != CHAIN_MEMORY_EXTERNAL || !s->memory_file)
@@ -181,6 +184,7 @@ static Plan *plan_now(Operation *op, gboolean ignore_operation)
         .ignore_operation = ignore_operation,
         .measures = op->measures,
         .now = op->now,
+        .taken = op->taken,
     };
 
     if (op->request.operation == PLAN_REVERT)

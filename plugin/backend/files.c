@@ -30,12 +30,16 @@ char *backend_file_identity(const char *path)
 
 gboolean backend_file_exists(virConnectPtr conn, const char *path, gboolean local)
 {
+    g_autofree char *dir = g_path_get_dirname(path), *base = g_path_get_basename(path);
+    g_autoptr(BackendPool) pool = NULL;
     g_autoptr(virStorageVol) volume = NULL;
     struct stat st;
 
     if (local)
         return lstat(path, &st) == 0;
-    volume = virStorageVolLookupByPath(conn, path);
+    pool = backend_pool_open(conn, dir, NULL);
+    volume = pool->pool ? virStorageVolLookupByName(pool->pool, base)
+                        : virStorageVolLookupByPath(conn, path);
     return volume != NULL;
 }
 

@@ -97,7 +97,8 @@ static char *volume_xml(const BackendOverlay *o, const Likeness *like, gboolean 
     g_string_append_printf(xml, "<permissions><mode>0%o</mode>", like->mode);
     append(xml, "owner", owner ? like->owner : NULL);
     append(xml, "group", owner ? like->group : NULL);
-    g_string_append(xml, "</permissions></target><backingStore>");
+    g_string_append_printf(xml, "</permissions>%s</target><backingStore>",
+                           o->encryption ? o->encryption : "");
     append(xml, "path", o->backing);
     append_format(xml, o->backing_format);
     g_string_append(xml, "</backingStore></volume>");

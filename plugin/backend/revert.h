@@ -18,6 +18,7 @@ typedef struct {
     const char *format; /**< "qcow2" */
     const char *backing;        /**< the frozen image; NULL: it is no file and no device */
     const char *backing_format;
+    const char *encryption;     /**< its <encryption> element, or NULL */
 } BackendOverlay;
 
 typedef enum {

@@ -38,15 +38,6 @@ static ChainImage *disk_image(const ChainDisk *disk)
     return disk->active ? disk->active : disk->configured;
 }
 
-static char *set_disk(char *xml_take, const char *target, const ChainSource *source,
-                      const char *format, GError **error)
-{
-    char *result = xml_domain_set_disk_source(xml_take, target, source, format, error);
-
-    g_free(xml_take);
-    return result;
-}
-
 static const char *xml_before(const Journal *journal)
 {
     return journal->live_xml ? journal->live_xml : journal->domain_xml;
@@ -81,6 +72,48 @@ gboolean revert_kept_disks_same(const Journal *journal, const char *now_xml, GEr
     return TRUE;
 }
 
+/** The new overlay, and what has to be said of the images below it. */
+static char *set_overlay(char *xml_take, const PlanOverlay *o, GError **error)
+{
+    g_autofree char *xml = xml_take;
+    g_autofree const ChainSource **sources = g_new(const ChainSource *, o->below->len);
+    g_autofree const char **formats = g_new(const char *, o->below->len);
+    XmlDisk disk = { o->disk, o->overlay->source, o->overlay->format, sources, formats,
+                     o->below->len };
+
+    for (guint i = 0; i < o->below->len; i++) {
+        const PlanImage *image = g_ptr_array_index(o->below, i);
+
+        sources[i] = image->source;
+        formats[i] = image->format;
+    }
+    return xml_domain_set_disk(xml, &disk, error);
+}
+
+/** @from, of the configuration of before, as it was. */
+static char *set_kept(char *xml_take, const ChainDisk *from, const ChainImage *image,
+                      GError **error)
+{
+    g_autofree char *xml = xml_take;
+    const GPtrArray *chain = from->config_chain;
+    guint n = chain ? chain->len : 0;
+    g_autofree const ChainSource **sources = g_new(const ChainSource *, n + 1);
+    g_autofree const char **formats = g_new(const char *, n + 1);
+    XmlDisk disk = { from->target, image->source, image->format, sources, formats, 0 };
+    gboolean secrets = FALSE;
+
+    for (guint i = 1; i < n; i++) {
+        const ChainImage *below = g_ptr_array_index(chain, i);
+
+        secrets = secrets || chain_source_decrypts(below->source);
+        sources[i - 1] = below->source;
+        formats[i - 1] = below->format;
+    }
+    if (secrets)
+        disk.n_below = n - 1;
+    return xml_domain_set_disk(xml, &disk, error);
+}
+
 /** See the head of the header. */
 static char *with_our_disks(const Journal *journal, const char *xml, GError **error)
 {
@@ -90,11 +123,8 @@ static char *with_our_disks(const Journal *journal, const char *xml, GError **er
     g_autoptr(ChainGraph) graph = NULL;
     ChainDomain *d = NULL;
 
-    for (guint i = 0; result && i < plan->overlays->len; i++) {
-        const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);
-
-        result = set_disk(result, o->disk, o->overlay->source, o->overlay->format, error);
-    }
+    for (guint i = 0; result && i < plan->overlays->len; i++)
+        result = set_overlay(result, g_ptr_array_index(plan->overlays, i), error);
     if (!result)
         return NULL;
     if (plan->kept_disks->len == 0)
@@ -113,7 +143,7 @@ static char *with_our_disks(const Journal *journal, const char *xml, GError **er
                             target);
             return NULL;
         }
-        result = set_disk(result, target, image->source, image->format, error);
+        result = set_kept(result, disk, image, error);
     }
     return g_steal_pointer(&result);
 }
@@ -136,14 +166,14 @@ char *revert_domain_xml(const Journal *journal, GError **error)
 static char *with_save_overlays(const Journal *journal, const ChainDomain *d, GError **error)
 {
     GPtrArray *overlays = journal->plan->save_overlays;
-    g_autofree char *result = xml_strip_backing_store(journal->domain_xml, error);
+    g_autofree char *result = g_strdup(journal->domain_xml);
 
     for (guint i = 0; result && i < overlays->len; i++) {
         const PlanOverlay *o = g_ptr_array_index(overlays, i);
 
         /* One that was plugged in for the running guest only is not in it. */
         if (chain_domain_disk(d, o->disk))
-            result = set_disk(result, o->disk, o->overlay->source, o->overlay->format, error);
+            result = set_overlay(result, o, error);
     }
     return g_steal_pointer(&result);
 }
@@ -172,8 +202,7 @@ char *revert_undo_xml(const Journal *journal, gboolean saved, const char *live, 
             continue;
         stripped = xml_strip_backing_store(result, error);
         g_free(result);
-        result = stripped ? set_disk(stripped, disk->target, disk_now->active->source,
-                                     disk_now->active->format, error) : NULL;
+        result = stripped ? set_kept(stripped, disk_now, disk_now->active, error) : NULL;
     }
     return g_steal_pointer(&result);
 }
@@ -183,11 +212,37 @@ char *revert_memory_xml(const Journal *journal, const char *memory_xml, GError *
     return with_our_disks(journal, memory_xml, error);
 }
 
+/** XmlBelowFunc: of a frozen image what the plan says, where that has to be said. */
+static gsize below_frozen(const ChainSource *source, const ChainSource ***sources,
+                          const char ***formats, gpointer opaque)
+{
+    const Plan *plan = opaque;
+    g_autofree char *key = chain_source_key(source);
+
+    for (guint i = 0; i < plan->overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);
+        g_autofree char *frozen = chain_source_key(o->frozen->source);
+
+        if (o->below->len < 2 || !g_str_equal(key, frozen))
+            continue;
+        *sources = g_new(const ChainSource *, o->below->len);
+        *formats = g_new(const char *, o->below->len);
+        for (guint k = 1; k < o->below->len; k++) {
+            const PlanImage *image = g_ptr_array_index(o->below, k);
+
+            (*sources)[k - 1] = image->source;
+            (*formats)[k - 1] = image->format;
+        }
+        return o->below->len - 1;
+    }
+    return 0;
+}
+
 char *revert_target_xml(const Journal *journal, const char *xml, gboolean revert_disks,
                         GError **error)
 {
     const Plan *plan = journal->plan;
-    g_autofree char *result = xml_strip_backing_store(xml, error);
+    g_autofree char *result = xml_write_backing_store(xml, below_frozen, journal->plan, error);
 
     if (result && revert_disks) {
         g_autofree XmlDisk *disks = g_new0(XmlDisk, plan->overlays->len + plan->kept_disks->len);

@@ -124,7 +124,8 @@ static BackendOverlay *backend_overlays(GPtrArray *overlays)
     for (guint i = 0; i < overlays->len; i++) {
         const PlanOverlay *o = g_ptr_array_index(overlays, i);
         result[i] = (BackendOverlay) { o->disk, o->overlay->source->path, o->overlay->format,
-                                       o->frozen->source->path, o->frozen->format };
+                                       o->frozen->source->path, o->frozen->format,
+                                       o->overlay->source->encryption };
     }
     return result;
 }
@@ -283,6 +284,15 @@ static gboolean create_overlays(ExecStep *s, GError **error)
         return TRUE;
     if (problem) {
         g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    for (gsize i = 0; i < n; i++) {
+        if (!overlays[i].encryption)
+            continue;
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
+                    _("The overlay of disk '%s' is to be encrypted, which takes a storage pool, "
+                      "and there can be none over the directory of '%s'"),
+                    overlays[i].target, overlays[i].path);
         return FALSE;
     }
     if (!set_helper_disks(s, FROZEN_IMAGES, error))

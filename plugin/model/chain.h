@@ -67,6 +67,7 @@ typedef struct {
     char *xml;       /**< the <source> element as in the domain's or snapshot's XML with
                           <backingStore> left out, and the disk's <encryption> in it; NULL where
                           seen in image headers only */
+    char *encryption; /**< without xml: the <encryption> element that it gets, or NULL */
     char *disk_type; /**< the disk's type attribute that goes with xml: "file", "volume", … */
 } ChainSource;
 
@@ -75,6 +76,8 @@ ChainSource *chain_source_new_file(const char *path);
 ChainSource *chain_source_copy(const ChainSource *source);
 /** Whether it says with which secret the image is decrypted. */
 gboolean chain_source_decrypts(const ChainSource *source);
+/** Its <encryption> with the secret as text, new; NULL where it does not say with which. */
+char *chain_source_encryption(const ChainSource *source);
 void chain_source_free(ChainSource *source);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChainSource, chain_source_free)
 

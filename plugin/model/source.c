@@ -36,14 +36,28 @@ ChainSource *chain_source_copy(const ChainSource *source)
     copy->host = g_strdup(source->host);
     copy->other = g_strdup(source->other);
     copy->xml = g_strdup(source->xml);
+    copy->encryption = g_strdup(source->encryption);
     copy->disk_type = g_strdup(source->disk_type);
     return copy;
 }
 
+char *chain_source_encryption(const ChainSource *source)
+{
+    static const char close[] = "</encryption>";
+    /* text and attributes of libvirt's XML have no "<" */
+    const char *start = source->xml ? strstr(source->xml, "<encryption") : NULL;
+    const char *end = start ? strstr(start, close) : NULL;
+    g_autofree char *element = end ? g_strndup(start, end + strlen(close) - start)
+                                   : g_strdup(source->encryption);
+
+    return element && strstr(element, "<secret") ? g_steal_pointer(&element) : NULL;
+}
+
 gboolean chain_source_decrypts(const ChainSource *source)
 {
-    /* text and attributes of libvirt's XML have no "<" */
-    return source->xml && strstr(source->xml, "<encryption") && strstr(source->xml, "<secret");
+    g_autofree char *element = chain_source_encryption(source);
+
+    return element != NULL;
 }
 
 void chain_source_free(ChainSource *source)
@@ -58,6 +72,7 @@ void chain_source_free(ChainSource *source)
     g_free(source->host);
     g_free(source->other);
     g_free(source->xml);
+    g_free(source->encryption);
     g_free(source->disk_type);
     g_free(source);
 }

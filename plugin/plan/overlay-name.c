@@ -49,9 +49,11 @@ const char *plan_file_path(const ChainImage *image)
     return NULL;
 }
 
-static gboolean overlay_path_taken(const Plan *plan, const ChainGraph *graph, const char *path)
+static gboolean overlay_path_taken(const Plan *plan, const ChainGraph *graph,
+                                   const PlanFacts *facts, const char *path)
 {
-    if (chain_graph_find_path(graph, path))
+    if (chain_graph_find_path(graph, path) ||
+        (facts->taken && g_hash_table_contains(facts->taken, path)))
         return TRUE;
     for (guint i = 0; i < plan->overlays->len; i++) {
         const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);
@@ -67,12 +69,13 @@ static gboolean overlay_path_taken(const Plan *plan, const ChainGraph *graph, co
 }
 
 char *plan_overlay_path(const Plan *plan, const ChainGraph *graph, const ChainImage *active,
-                        const ChainImage *frozen, const char *snapshot, gint64 now)
+                        const ChainImage *frozen, const char *snapshot,
+                        const PlanFacts *facts)
 {
     gboolean there = plan_file_path(active) && !(active->flags & CHAIN_IMAGE_MISSING);
     const char *near = plan_file_path(there || !plan_file_path(frozen) ? active : frozen);
     const char *like = plan_file_path(frozen) ? plan_file_path(frozen) : near;
-    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(now);
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(facts->now);
     g_autofree char *dir = NULL, *stem = NULL, *part = NULL, *stamp = NULL;
 
     if (!near || !time)
@@ -87,7 +90,7 @@ char *plan_overlay_path(const Plan *plan, const ChainGraph *graph, const ChainIm
         g_autofree char *path = g_strdup_printf("%s/%s.%s-%s%s.qcow2",
                                                 g_str_equal(dir, "/") ? "" : dir,
                                                 stem, part, stamp, suffix);
-        if (!overlay_path_taken(plan, graph, path))
+        if (!overlay_path_taken(plan, graph, facts, path))
             return g_steal_pointer(&path);
     }
     return NULL;

@@ -15,11 +15,12 @@ G_BEGIN_DECLS
 const char *plan_file_path(const ChainImage *image);
 
 /**
- * A path that neither @graph nor @plan has: in the directory of the image that it replaces, else of
- * the frozen one (also where that image is missing: its directory may be, too). New string; NULL
- * when neither is a file (nothing says where files of this disk may lie).
+ * A path that neither @graph nor @plan nor @facts has: in the directory of the image that it
+ * replaces, else of the frozen one (also where that image is missing: its directory may be, too).
+ * New string; NULL when neither is a file (nothing says where files of this disk may lie).
  */
 char *plan_overlay_path(const Plan *plan, const ChainGraph *graph, const ChainImage *active,
-                        const ChainImage *frozen, const char *snapshot, gint64 now);
+                        const ChainImage *frozen, const char *snapshot,
+                        const PlanFacts *facts);
 
 G_END_DECLS

@@ -89,6 +89,14 @@ static void file_free(PlanFile *file)
     g_free(file);
 }
 
+PlanOverlay *plan_overlay_new(void)
+{
+    PlanOverlay *overlay = g_new0(PlanOverlay, 1);
+
+    overlay->below = g_ptr_array_new_with_free_func((GDestroyNotify) plan_image_free);
+    return overlay;
+}
+
 void plan_overlay_free(PlanOverlay *overlay)
 {
     if (!overlay)
@@ -96,6 +104,7 @@ void plan_overlay_free(PlanOverlay *overlay)
     g_free(overlay->disk);
     plan_image_free(overlay->frozen);
     plan_image_free(overlay->overlay);
+    g_ptr_array_unref(overlay->below);
     g_free(overlay);
 }
 

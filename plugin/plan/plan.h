@@ -77,6 +77,8 @@ typedef struct {
     gboolean readonly;         /**< the connection is read-only */
     gboolean ignore_operation; /**< the unfinished operation in the graph is our own (resume) */
     gint64 now;                /**< seconds since the epoch, for names */
+    GHashTable *taken;         /**< revert: a set of paths that new overlays cannot have; or NULL */
+    gboolean no_pools;         /**< revert: the connection has no storage pools */
     const char *memory_problem;/**< revert: why the memory file cannot be restored, or NULL */
     const char *memory_unfit;  /**< revert: why this host cannot run it, or NULL */
     GHashTable *merged;        /**< repair: target -> "commit" or "pull": jobs that were seen to
@@ -126,6 +128,8 @@ typedef struct {
     char *disk;
     PlanImage *frozen;         /**< F(S): the backing image, format recorded with it */
     PlanImage *overlay;        /**< the new file: qcow2 */
+    GPtrArray *below;          /**< PlanImage *: frozen and what is below it, downwards, where the
+                                    configuration has to say so; else empty */
 } PlanOverlay;
 
 /**
@@ -254,6 +258,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Plan, plan_free)
 Plan *plan_new(PlanOperation operation);
 PlanMerge *plan_merge_new(const char *disk, PlanDirection direction);
 void plan_merge_free(PlanMerge *merge);
+PlanOverlay *plan_overlay_new(void);
 void plan_overlay_free(PlanOverlay *overlay);
 PlanImage *plan_image_new(const ChainImage *image);
 PlanImage *plan_image_copy(const PlanImage *image);

@@ -156,13 +156,14 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
                         g_strdup_printf(_("Image '%s' of disk '%s' could not be read"),
                                         image->path, sd->target),
                         g_strdup(remedy));
-        else if (image->flags & CHAIN_IMAGE_ENCRYPTED)
-            /* The overlay would hold in the clear what the guest writes, and the configuration
-             * would have to name the secret of every layer. */
-            plan_refuse(plan, "encrypted-image",
-                        g_strdup_printf(_("Image '%s' of disk '%s' is encrypted, and an overlay "
-                                          "made on it would not be"), image->path, sd->target),
-                        g_strdup(_("Make the overlay with qemu-img and define the domain on it")));
+        else if (image->flags & CHAIN_IMAGE_ENCRYPTED && !chain_source_decrypts(image->source))
+            plan_refuse(plan, "encrypted",
+                        g_strdup_printf(_("Image '%s' of disk '%s' is encrypted, and neither the "
+                                          "domain nor a snapshot says with which secret"),
+                                        image->path, sd->target),
+                        with_command(_("Give the image an <encryption> in the disk's "
+                                       "<backingStore> with: %s"),
+                                     chain_command("virsh", "edit", s->domain->name, NULL)));
         else if (!image->format || (image->flags & CHAIN_IMAGE_FORMAT_GUESSED))
             plan_refuse(plan, "format-not-recorded",
                         g_strdup_printf(_("Nothing records the format of image '%s' of disk "
@@ -178,6 +179,15 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
                     with_command(_("Delete snapshots first with: %s"),
                                  chain_command("virsh-ext", "snapshot-delete-external",
                                               s->domain->name, NULL)));
+
+    /* libvirt (to 11.3 at least) makes overlays on files and devices only. */
+    if (!frozen->source->path)
+        plan_refuse(plan, "not-a-file",
+                    g_strdup_printf(_("Image '%s' of disk '%s' is neither a file nor a device, and "
+                                      "libvirt makes no overlay on it"), frozen->path, sd->target),
+                    with_command(_("Make the overlay with qemu-img, and put it into the domain "
+                                   "with: %s"),
+                                 chain_command("virsh", "edit", s->domain->name, NULL)));
 
     if (sd->frozen_inactive && sd->frozen_inactive != frozen)
         plan_refuse(plan, "chain-mismatch",
@@ -376,10 +386,30 @@ static ChainDisk *present_disk(const ChainDomain *d, const char *target)
     return disk && disk->active && is_written_disk(disk) ? disk : NULL;
 }
 
-static PlanOverlay *overlay_new(const char *target, const ChainImage *frozen, const char *path)
+/** libvirt takes the secrets of the images below a disk's own from XML alone. */
+static void name_below(PlanOverlay *overlay, ChainImage *frozen)
+{
+    g_autoptr(GPtrArray) chain = chain_image_chain(frozen);
+    gboolean encrypted = FALSE;
+
+    for (guint i = 0; i < chain->len; i++) {
+        const ChainImage *image = g_ptr_array_index(chain, i);
+
+        encrypted = encrypted || image->flags & CHAIN_IMAGE_ENCRYPTED;
+    }
+    for (guint i = 0; encrypted && i < chain->len; i++)
+        g_ptr_array_add(overlay->below, plan_image_new(g_ptr_array_index(chain, i)));
+}
+
+static PlanOverlay *overlay_new(const char *target, ChainImage *frozen, const char *path)
 {
     g_autoptr(ChainSource) source = chain_source_new_file(path);
-    PlanOverlay *overlay = g_new0(PlanOverlay, 1);
+    PlanOverlay *overlay = plan_overlay_new();
+
+    /* What was a secret stays one. */
+    if (frozen->flags & CHAIN_IMAGE_ENCRYPTED)
+        source->encryption = chain_source_encryption(frozen->source);
+    name_below(overlay, frozen);
 
     overlay->disk = g_strdup(target);
     overlay->frozen = plan_image_new(frozen);
@@ -400,7 +430,7 @@ static PlanOverlay *overlay_new(const char *target, const ChainImage *frozen, co
 static void plan_saved_disk(Plan *plan, ChainGraph *graph, ChainDisk *disk, const PlanFacts *facts)
 {
     g_autofree char *path = plan_overlay_path(plan, graph, disk->active, disk->active,
-                                              plan->save_current, facts->now);
+                                              plan->save_current, facts);
     PlanOverlay *overlay;
     PlanFile *file;
 
@@ -417,6 +447,18 @@ static void plan_saved_disk(Plan *plan, ChainGraph *graph, ChainDisk *disk, cons
                                       "'%s' is not a file of a recorded format"), disk->target,
                                     disk->active->path),
                     g_strdup(_("Take the snapshot with snapshot-create-as and --diskspec")));
+        return;
+    }
+    if (disk->active->flags & CHAIN_IMAGE_ENCRYPTED) {
+        plan_refuse(plan, "encrypted-image",
+                    g_strdup_printf(_("The present image '%s' of disk '%s' is encrypted, and the "
+                                      "overlay that libvirt makes to save it would not be"),
+                                    disk->active->path, disk->target),
+                    with_command(_("Take the snapshot with an encrypted overlay of your own "
+                                   "first, with: %s"),
+                                 chain_command("virsh-ext", "snapshot-create", plan->domain,
+                                               "--disk-only", "--reuse-external",
+                                               "--xmlfile", "FILE", NULL)));
         return;
     }
     overlay = overlay_new(disk->target, disk->active, path);
@@ -460,6 +502,7 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
 {
     ChainDisk *disk = present_disk(s->domain, sd->target);
     g_autofree char *path = NULL, *diskspec = g_strdup_printf("%s,file=FILE", sd->target);
+    PlanOverlay *overlay;
 
     if (!sd->frozen) {
         plan_refuse(plan, "chain-mismatch",
@@ -486,7 +529,7 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
     }
     check_frozen(plan, graph, s, sd);
     path = plan_overlay_path(plan, graph, disk ? disk->active : NULL, sd->frozen, s->name,
-                             facts->now);
+                             facts);
     if (!path) {
         plan_refuse(plan, "no-directory",
                     g_strdup_printf(_("There is no directory for a new overlay of disk '%s': "
@@ -499,7 +542,14 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                                               NULL)));
         return;
     }
-    g_ptr_array_add(plan->overlays, overlay_new(sd->target, sd->frozen, path));
+    overlay = overlay_new(sd->target, sd->frozen, path);
+    g_ptr_array_add(plan->overlays, overlay);
+    if (overlay->overlay->source->encryption && facts->no_pools)
+        plan_refuse(plan, "encrypted-image",
+                    g_strdup_printf(_("Image '%s' of disk '%s' is encrypted, and overlays that are "
+                                      "too are made in storage pools, which this connection does "
+                                      "not have"), sd->frozen->path, sd->target),
+                    g_strdup(_("Connect to a daemon")));
 
     if (!disk || disk->active == sd->frozen)
         return;

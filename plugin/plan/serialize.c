@@ -102,6 +102,8 @@ static void put_image_value(JsonBuilder *b, const PlanImage *image)
         put_text(b, "other", source->other);
         put_text(b, "xml", source->xml);
         put_text(b, "disk_type", source->disk_type);
+        if (source->encryption)
+            put_text(b, "encryption", source->encryption);
         json_builder_end_object(b);
     } else {
         json_builder_add_null_value(b);
@@ -189,6 +191,8 @@ static void put_overlay(JsonBuilder *b, gconstpointer item)
     put_text(b, "disk", overlay->disk);
     put_image(b, "frozen", overlay->frozen);
     put_image(b, "overlay", overlay->overlay);
+    if (overlay->below->len)
+        put_images(b, "below", overlay->below);
 }
 
 static void put_step(JsonBuilder *b, gconstpointer item)
@@ -435,6 +439,8 @@ static ChainSource *source_of(Reader *r, JsonNode *node)
     source->other = get_text(r, o, "other", FALSE);
     source->xml = get_text(r, o, "xml", FALSE);
     source->disk_type = get_text(r, o, "disk_type", FALSE);
+    if (json_object_has_member(o, "encryption"))
+        source->encryption = get_text(r, o, "encryption", FALSE);
     return source;
 }
 
@@ -555,12 +561,14 @@ static void get_correction(Reader *r, JsonObject *o, Plan *plan)
 
 static void get_overlay(Reader *r, JsonObject *o, GPtrArray *overlays)
 {
-    PlanOverlay *overlay = g_new0(PlanOverlay, 1);
+    PlanOverlay *overlay = plan_overlay_new();
 
     g_ptr_array_add(overlays, overlay);
     overlay->disk = get_text(r, o, "disk", TRUE);
     overlay->frozen = get_image(r, o, "frozen", TRUE);
     overlay->overlay = get_image(r, o, "overlay", TRUE);
+    if (json_object_has_member(o, "below"))
+        get_images(r, o, "below", overlay->below);
 }
 
 static void get_plan_overlay(Reader *r, JsonObject *o, Plan *plan)

@@ -244,22 +244,38 @@ static void keep_from_old(xmlNode *node, xmlNode *old)
     }
 }
 
+/* libvirt 9.0 and 11.3 fill it in for the image of a disk only, not for those below it and not in
+ * snapshots, and start no domain without. */
+static void say_engine(xmlNode *encryption)
+{
+    if (encryption && !xmlHasProp(encryption, BAD_CAST "engine"))
+        xmlSetProp(encryption, BAD_CAST "engine", BAD_CAST "qemu");
+}
+
+static gboolean add_encryption(xmlNode *node, const char *encryption, GError **error)
+{
+    g_autoptr(xmlDoc) doc = xml_parse(encryption, "encryption", error);
+    xmlNode *copy;
+
+    if (!doc)
+        return FALSE;
+    copy = xmlDocCopyNode(xmlDocGetRootElement(doc), node->doc, 1);
+    say_engine(copy);
+    xmlAddChild(node, copy);
+    return TRUE;
+}
+
 xmlNode *xml_write_source(xmlDoc *doc, const ChainSource *source, xmlNode *old, GError **error)
 {
     xmlNode *node;
 
     if (source->xml) {
         g_autoptr(xmlDoc) text = xml_parse(source->xml, "source", error);
-        xmlNode *encryption;
 
         if (!text)
             return NULL;
         node = xmlDocCopyNode(xmlDocGetRootElement(text), doc, 1);
-        encryption = xml_child(node, "encryption");
-        /* libvirt 9.0 and 11.3 fill it in for the image of a disk only, not for those below it
-         * and not in snapshots, and start no domain without */
-        if (encryption && !xmlHasProp(encryption, BAD_CAST "engine"))
-            xmlSetProp(encryption, BAD_CAST "engine", BAD_CAST "qemu");
+        say_engine(xml_child(node, "encryption"));
         return node;
     }
     node = xmlNewDocNode(doc, NULL, BAD_CAST "source", NULL);
@@ -269,5 +285,9 @@ xmlNode *xml_write_source(xmlDoc *doc, const ChainSource *source, xmlNode *old, 
     }
     if (old)
         keep_from_old(node, old);
+    if (source->encryption && !add_encryption(node, source->encryption, error)) {
+        xmlFreeNode(node);
+        return NULL;
+    }
     return node;
 }

@@ -350,20 +350,28 @@ static void set_no_disk(GError **error, const char *target)
                 target);
 }
 
-char *xml_domain_set_disk_source(const char *xml, const char *target, const ChainSource *source,
-                                 const char *format, GError **error)
+char *xml_domain_set_disk(const char *xml, const XmlDisk *disk, GError **error)
 {
     g_autoptr(xmlDoc) doc = xml_parse(xml, "domain", error);
-    xmlNode *disk;
+    xmlNode *node;
 
     if (!doc)
         return NULL;
-    disk = xml_find_disk(xml_child(xmlDocGetRootElement(doc), "devices"), target);
-    if (!disk) {
-        set_no_disk(error, target);
+    node = xml_find_disk(xml_child(xmlDocGetRootElement(doc), "devices"), disk->target);
+    if (!node) {
+        set_no_disk(error, disk->target);
         return NULL;
     }
-    return xml_set_disk(disk, source, format, error) ? xml_doc_to_text(doc) : NULL;
+    return xml_set_disk(node, disk->source, disk->format, error) &&
+           xml_add_chain(node, disk, error) ? xml_doc_to_text(doc) : NULL;
+}
+
+char *xml_domain_set_disk_source(const char *xml, const char *target, const ChainSource *source,
+                                 const char *format, GError **error)
+{
+    XmlDisk disk = { .target = target, .source = source, .format = format };
+
+    return xml_domain_set_disk(xml, &disk, error);
 }
 
 /* --- snapshots ------------------------------------------------------------------------------ */

@@ -40,6 +40,18 @@ typedef gsize (*XmlBelowFunc)(const ChainSource *source, gboolean written,
 char *xml_write_backing_store(const char *xml, XmlBelowFunc below, gpointer opaque,
                               GError **error);
 
+/** What is said of one disk. In <revertDisks> (libvirt >= 9.9), without @source: snapshot='no'. */
+typedef struct {
+    const char *target;
+    const ChainSource *source;
+    const char *format;
+    /** Domains only: images below it that count instead of what its header says, downwards; below
+     *  the last one its header counts. */
+    const ChainSource *const *below;
+    const char *const *below_formats;
+    gsize n_below;
+} XmlDisk;
+
 /* --- replacing sources ------------------------------------------------------------------ */
 
 /** Which source becomes which; keyed by chain_source_key(). */
@@ -85,6 +97,9 @@ char *xml_map_snapshot_sources(const char *xml, const XmlSourceMap *domains,
 char *xml_domain_set_disk_source(const char *xml, const char *target, const ChainSource *source,
                                  const char *format, GError **error);
 
+/** The same, and what is below it as @disk says. */
+char *xml_domain_set_disk(const char *xml, const XmlDisk *disk, GError **error);
+
 /* --- snapshots -------------------------------------------------------------------------- */
 
 /** <parent><name>; @parent NULL removes the element. */
@@ -94,18 +109,6 @@ char *xml_snapshot_set_parent(const char *xml, const char *parent, GError **erro
 char *xml_snapshot_set_disk_source(const char *xml, const char *target,
                                    const ChainSource *source, const char *format,
                                    GError **error);
-
-/** What <revertDisks> (libvirt >= 9.9) says of one disk. Without @source: snapshot='no'. */
-typedef struct {
-    const char *target;
-    const ChainSource *source;
-    const char *format;
-    /** Helper only: images below it that count instead of what its header says, downwards; below
-     *  the last one its header counts. */
-    const ChainSource *const *below;
-    const char *const *below_formats;
-    gsize n_below;
-} XmlDisk;
 
 /** Replaces <revertDisks>; @n 0 removes it. */
 char *xml_snapshot_set_revert_disks(const char *xml, const XmlDisk *disks, gsize n,

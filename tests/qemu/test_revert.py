@@ -321,43 +321,6 @@ def the_result_can_be_deleted_from(t):
     o.check_chain_clean(start=True)
 
 
-@test(cases=["running", "shut_off"])
-@requires("program")
-def encrypted_images_are_refused_before_anything_changes(t, state):
-    """The overlay would hold in the clear what the guest writes."""
-    d = t.daemon()
-    number = "6c6ea8d5-0000-4000-8000-000000000001"
-    secret = t.path("secret.xml")
-    with open(secret, "w", encoding="ascii") as f:
-        f.write(f"<secret ephemeral='yes' private='yes'><uuid>{number}</uuid></secret>")
-    d.virsh("secret-define", secret)
-    key = t.path("key")
-    with open(key, "w", encoding="ascii") as f:
-        f.write("letmein")
-    d.virsh("secret-set-value", number, "--file", key, "--plain")
-    path = t.path("vda.qcow2")
-    create = ["create", "-q", "-f", "qcow2", "--object", f"secret,id=s0,file={key}", "-o",
-              "encrypt.format=luks,encrypt.key-secret=s0,encrypt.iter-time=10", path, "24M"]
-    # It measures the time, and at times finds that too short ("accurate CPU usage").
-    t.wait_for(lambda: qemu_img(*create, check=False).rc == 0, "an encrypted image")
-    g = t.guest(start=state == "running", disks=[
-        {"path": path, "create": False,
-         "extra": f"<encryption format='luks'><secret type='passphrase' uuid='{number}'/>"
-                  "</encryption>"}])
-    r = g.snapshot("s1", check=False)
-    if r.rc != 0 and "qemu-img" in r.err:
-        skip("this libvirt takes no snapshot of an encrypted image of a guest that is shut off")
-    t.rc(r, 0)
-    before = g.xml(), g.snapshot_xml("s1"), sorted(os.listdir(g.dir)), g.state()
-    for args in (["--dry-run"], [], ["--force"]):
-        r = revert(t, g, "s1", *args, rc=1)
-        t.has(r.err, f"Image '{path}' of disk 'vda' is encrypted")
-        t.has(r.err, "Make the overlay with qemu-img")
-    t.eq([ET.tostring(x) for x in (g.xml(), g.snapshot_xml("s1"))],
-         [ET.tostring(x) for x in before[:2]])
-    t.eq((sorted(os.listdir(g.dir)), g.state()), before[2:])
-
-
 @test
 @requires("program")
 def embedded_driver(t):

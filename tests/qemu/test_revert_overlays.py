@@ -6,6 +6,7 @@ import os
 import pwd
 import stat
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402,F403
@@ -159,6 +160,112 @@ def a_name_that_a_snapshot_cannot_have_is_refused_before_anything_changes(t):
         o.revert("s1")
     o.check_all()
     o.check_chain_clean()
+
+
+def block_names(g, snapshot, how, seconds=60):
+    """Somebody's files where overlays of the next seconds would be."""
+    now = int(time.time())
+    names = []
+    for n in range(now, now + seconds):
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(n))
+        path = f"{g.dir}/vda.{snapshot}-{stamp}.qcow2"
+        how(path)
+        names.append(path)
+    return names
+
+
+def somebodys(path):
+    with open(path, "w", encoding="ascii") as f:
+        f.write("somebody's")
+
+
+def untouched(t, names):
+    for path in names:
+        with open(path, encoding="ascii") as f:
+            t.eq(f.read(), "somebody's")
+
+
+@test(cases=["running", "off"])
+@requires("program")
+def a_name_that_is_taken_is_passed_over(t, state):
+    g = t.guest(start=state == "running")
+    o = g.oracle
+    one(g)
+    others = block_names(g, "s1", somebodys) + block_names(g, "kept", somebodys)
+    shown = revert(t, g, "s1", "--dry-run", "--save-current", "kept")
+    t.has(shown.out, "Z-2.qcow2")
+    revert(t, g, "s1", "--save-current", "kept")
+    o.taken("kept")
+    t.ok(g.active("vda").path.endswith("Z-2.qcow2"), g.active("vda").path)
+    o.revert("s1")
+    untouched(t, others)
+    o.check_all()
+    o.check_chain_clean(start=True, allow=others)
+    # and a link that leads to nothing, through which libvirt would write
+    links = block_names(g, "kept", lambda path: (os.path.lexists(path) and os.unlink(path),
+                                                 os.symlink(t.path("elsewhere"), path)))
+    revert(t, g, "kept")
+    t.ok(g.active("vda").path.endswith("Z-2.qcow2"), g.active("vda").path)
+    t.ok(not os.path.exists(t.path("elsewhere")), "written through a link")
+    for path in links:
+        os.unlink(path)
+    o.revert("kept")
+    o.check_all()
+
+
+def on_nbd(t, image, socket):
+    """A guest whose disk is an export of a qemu-nbd of its own."""
+    qemu_img("create", "-q", "-f", "raw", image, "24M")
+    server = util.spawn(["qemu-nbd", "-f", "raw", "-k", socket, "-t", "-e", "8", "-x", "e1", image])
+    t.cleanup(server.kill)
+    t.wait_for(lambda: os.path.exists(socket), "qemu-nbd")
+    os.chmod(socket, 0o777)
+    g = t.guest(define=False, disks=[{"path": image, "create": False}])
+    xml = g.domain_xml()
+    start, end = xml.index("<disk "), xml.index("</disk>") + len("</disk>")
+    g.define(xml[:start] + f"""<disk type='network' device='disk'><driver name='qemu' type='raw'/>
+        <source protocol='nbd' name='e1'><host transport='unix' socket='{socket}'/></source>
+        <target dev='vda' bus='virtio'/></disk>""" + xml[end:])
+    g.start()
+    return g
+
+
+def write(g, where, pattern):
+    for command in (f"write -P {pattern:#x} {where} 64k", "flush"):
+        g.hmp(f'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "{command}"')
+
+
+def sees(t, g, where, pattern):
+    path = g.active("vda").path
+    r = util.run(["qemu-io", "-r", "-U", "-f", "qcow2", "-c", f"read -P {pattern:#x} {where} 64k",
+                  path], check=False)
+    t.ok(r.rc == 0 and "failed" not in r.out, f"{r} {r.out} {r.err}")
+
+
+@test(cases=["running", "off"])
+@requires("program")
+def an_image_behind_a_network_is_refused_and_what_stands_on_it_is_not(t, state):
+    g = on_nbd(t, t.path("base.img"), t.path("nbd.sock"))
+    write(g, "0", 0x11)
+    g.snapshot("s1", files={"vda": os.path.join(g.dir, "o1")})
+    write(g, "1M", 0x22)
+    g.snapshot("s2", files={"vda": os.path.join(g.dir, "o2")})
+    write(g, "1M", 0x33)
+    if state == "off":
+        g.destroy()
+    before = g.virsh("dumpxml", g.name).out, sorted(os.listdir(g.dir))
+    for args in (["--dry-run"], ["--running"]):
+        r = revert(t, g, "s1", *args, rc=1)
+        t.has(r.err, "is neither a file nor a device, and libvirt makes no overlay on it")
+    t.eq((g.virsh("dumpxml", g.name).out, sorted(os.listdir(g.dir))), before)
+    for n in (1, 2):
+        revert(t, g, "s2", "--running")
+        t.ok(g.active("vda").path.startswith(f"{g.dir}/o1.s2-"), g.active("vda").path)
+        sees(t, g, "0", 0x11)
+        sees(t, g, "1M", 0x22)
+        write(g, "1M", 0x40 + n)
+        sees(t, g, "1M", 0x40 + n)
+    t.eq(g.current(), "s2")
 
 
 @test(cases=["file", "dangling_link"])

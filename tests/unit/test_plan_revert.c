@@ -418,6 +418,80 @@ static void test_managed_save(World *w, const void *data)
     assert_possible(forced);
 }
 
+static void encrypt(ChainImage *image)
+{
+    image->flags |= CHAIN_IMAGE_ENCRYPTED;
+    image->source->xml = g_strdup("<source file='/x'><encryption format='luks'><secret uuid='1'/>"
+                                  "</encryption></source>");
+}
+
+static void test_encrypted(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL, again = NULL;
+    g_autofree char *text = NULL;
+    const PlanOverlay *o;
+
+    encrypt(w->base);
+    encrypt(w->one);
+    plan = plan_to(w, "s2");
+    assert_possible(plan);
+    text = plan_serialize(plan);
+    again = plan_deserialize(text, NULL);
+    o = g_ptr_array_index(again->overlays, 0);
+    g_assert_cmpstr(o->overlay->source->encryption, ==,
+                    "<encryption format='luks'><secret uuid='1'/></encryption>");
+    g_assert_cmpuint(o->below->len, ==, 2);
+    g_assert_cmpstr(((PlanImage *) g_ptr_array_index(o->below, 1))->path, ==, "/img/base.qcow2");
+    g_assert_true(chain_source_decrypts(((PlanImage *) g_ptr_array_index(o->below, 1))->source));
+}
+
+/* The overlay is as the image below it; what is further down still has to be named. */
+static void test_clear_on_encrypted(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL;
+    const PlanOverlay *o;
+
+    encrypt(w->base);
+    w->request.save_current = "now";
+    plan = plan_to(w, "s2");
+    assert_possible(plan);
+    o = g_ptr_array_index(plan->overlays, 0);
+    g_assert_null(o->overlay->source->encryption);
+    g_assert_cmpuint(o->below->len, ==, 2);
+}
+
+static void test_encrypted_refusals(World *w, const void *data)
+{
+    g_autoptr(Plan) unknown = NULL, pools = NULL, present = NULL;
+
+    encrypt(w->base);
+    w->facts.no_pools = TRUE;
+    pools = plan_to(w, "s1");
+    assert_refused(pools, "encrypted-image");
+    w->facts.no_pools = FALSE;
+    encrypt(w->two);
+    w->request.save_current = "now";
+    present = plan_make(w->graph, w->d, &w->request, &w->facts);
+    assert_refused(present, "encrypted-image");
+    g_clear_pointer(&w->base->source->xml, g_free);
+    unknown = plan_make(w->graph, w->d, &w->request, &w->facts);
+    assert_refused(unknown, "encrypted");
+}
+
+static void test_names_of_others(World *w, const void *data)
+{
+    g_autoptr(Plan) plan = NULL;
+    g_autoptr(GHashTable) taken = g_hash_table_new(g_str_hash, g_str_equal);
+
+    g_hash_table_add(taken, (void *) "/img/base.s1-20231114T221320Z.qcow2");
+    g_hash_table_add(taken, (void *) "/img/base.s1-20231114T221320Z-2.qcow2");
+    w->facts.taken = taken;
+    plan = plan_to(w, "s1");
+    assert_possible(plan);
+    g_assert_cmpstr(((PlanOverlay *) g_ptr_array_index(plan->overlays, 0))->overlay->path, ==,
+                    "/img/base.s1-20231114T221320Z-3.qcow2");
+}
+
 /* What another version wrote has to mean the same: the numbers of the actions are a format. */
 static void test_journal(World *w, const void *data)
 {
@@ -480,5 +554,9 @@ int main(int argc, char **argv)
     ADD("hostile-name", test_hostile_name_makes_a_plain_file_name);
     ADD("managed-save", test_managed_save);
     ADD("journal", test_journal);
+    ADD("encrypted", test_encrypted);
+    ADD("clear-on-encrypted", test_clear_on_encrypted);
+    ADD("encrypted-refusals", test_encrypted_refusals);
+    ADD("names-of-others", test_names_of_others);
     return g_test_run();
 }

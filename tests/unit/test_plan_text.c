@@ -118,7 +118,7 @@ static Plan *shut_off_plan(void)
 static Plan *revert_plan(void)
 {
     Plan *plan = new_plan(PLAN_REVERT, "clean");
-    PlanOverlay *overlay = g_new0(PlanOverlay, 1);
+    PlanOverlay *overlay = plan_overlay_new();
 
     overlay->disk = g_strdup("vda");
     overlay->frozen = plan_image("/img/vm1.qcow2");
