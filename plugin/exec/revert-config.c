@@ -213,8 +213,8 @@ char *revert_memory_xml(const Journal *journal, const char *memory_xml, GError *
 }
 
 /** XmlBelowFunc: of a frozen image what the plan says, where that has to be said. */
-static gsize below_frozen(const ChainSource *source, const ChainSource ***sources,
-                          const char ***formats, gpointer opaque)
+static gsize below_frozen(const ChainSource *source, G_GNUC_UNUSED gboolean written,
+                          const ChainSource ***sources, const char ***formats, gpointer opaque)
 {
     const Plan *plan = opaque;
     g_autofree char *key = chain_source_key(source);
