@@ -65,7 +65,8 @@ static void want_measure(DeleteState *st, WorkNode *lo, WorkNode *top)
  * whether it is a template that others stand on, or will, nobody here knows. */
 static gboolean may_go(const WorkNode *node)
 {
-    return !node->base && !node->foreign && !work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE);
+    return !node->kept && !node->base && !node->foreign && !node->internal &&
+           !work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE);
 }
 
 static gboolean all_relative(WorkNode *from, WorkNode *until)
