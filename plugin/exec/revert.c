@@ -263,6 +263,14 @@ static gboolean create_volumes(ExecStep *s, const BackendOverlay *overlays, gsiz
     return FALSE;
 }
 
+static gboolean on_encrypted(const Plan *plan)
+{
+    for (guint i = 0; i < plan->overlays->len; i++)
+        if (((const PlanOverlay *) g_ptr_array_index(plan->overlays, i))->below->len)
+            return TRUE;
+    return FALSE;
+}
+
 /** QEMU flushes a qcow2 image that it makes before it says that it is made, so what is named in
  * the next steps outlives a power cut. */
 static gboolean create_overlays(ExecStep *s, GError **error)
@@ -282,6 +290,13 @@ static gboolean create_overlays(ExecStep *s, GError **error)
     }
     if (create_volumes(s, overlays, n, &problem))
         return TRUE;
+    if (problem && on_encrypted(s->plan)) {
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
+                    _("An overlay on encrypted images could not be made, which qemu-img 5.2 is not "
+                      "able to and 7.2 is (make it with qemu-img create -u, and put it into the "
+                      "domain with virsh edit): %s"), problem->message);
+        return FALSE;
+    }
     if (problem) {
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;

@@ -12,13 +12,6 @@ from vext.luks import encrypted, take
 COMMAND = "snapshot-revert-external"
 
 
-def revert(g, *args, rc=0):
-    r = g.vext(COMMAND, g.name, *args)
-    if r.rc != rc:
-        raise AssertionError(f"{r}\n{r.out}{r.err}")
-    return r
-
-
 def header(path):
     return json.loads(qemu_img("info", "-U", "--output=json", "-f", "qcow2", path).out)
 
@@ -27,7 +20,13 @@ def reverted(t, g, name, encrypted, *args):
     """Reverts, and looks at what the new overlay is. (Comparing costs: libvirt makes keys that take
     seconds to try.)"""
     frozen = g.snapshot_xml(name).find(".//domain/devices/disk/source").get("file")
-    revert(g, name, *args)
+    before = g.virsh("dumpxml", g.name).out, sorted(os.listdir(os.path.dirname(frozen)))
+    r = g.vext(COMMAND, g.name, name, *args)
+    if r.rc == 1 and "qemu-img 5.2 is not able to" in r.err:
+        t.has(r.err, "Nothing was changed")
+        t.eq((g.virsh("dumpxml", g.name).out, sorted(os.listdir(os.path.dirname(frozen)))), before)
+        skip("this qemu-img makes no overlay on an encrypted image")
+    t.rc(r, 0)
     g.oracle.revert(name)
     info = header(g.active("vda").path)
     t.eq(info["full-backing-filename"], frozen)
