@@ -144,6 +144,19 @@ gboolean backend_domain_set_metadata(virDomainPtr dom, const char *prefix, const
     return TRUE;
 }
 
+char *backend_domain_live_metadata(virDomainPtr dom, const char *uri, GError **error)
+{
+    return take(virDomainGetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, uri,
+                                     VIR_DOMAIN_AFFECT_LIVE), error);
+}
+
+gboolean backend_domain_set_live_metadata(virDomainPtr dom, const char *prefix, const char *uri,
+                                          const char *element, GError **error)
+{
+    return virDomainSetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, element, prefix, uri,
+                                VIR_DOMAIN_AFFECT_LIVE) == 0 || backend_error(error);
+}
+
 GPtrArray *backend_domain_names(virConnectPtr conn, GError **error)
 {
     virDomainPtr *list = NULL;

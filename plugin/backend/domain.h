@@ -39,6 +39,12 @@ char *backend_domain_metadata(virDomainPtr dom, const char *uri, GError **error)
 /** Sets it in the persistent configuration, and in the live one if it runs. */
 gboolean backend_domain_set_metadata(virDomainPtr dom, const char *prefix, const char *uri,
                                      const char *element, GError **error);
+/** The same of the live <metadata> alone, which a daemon keeps through its restart and which is
+ *  gone with the QEMU that runs the domain. The domain must run. */
+char *backend_domain_live_metadata(virDomainPtr dom, const char *uri, GError **error);
+/** @element NULL: removes it; there being none is no error. */
+gboolean backend_domain_set_live_metadata(virDomainPtr dom, const char *prefix, const char *uri,
+                                          const char *element, GError **error);
 
 /** Names of all domains of the connection. New array of char *, frees its items; NULL with
  *  @error. */

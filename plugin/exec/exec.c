@@ -205,6 +205,7 @@ static gboolean roll_back(ExecContext *ctx, Journal *journal, guint n, GPtrArray
             return FALSE;
         }
     }
+    exec_unmark_qemu(ctx);
     if (journal->helper_uuid && !journal_end(ctx->conn, journal, &problem)) {
         g_ptr_array_add(reasons, g_strdup_printf(_("The record of the operation stays: %s"),
                                                  problem->message));

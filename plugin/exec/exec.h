@@ -144,6 +144,10 @@ void exec_no_return(ExecContext *ctx);
 gboolean exec_find_domain(ExecContext *ctx, GError **error);
 /** Whether the domain runs now. */
 gboolean exec_domain_active(ExecContext *ctx);
+/** Whether the QEMU that runs the domain is the one that did when the operation began to merge. */
+gboolean exec_qemu_is_marked(ExecContext *ctx);
+/** At the operation's end, while its record is still there. */
+void exec_unmark_qemu(ExecContext *ctx);
 /** The domain's XML as it is now: live if @live and it runs, else persistent (secure), g_free.
  *  NULL with @error. */
 char *exec_domain_xml(ExecContext *ctx, gboolean live, GError **error);

@@ -5,8 +5,10 @@
 #include "config.h"
 
 #include "include/vext-i18n.h"
+#include "plugin/backend/domain.h"
 #include "plugin/backend/snapshots.h"
 #include "plugin/exec/exec.h"
+#include "plugin/xml/parse.h"
 
 static gboolean has_step(const Plan *plan, PlanAction action)
 {
@@ -47,6 +49,34 @@ static gboolean unchanged(ExecStep *s, GError **error)
     return same;
 }
 
+/*
+ * A live merge that is over may lack what QEMU had not written when it died, and nothing that a
+ * client on another machine reads tells one QEMU of a domain from the next: so the first is
+ * marked. Without the mark a merge that another client left is never believed, which is safe.
+ */
+static void mark_qemu(ExecContext *ctx)
+{
+    g_autofree char *mark = g_markup_printf_escaped("<operation id='%s'/>", ctx->journal->id);
+
+    if (has_step(ctx->journal->plan, PLAN_STEP_MERGE) && exec_domain_active(ctx))
+        backend_domain_set_live_metadata(ctx->dom, "virsh-ext", JOURNAL_NS_QEMU, mark, NULL);
+}
+
+gboolean exec_qemu_is_marked(ExecContext *ctx)
+{
+    g_autofree char *text = backend_domain_live_metadata(ctx->dom, JOURNAL_NS_QEMU, NULL);
+    g_autoptr(xmlDoc) doc = text ? xml_parse(text, NULL, NULL) : NULL;
+    g_autofree char *id = doc ? xml_attr(xmlDocGetRootElement(doc), "id") : NULL;
+
+    return id && g_strcmp0(id, ctx->journal->id) == 0;
+}
+
+void exec_unmark_qemu(ExecContext *ctx)
+{
+    if (exec_domain_active(ctx) && exec_qemu_is_marked(ctx))
+        backend_domain_set_live_metadata(ctx->dom, "virsh-ext", JOURNAL_NS_QEMU, NULL, NULL);
+}
+
 static gboolean run_lock(ExecStep *s, GError **error)
 {
     ExecContext *ctx = s->ctx;
@@ -56,6 +86,7 @@ static gboolean run_lock(ExecStep *s, GError **error)
     if (!base_xml || !journal_begin(ctx->conn, s->journal, base_xml, error) ||
         !unchanged(s, error))
         return FALSE;
+    mark_qemu(ctx);
     if (!wants_sign_of_life(s->plan))
         return TRUE;
     if (!journal_claim(ctx->conn, s->journal, base_xml, &problem) &&
@@ -74,6 +105,7 @@ static ExecDone lock_is_done(ExecStep *s, GError **error)
 
 static gboolean run_unlock(ExecStep *s, GError **error)
 {
+    exec_unmark_qemu(s->ctx);
     return journal_end(s->ctx->conn, s->journal, error);
 }
 

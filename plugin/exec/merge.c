@@ -37,7 +37,10 @@ static gboolean changed(GError **error, const PlanMerge *merge)
     return FALSE;
 }
 
-/* Whether the QEMU that runs the domain is the one that did when the operation began. */
+/*
+ * Whether the QEMU that runs the domain is the one that did when the operation began. Its number
+ * alone does not say: a daemon that starts with no domain running counts from 1 again.
+ */
 static gboolean same_qemu(ExecContext *ctx)
 {
     const char *xml = ctx->journal->live_xml;
@@ -45,7 +48,7 @@ static gboolean same_qemu(ExecContext *ctx)
     g_autofree char *then = doc ? xml_attr(xmlDocGetRootElement(doc), "id") : NULL;
     g_autofree char *now = g_strdup_printf("%d", backend_domain_id(ctx->dom));
 
-    return g_strcmp0(then, now) == 0;
+    return g_strcmp0(then, now) == 0 && exec_qemu_is_marked(ctx);
 }
 
 /*

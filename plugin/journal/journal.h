@@ -49,6 +49,8 @@ G_BEGIN_DECLS
 #define JOURNAL_SUFFIX ".virsh-ext"
 #define JOURNAL_NS_OPERATION "https://virsh-ext.org/xmlns/operation/1"
 #define JOURNAL_NS_PROGRESS "https://virsh-ext.org/xmlns/progress/1"
+/** In the live metadata of the domain itself: gone with its QEMU (exec_qemu_is_marked()). */
+#define JOURNAL_NS_QEMU "https://virsh-ext.org/xmlns/qemu/1"
 #define JOURNAL_FORMAT 1
 
 typedef enum {

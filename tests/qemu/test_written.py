@@ -211,6 +211,49 @@ def what_cannot_be_seen_is_merged_again(t, direction):
     g.oracle.check_chain_clean(start=True)
 
 
+@test
+@requires("program")
+def another_qemu_of_the_same_number_is_told_from_the_first(t):
+    """A daemon that starts with no domain running counts from 1 again."""
+    matrix.require_faults()
+    d = t.daemon(tcp=True)
+    g = t.guest(daemon=d, start=True)
+    if flushes_itself(g):
+        skip("this QEMU ends a pull with a flush")
+    four(g)
+    before = g.virsh("domid", g.name).out
+    killed(t, g, "block-pull-running", "snapshot-delete-external", g.name, "s4", "--direction",
+           "pull")
+    t.has(g.virsh("dumpxml", g.name).out, "virsh-ext.org/xmlns/qemu/1")
+    t.wait_for(lambda: not g.virsh("blockjob", g.name, "vda").out.strip(), "the end of the pull")
+    faults.kill_qemu(g)
+    d.restart(force=True)
+    g.start()
+    t.eq(g.virsh("domid", g.name).out, before)
+    kept = sorted(os.listdir(g.dir))
+    r = d.remote_vext("chain-repair", g.name, hidden=g.dir)
+    t.eq(r.rc, 3)
+    t.has(r.err, "cannot be told")
+    t.eq(sorted(os.listdir(g.dir)), kept)
+    g.destroy()
+    t.rc(d.remote_vext("chain-repair", g.name, hidden=g.dir), 0)
+    g.oracle.deleted("s4")
+    g.oracle.check_chain_clean(start=True)
+
+
+@test(cases=["delete", "abort"])
+@requires("program")
+def no_mark_of_an_operation_stays(t, end):
+    matrix.require_faults()
+    g = t.guest(start=True)
+    four(g)
+    killed(t, g, "block-pull-before", "snapshot-delete-external", g.name, "s4", "--direction",
+           "pull")
+    t.rc(g.vext("chain-repair", g.name, *(["--abort"] if end == "abort" else [])), 0)
+    t.eq("virsh-ext" in g.virsh("dumpxml", g.name).out, False)
+    t.eq("virsh-ext" in g.virsh("dumpxml", g.name, "--inactive").out, False)
+
+
 def finished_when_shut_off(t, g, words):
     """The delete of s3 waits for the end of the guest, with all files where they are."""
     before = sorted(os.listdir(g.dir))
