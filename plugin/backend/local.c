@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -156,6 +157,51 @@ static ImageInfo *read_qcow2(int fd, GError **error)
     }
 }
 
+/* A few bytes of header make qemu-img read a table of gigabytes: VDI's is four bytes for each MiB
+ * of a size that anyone can write there. Images that hold something come nowhere near. */
+static void limit_reading(gpointer opaque)
+{
+    static const struct rlimit memory = { 1 << 30, 1 << 30 };
+    static const struct rlimit seconds = { 10, 10 };
+
+    setrlimit(RLIMIT_AS, &memory);
+    setrlimit(RLIMIT_CPU, &seconds);
+}
+
+static char *run_qemu_img(const char *const *argv, GSpawnChildSetupFunc setup, GError **error)
+{
+    g_autoptr(GPtrArray) words = g_ptr_array_new();
+    g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(
+        G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
+    g_autoptr(GSubprocess) process = NULL;
+    g_autoptr(GBytes) out = NULL;
+    g_autoptr(GBytes) err = NULL;
+    gsize len;
+    const char *data;
+
+    g_ptr_array_add(words, (gpointer) "qemu-img");
+    for (; *argv; argv++)
+        g_ptr_array_add(words, (gpointer) *argv);
+    g_ptr_array_add(words, NULL);
+    if (setup)
+        g_subprocess_launcher_set_child_setup(launcher, setup, NULL, NULL);
+    process = g_subprocess_launcher_spawnv(launcher, (const char *const *) words->pdata, error);
+    if (!process || !g_subprocess_communicate(process, NULL, NULL, &out, &err, error))
+        return NULL;
+    if (!g_subprocess_get_successful(process)) {
+        g_autofree char *message = NULL;
+
+        data = g_bytes_get_data(err, &len);
+        message = g_utf8_make_valid(data ? data : "", data ? (gssize) len : 0);
+        message[strcspn(message, "\n")] = '\0';
+        g_set_error_literal(error, BACKEND_ERROR, VIR_ERR_INTERNAL_ERROR,
+                            *message ? message : _("qemu-img failed"));
+        return NULL;
+    }
+    data = g_bytes_get_data(out, &len);
+    return g_strndup(data ? data : "", len);
+}
+
 /* A VMDK image can be a list of other files and addresses, or have one in it: then it names what
  * qemu-img would open. */
 static gboolean is_vmdk_alone(int fd)
@@ -189,7 +235,7 @@ static ImageInfo *read_other(int fd, const char *path, const char *format, GErro
                     _("Format '%s' is not opened here: it may lead to other files"), format);
         return NULL;
     }
-    out = local_qemu_img(argv, error);
+    out = run_qemu_img(argv, limit_reading, error);
     infos = out ? image_info_parse(out, strlen(out), error) : NULL;
     if (!infos)
         return NULL;
@@ -251,32 +297,5 @@ gboolean local_has_qcow2_magic(const char *path)
 
 char *local_qemu_img(const char *const *argv, GError **error)
 {
-    g_autoptr(GPtrArray) words = g_ptr_array_new();
-    g_autoptr(GSubprocess) process = NULL;
-    g_autoptr(GBytes) out = NULL;
-    g_autoptr(GBytes) err = NULL;
-    gsize len;
-    const char *data;
-
-    g_ptr_array_add(words, (gpointer) "qemu-img");
-    for (; *argv; argv++)
-        g_ptr_array_add(words, (gpointer) *argv);
-    g_ptr_array_add(words, NULL);
-    process = g_subprocess_newv((const char *const *) words->pdata,
-                                G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE,
-                                error);
-    if (!process || !g_subprocess_communicate(process, NULL, NULL, &out, &err, error))
-        return NULL;
-    if (!g_subprocess_get_successful(process)) {
-        g_autofree char *message = NULL;
-
-        data = g_bytes_get_data(err, &len);
-        message = g_utf8_make_valid(data ? data : "", data ? (gssize) len : 0);
-        message[strcspn(message, "\n")] = '\0';
-        g_set_error_literal(error, BACKEND_ERROR, VIR_ERR_INTERNAL_ERROR,
-                            *message ? message : _("qemu-img failed"));
-        return NULL;
-    }
-    data = g_bytes_get_data(out, &len);
-    return g_strndup(data ? data : "", len);
+    return run_qemu_img(argv, NULL, error);
 }
