@@ -89,12 +89,30 @@ static const char *protect_tag(GString *out, const char *p)
             quote = *p;
         g_string_append_c(out, *p);
     }
+    if (*p)
+        g_string_append_c(out, *p++);
     return p;
+}
+
+/* Copies the text at @p to @out; in what is more than blanks a carriage return as a reference. */
+static const char *protect_text(GString *out, const char *p)
+{
+    const char *end = p + strcspn(p, "<");
+    gboolean blank = p + strspn(p, " \t\r\n") == end;
+
+    for (; p < end; p++) {
+        if (*p == '\r' && !blank)
+            g_string_append(out, "&#13;");
+        else
+            g_string_append_c(out, *p);
+    }
+    return end;
 }
 
 /*
  * libvirt (seen with 9.0) writes a newline in a path as it is into an attribute, where XML makes
- * a blank of it. libvirt breaks no line within a value, so that each was meant.
+ * a blank of it, and a carriage return into a name, where XML makes a newline of it. libvirt
+ * breaks no line within a value, so that each was meant.
  */
 static char *protect_values(const char *text)
 {
@@ -113,7 +131,7 @@ static char *protect_values(const char *text)
         else if (*p == '<')
             start = p = protect_tag(out, p);
         else
-            p += 1 + strcspn(p + 1, "<");
+            start = p = protect_text(out, p);
         g_string_append_len(out, start, p - start);
     }
     return g_string_free(out, FALSE);

@@ -28,6 +28,7 @@
 #define REFCOUNT_ORDER_MAX 6
 #define SNAPSHOTS_MAX 65536
 #define L1_ENTRIES_MAX (32 * 1024 * 1024 / 8)
+#define REFCOUNT_TABLE_MAX (8 * 1024 * 1024)
 
 static guint32 be32(const guint8 *p)
 {
@@ -104,6 +105,7 @@ static gboolean tables_are_sound(const guint8 *data, guint32 cluster_bits, guint
     return be32(data + 32) <= CRYPT_LUKS && l1_entries <= L1_ENTRIES_MAX &&
            l1_needed <= l1_entries && (be64(data + 40) & within) == 0 &&
            (be64(data + 48) & within) == 0 && be32(data + 56) > 0 &&
+           be32(data + 56) <= REFCOUNT_TABLE_MAX >> cluster_bits &&
            be32(data + 60) <= SNAPSHOTS_MAX && (be64(data + 64) & within) == 0;
 }
 
