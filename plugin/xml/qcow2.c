@@ -28,7 +28,7 @@
 #define REFCOUNT_ORDER_MAX 6
 #define SNAPSHOTS_MAX 65536
 #define L1_ENTRIES_MAX (32 * 1024 * 1024 / 8)
-#define REFCOUNT_TABLE_MAX (8 * 1024 * 1024)
+#define REFCOUNT_TABLE_MAX (8u * 1024 * 1024)
 
 static guint32 be32(const guint8 *p)
 {
