@@ -105,6 +105,7 @@ def normal(done):
         text = text.replace(EXT, "virsh").replace(VIRSH, "virsh").replace("virsh-ext", "virsh")
         text = re.sub(r"\(Time: [0-9.]+ ms\)", "(Time: N ms)", text)
         text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+]\d{4}", "TIME", text)
+        text = re.sub(r"(?m)^(Domain snapshot )\d{10,}( created)$", r"\1TIME\2", text)
         text = re.sub(r"CPU time: +[0-9.]+s", "CPU time: Ns", text)
         setattr(done, side, text)
     return done
