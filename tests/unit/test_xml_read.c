@@ -503,7 +503,7 @@ static void test_xml_and_header_agree(void)
 
         g_assert_cmpstr(key_one, ==, key_two);
         /* and written for libvirt it is the same one */
-        xmlDocSetRootElement(doc, xmlNewDocNode(doc, NULL, BAD_CAST "disk", NULL));
+        xmlFreeNode(xmlDocSetRootElement(doc, xmlNewDocNode(doc, NULL, BAD_CAST "disk", NULL)));
         xmlSetProp(xmlDocGetRootElement(doc), BAD_CAST "type", BAD_CAST "network");
         xmlAddChild(xmlDocGetRootElement(doc), xml_write_source(doc, two, NULL, NULL));
         again = xml_read_source(xmlDocGetRootElement(doc));
