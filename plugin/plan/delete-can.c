@@ -140,7 +140,7 @@ gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *r
         return no(reason, "shared-image",
                   g_strdup_printf(_("Domain '%s' needs image '%s'"), foreign->foreign_domain,
                                   foreign->image->path));
-    foreign = work_stood_on(st->work, lo);
+    foreign = lo->stood_on_by;
     if (foreign)
         return no(reason, "shared-image",
                   g_strdup_printf(_("Image '%s' stands on '%s' too"), foreign->image->path,

@@ -206,7 +206,7 @@ static void apply(DeleteState *st, WorkNode *lo, WorkNode *top, PlanDirection di
             continue;
         if (work_own_overlays(node, NULL) > 0)
             break;
-        node->own = FALSE;
+        work_disown(st->work, node);
         plan_note(st->plan,
                   g_strdup_printf(node->base
                                   ? _("Image '%s' is not needed for disk '%s' any more, but "

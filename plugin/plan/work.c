@@ -233,6 +233,7 @@ void work_focus(Work *work, const char *target)
         work->nodes[i].foreign_domain = NULL;
         work->nodes[i].branch_point = FALSE;
         work->nodes[i].base = FALSE;
+        work->nodes[i].stood_on_by = NULL;
     }
     for (i = 0; i < work->graph->domains->len; i++) {
         ChainDomain *other = g_ptr_array_index(work->graph->domains, i);
@@ -251,6 +252,8 @@ void work_focus(Work *work, const char *target)
 
         node->branch_point = node->overlays->len >= 2 &&
                              work_own_overlays(node, NULL) == node->overlays->len;
+        if (!node->own && !node->removed)
+            work_disown(work, node);
     }
 }
 
@@ -312,22 +315,15 @@ WorkNode *work_foreign_above(WorkNode *node)
     return NULL;
 }
 
-WorkNode *work_stood_on(const Work *work, const WorkNode *node)
+void work_disown(Work *work, WorkNode *node)
 {
-    guint i;
+    WorkNode *below;
 
-    for (i = 0; i < work->n; i++) {
-        WorkNode *other = &work->nodes[i];
-        const ChainImage *image = other->image;
-
-        if (other->own || other->removed)
-            continue;
-        while (image && image != node->image)
-            image = image->backing;
-        if (image)
-            return other;
-    }
-    return NULL;
+    node->own = FALSE;
+    /* what is below one that has been marked has been marked with it */
+    for (below = node; below && !below->stood_on_by;
+         below = work_node(work, below->image->backing))
+        below->stood_on_by = node;
 }
 
 const ChainDisk *work_running_user(const Work *work, const WorkNode *node)

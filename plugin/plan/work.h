@@ -42,6 +42,9 @@ struct WorkNode {
     const char *foreign_domain; /**< whose, for words */
     gboolean branch_point; /**< had several overlays, all of this disk */
     gboolean base;         /**< to be merged, and no snapshot's image is below: its file stays */
+    WorkNode *stood_on_by; /**< an image of somebody else that stood on it when the plan was begun,
+                                or NULL: what an earlier merge takes off it may run later than a
+                                merge into it */
 };
 
 typedef struct {
@@ -75,9 +78,8 @@ gboolean work_in_active_chain(const Work *work, const WorkNode *node);
 guint work_depth(const WorkNode *node);
 /** Some image that is @node or stands on it and is somebody else's, or NULL. */
 WorkNode *work_foreign_above(WorkNode *node);
-/** Some image that stood on @node when the plan was begun and is not of the disk in focus, or
- *  NULL. What an earlier merge takes off @node may run later than a merge into it. */
-WorkNode *work_stood_on(const Work *work, const WorkNode *node);
+/** It is not of the disk in focus, or not any more; what is below it is marked as stood on. */
+void work_disown(Work *work, WorkNode *node);
 /** A running domain that has @node in the chain of a disk, but not of the one in focus. */
 const ChainDisk *work_running_user(const Work *work, const WorkNode *node);
 /** A running domain that writes @node. */
