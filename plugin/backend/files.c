@@ -160,9 +160,13 @@ BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, cons
         g_autoptr(LocalFile) now = local_file_new(path);
         struct stat st;
 
-        if (!now->identity)
-            return lstat(path, &st) < 0 && errno == ENOENT ? BACKEND_FILE_ABSENT :
-                                                             BACKEND_FILE_OTHER;
+        if (!now->identity) {
+            if (lstat(path, &st) == 0 || errno != ENOENT)
+                return BACKEND_FILE_OTHER;
+            /* Who removed it may have been killed before this. */
+            flush_directory(path);
+            return BACKEND_FILE_ABSENT;
+        }
         if (!same_file(now, identity, born))
             return BACKEND_FILE_OTHER;
         /* Through a link only the link would go, and the image would stay. */
@@ -175,7 +179,7 @@ BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, cons
         result = remove_here(path, &problem);
     }
     /* The record of the operation goes next: after a power cut nobody would know of the file. */
-    if (result == BACKEND_FILE_REMOVED && local)
+    if ((result == BACKEND_FILE_REMOVED || result == BACKEND_FILE_ABSENT) && local)
         flush_directory(path);
     if (result == BACKEND_FILE_FAILED)
         g_set_error(error, problem->domain, problem->code, _("Cannot remove '%s': %s"), path,
