@@ -177,7 +177,10 @@ def a_second_client_while_the_first_is_at_it(t):
                    "the job to run")
         r = t.rc(g.vext(COMMAND, g.name, "s1"), 1)
         t.has(r.err, "s2")
-        r = t.rc(g.vext(COMMAND, g.name, "s2"), 1)
+        t.has(r.err, "Wait until it has finished")
+        # how a client on another machine sees that somebody is at work
+        t.eq(g.virsh("domstate", g.name + ".virsh-ext").out.strip(), "paused")
+        t.rc(g.vext(COMMAND, g.name, "s2"), 1)
         g.virsh("blockjob", g.name, "vda", "--bandwidth", "0")
     finally:
         p.wait(30)

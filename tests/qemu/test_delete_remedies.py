@@ -242,24 +242,6 @@ def a_configuration_that_names_another_image_is_edited(t):
 
 @test
 @requires("program")
-def somebody_elses_operation_is_waited_for(t):
-    """Others see it by the helper."""
-    g = some(t, start=True, size="64M")
-    g.oracle.write("vda", "12M", "48M", 0x55)
-    p = g.daemon.spawn_vext(COMMAND, g.name, "s2", "--direction", "commit", "--bandwidth", "8")
-    t.wait_for(lambda: g.virsh("blockjob", g.name, "vda", "--raw", check=False).out.strip(),
-               "the job")
-    t.eq(g.daemon.virsh("domstate", g.name + ".virsh-ext", check=False).out.strip(), "paused")
-    t.eq(remedy(t, g, "operation-running", "s2"), "Wait until it has finished")
-    p.communicate(timeout=60)
-    t.eq(p.returncode, 0)
-    g.oracle.deleted("s2")
-    t.rc(g.vext(COMMAND, g.name, "s1"), 0)
-    g.oracle.deleted("s1")
-
-
-@test
-@requires("program")
 def an_interrupted_operation_is_finished(t):
     g = some(t, start=True, size="64M")
     g.oracle.write("vda", "12M", "48M", 0x55)
