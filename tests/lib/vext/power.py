@@ -7,6 +7,7 @@ The cut: that is copied, everything dies, and the copy is mounted in the file sy
 
 libvirt's own files are not cut off: it flushes what it writes before it goes on."""
 
+import json
 import os
 import shutil
 import signal
@@ -41,6 +42,13 @@ class PoweredScenario(matrix.Scenario):
         super().restore()
         util.run(["sync", "-f", self.top], log=False)
 
+    def points(self):
+        self.restore()
+        r = self.guest.vext(*self.argv(), "--dry-run", "--json")
+        self.removed = [s["path"] for s in json.loads(r.out)["steps"]
+                        if s["action"] == "remove-file"]
+        return super().points()
+
     def release(self):
         faults.unmount(self.top)
         os.close(self.loop)
@@ -70,6 +78,23 @@ def power_cut(e):
     e.scenario.cut(e.daemon)
 
 
+def cut_after_repair(number):
+    """The client dies when it has unlinked the number-th file and not flushed the directory; it is
+    repaired, and then the power is cut: with the record gone nobody would know of the file."""
+    def act(e):
+        path = e.scenario.removed[number - 1]
+        os.unlink(path)
+        os.kill(e.process.pid, signal.SIGKILL)
+        e.process.wait()
+        r = e.guest.vext(matrix.REPAIR, e.guest.name)
+        if r.rc != 0 or "Finished" not in r.out:
+            raise AssertionError(f"chain-repair failed: {r}")
+        e.scenario.cut(e.daemon)
+        if os.path.exists(path):
+            raise AssertionError(f"'{path}' is back after the power cut")
+    return act
+
+
 def cuts(scenario, every=1):
     """A power cut before and after each step, and inside where no job writes at that time."""
     turns = matrix.Turns(scenario)
@@ -78,4 +103,7 @@ def cuts(scenario, every=1):
         for point, n in matrix.places(points, every):
             if not point.endswith("-running"):
                 yield matrix.Injection("power cut", point, power_cut, n, **turns.next())
+        for n in range(1, points["remove-file-before"] + 1):
+            yield matrix.Injection("power cut after the repair", "remove-file-before",
+                                   cut_after_repair(n), n)
     return make
