@@ -17,13 +17,14 @@ debian_packages='autoconf automake libtool pkg-config gettext gcc libc6-dev make
     qemu-system-x86 qemu-utils python3 python3-docutils python3-jsonschema
     bash-completion tini e2fsprogs procps'
 # What lets more of the tests run.
-debian_optional='qemu-block-extra zsh fish ovmf'
+debian_optional='qemu-block-extra zsh fish ovmf btrfs-progs'
 
 fedora_packages='autoconf automake libtool pkgconf-pkg-config gettext gcc glibc-devel make xz
     libvirt-devel glib2-devel json-glib-devel libsmartcols-devel readline-devel libxml2-devel
     libvirt-client libvirt-daemon libvirt-daemon-driver-qemu libvirt-daemon-driver-storage-core
     qemu-img python3 bash-completion e2fsprogs procps-ng util-linux libasan libubsan'
-fedora_optional='python3-docutils python3-jsonschema tini zsh fish qemu-block-curl edk2-ovmf'
+fedora_optional='python3-docutils python3-jsonschema tini zsh fish qemu-block-curl edk2-ovmf
+    btrfs-progs'
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then
