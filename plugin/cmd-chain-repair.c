@@ -174,6 +174,14 @@ static VextStatus preview(const Operation *op, const RepairOptions *o, const Jou
     return VEXT_OK;
 }
 
+static VextStatus readonly(const Operation *op)
+{
+    print_failed(op);
+    operation_print_error(op->host, _("The connection is read-only"));
+    operation_print_error(op->host, _("Connect without --readonly"));
+    return VEXT_FAILED;
+}
+
 static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *journal)
 {
     const Plan *plan = journal->plan;
@@ -183,11 +191,8 @@ static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *jo
         return held(op, journal);
     if (o->dry_run)
         return preview(op, o, journal);
-    if (op->host->is_readonly(op->host)) {
-        print_failed(op);
-        operation_print_error(op->host, _("The connection is read-only"));
-        return VEXT_FAILED;
-    }
+    if (op->host->is_readonly(op->host))
+        return readonly(op);
     status = execute(op, o, journal, o->abort ? UNDO : RESUME);
     if (status != VEXT_OK)
         return status;
@@ -308,6 +313,9 @@ static VextStatus repair(Operation *op, const RepairOptions *o)
     g_autoptr(Journal) journal = journal_load(op->conn, op->name, &problem);
     VextStatus status;
 
+    /* the helper's XML with secrets is kept from such a connection */
+    if (problem && op->host->is_readonly(op->host))
+        return readonly(op);
     if (problem) {
         status = failed(op, problem);
         if (g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT)) {
