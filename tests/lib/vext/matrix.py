@@ -295,6 +295,16 @@ def immutable(what):
     return act
 
 
+def forbidden(directory):
+    """Who is not root cannot look into one image directory any more."""
+    def act(e):
+        path = e.scenario.dirs[directory]
+        mode = os.stat(path).st_mode & 0o7777
+        os.chmod(path, 0)
+        e.undo.append(lambda: os.chmod(path, mode))
+    return act
+
+
 def cut(e):
     e.relay.cut()
 
@@ -655,7 +665,7 @@ def _overlay(directory):
 
 
 def storage(scenario, points_at=()):
-    """No space, permission lost, immutable: each image directory in turn."""
+    """No space, immutable images, immutable directories: each image directory in turn."""
     turns = Turns(scenario)
 
     def make(points):
@@ -666,8 +676,19 @@ def storage(scenario, points_at=()):
             for directory in range(4):
                 yield Injection("image immutable", point, immutable(_overlay(directory)),
                                 **turns.next())
-                yield Injection("permission lost", point,
+                yield Injection("directory immutable", point,
                                 immutable(lambda s, d=directory: [s.dirs[d]]), **turns.next())
+    return make
+
+
+def permissions(scenario):
+    """Each image directory is closed to QEMU, at each step; not for a QEMU that is root's."""
+    turns = Turns(scenario)
+
+    def make(points):
+        for point in _steps(points):
+            for directory in range(4):
+                yield Injection("permission lost", point, forbidden(directory), **turns.next())
     return make
 
 
@@ -684,10 +705,11 @@ def all_of(*makers):
 class Matrix:
     """Runs injections, counts, prints."""
 
-    def __init__(self):
+    def __init__(self, qemu_conf=""):
         self.number = self.failed = 0
         self.table = collections.OrderedDict()
         self.t = T(sandbox.tmpdir())
+        self.daemon = {"qemu_conf": qemu_conf} if qemu_conf else {}
 
     def ok(self, good, name):
         self.number += 1
@@ -736,7 +758,7 @@ class Matrix:
         """rows: (Scenario, function of its points -> Injections)."""
         try:
             require_faults()
-            self.t.daemon()
+            self.t.daemon(**self.daemon)
             for number, (scenario, injections) in enumerate(rows):
                 try:
                     scenario.prepare(self.t, number)
@@ -765,8 +787,10 @@ class Matrix:
         return 1 if self.failed else 0
 
 
-def main(rows):
-    """Runs the rows; arguments: words that the names of injections must contain."""
+def main(rows, qemu_conf=""):
+    """Runs the rows; arguments: words that the names of injections must contain.
+
+    qemu_conf: lines to add to the daemon's configuration."""
     words = sys.argv[1:]
 
     def chosen(scenario, injections):
@@ -777,7 +801,7 @@ def main(rows):
                     yield injection
         return pick
     try:
-        matrix = Matrix()
+        matrix = Matrix(qemu_conf)
     except Skip as e:
         print(f"1..0 # SKIP {e}")
         sys.exit(0)
