@@ -81,15 +81,20 @@ static void check_native(GPtrArray *checks, virConnectPtr conn)
 {
     static const char *const title = N_("Checking what libvirt does natively");
     char *caps = virConnectGetCapabilities(conn);
+    unsigned long version;
 
     if (!caps)
         add(checks, "native", title, BACKEND_CHECK_WARN, last_error());
     else if (strstr(caps, "<externalSnapshot/>"))
         add(checks, "native", title, BACKEND_CHECK_PASS,
             g_strdup(_("deletes external snapshots without branches, reverts to them")));
+    else if (virConnectGetLibVersion(conn, &version) == 0 && version >= 9000000)
+        add(checks, "native", title, BACKEND_CHECK_WARN,
+            g_strdup(_("deletes external snapshots without branches, does not revert to them; "
+                       "virsh-ext does")));
     else
         add(checks, "native", title, BACKEND_CHECK_WARN,
-            g_strdup(_("does not revert to external snapshots; virsh-ext does")));
+            g_strdup(_("neither deletes external snapshots nor reverts to them; virsh-ext does")));
     free(caps);
 }
 
