@@ -87,11 +87,12 @@ class Daemon:
 
     qemu_conf, libvirtd_conf: lines to add to the configuration files. debug: log everything.
     tcp: it also listens on a port of the loopback device, tcp_uri, without authentication.
+    small: the directories of what it writes of domains and snapshots are small file systems.
     Attributes: dir, uri, ro_uri, admin_uri, socket, admin_socket, pidfile, logfile, etc (its
     /etc/libvirt seen from outside; likewise lib, run, cache, log), pid (None unless running)."""
 
     def __init__(self, dir=None, qemu_conf="", libvirtd_conf="", debug=False,
-                 tcp=False):
+                 tcp=False, small=False):
         global _counter
         sandbox.enter()
         util.require_programs("libvirtd", "virsh", "qemu-img", "qemu-io")
@@ -103,6 +104,12 @@ class Daemon:
             os.makedirs(os.path.join(self.dir, name), exist_ok=True)
             setattr(self, name, os.path.join(self.dir, name))
         os.chmod(self.dir, 0o755)
+        self.small = []
+        if small:
+            for path in (os.path.join(self.etc, "qemu"), os.path.join(self.lib, "qemu")):
+                os.makedirs(path)
+                sandbox.mount("tmpfs", path, "tmpfs", 0, "size=2M,mode=0755")
+                self.small.append(path)
         self.socket = os.path.join(self.s, "libvirt-sock")
         self.ro_socket = self.socket + "-ro"
         self.admin_socket = os.path.join(self.s, "libvirt-admin-sock")
@@ -137,7 +144,8 @@ class Daemon:
         root = util.test_root() or ""
         for name, path in PRIVATE.items():
             os.makedirs(root + path, exist_ok=True)
-            sandbox.mount(os.path.join(self.dir, name), root + path, None, sandbox.MS_BIND)
+            sandbox.mount(os.path.join(self.dir, name), root + path, None,
+                          sandbox.MS_BIND | sandbox.MS_REC)
         if root:
             os.chroot(root)
             os.chdir("/")
@@ -246,6 +254,8 @@ class Daemon:
             except ProcessLookupError:
                 pass
         util.wait_for(lambda: not self.qemu_pids(), "QEMU to die")
+        while self.small:
+            sandbox.umount(self.small.pop())
 
     def __enter__(self):
         return self if self.pid else self.start()

@@ -295,6 +295,17 @@ def immutable(what):
     return act
 
 
+def no_space_for_records(which):
+    """The daemon can write no domain (0), or no snapshot (1); when there is space again it begins
+    anew with what it had written."""
+    def act(e):
+        context = faults.full(e.daemon.small[which])
+        context.__enter__()
+        e.undo.append(lambda: daemon_killed(e))
+        e.undo.append(lambda: context.__exit__(None, None, None))
+    return act
+
+
 def forbidden(directory):
     """Who is not root cannot look into one image directory any more."""
     def act(e):
@@ -692,6 +703,17 @@ def permissions(scenario):
     return make
 
 
+def records(scenario):
+    """The file systems of the daemon's own files are full, from each step on."""
+    turns = Turns(scenario)
+
+    def make(points):
+        for point in _steps(points):
+            for which, fault in enumerate(("no space for domains", "no space for snapshots")):
+                yield Injection(fault, point, no_space_for_records(which), **turns.next())
+    return make
+
+
 def all_of(*makers):
     """The injections of all of them."""
     def make(points):
@@ -705,11 +727,11 @@ def all_of(*makers):
 class Matrix:
     """Runs injections, counts, prints."""
 
-    def __init__(self, qemu_conf=""):
+    def __init__(self, **daemon):
         self.number = self.failed = 0
         self.table = collections.OrderedDict()
         self.t = T(sandbox.tmpdir())
-        self.daemon = {"qemu_conf": qemu_conf} if qemu_conf else {}
+        self.daemon = daemon
 
     def ok(self, good, name):
         self.number += 1
@@ -787,10 +809,10 @@ class Matrix:
         return 1 if self.failed else 0
 
 
-def main(rows, qemu_conf=""):
+def main(rows, **daemon):
     """Runs the rows; arguments: words that the names of injections must contain.
 
-    qemu_conf: lines to add to the daemon's configuration."""
+    daemon: of Daemon()."""
     words = sys.argv[1:]
 
     def chosen(scenario, injections):
@@ -801,7 +823,7 @@ def main(rows, qemu_conf=""):
                     yield injection
         return pick
     try:
-        matrix = Matrix(qemu_conf)
+        matrix = Matrix(**daemon)
     except Skip as e:
         print(f"1..0 # SKIP {e}")
         sys.exit(0)
