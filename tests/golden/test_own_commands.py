@@ -367,6 +367,12 @@ check("completion when polkit's agent says something",
       out="example-show\n", err=None)
 
 # --- signals
+# A shell starts what goes into the background with these ignored, and that is passed on.
+for sig in (signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(sig) == signal.SIG_IGN:
+        signal.signal(sig, signal.SIG_DFL)
+
+
 def start(argv, **kwargs):
     env = dict(shell.ENV, VIRSH_EXT_PLUGIN_PATH=shell.plugins, VIRSH_EXT_VIRSH=shell.VIRSH)
     p = subprocess.Popen([shell.EXT] + argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
