@@ -13,6 +13,7 @@
 #include "plugin/backend/host.h"
 #include "plugin/cmd.h"
 #include "include/vext-i18n.h"
+#include "plugin/text/json.h"
 #include "plugin/text/safe.h"
 
 const VextOptDef opts_host_check[] = {
@@ -27,41 +28,24 @@ static const char *const level_colours[] = { "\033[32m", "\033[33m", "\033[31m" 
 static char *to_json(GPtrArray *checks, BackendCheckLevel worst)
 {
     g_autoptr(JsonBuilder) b = json_builder_new();
-    g_autoptr(JsonGenerator) generator = json_generator_new();
-    g_autoptr(JsonNode) root = NULL;
-    g_autofree char *text = NULL;
 
     json_builder_begin_object(b);
-    json_builder_set_member_name(b, "result");
-    json_builder_add_string_value(b, level_names[worst]);
+    text_json_string(b, "result", level_names[worst]);
     json_builder_set_member_name(b, "checks");
     json_builder_begin_array(b);
     for (guint i = 0; i < checks->len; i++) {
         const BackendCheck *check = g_ptr_array_index(checks, i);
-        g_autofree char *valid = g_utf8_make_valid(check->detail ? check->detail : "", -1);
 
         json_builder_begin_object(b);
-        json_builder_set_member_name(b, "code");
-        json_builder_add_string_value(b, check->code);
-        json_builder_set_member_name(b, "result");
-        json_builder_add_string_value(b, level_names[check->level]);
-        json_builder_set_member_name(b, "check");
-        json_builder_add_string_value(b, _(check->title));
-        json_builder_set_member_name(b, "detail");
-        if (check->detail)
-            json_builder_add_string_value(b, valid);
-        else
-            json_builder_add_null_value(b);
+        text_json_string(b, "code", check->code);
+        text_json_string(b, "result", level_names[check->level]);
+        text_json_string(b, "check", _(check->title));
+        text_json_string(b, "detail", check->detail);
         json_builder_end_object(b);
     }
     json_builder_end_array(b);
     json_builder_end_object(b);
-
-    root = json_builder_get_root(b);
-    json_generator_set_root(generator, root);
-    json_generator_set_pretty(generator, TRUE);
-    text = json_generator_to_data(generator, NULL);
-    return g_strconcat(text, "\n", NULL);
+    return text_json_finish(b);
 }
 
 static char *to_text(GPtrArray *checks)

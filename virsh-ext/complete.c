@@ -217,6 +217,16 @@ static int ask_virsh(VextSession *s, const VextStrv *words, VextStrv *out)
     return status == 0 ? VEXT_OK : VEXT_FAILED;
 }
 
+/* A line is a candidate, and goes to the terminal: such a name cannot be completed. */
+static bool has_controls(const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0))
+            return true;
+    }
+    return false;
+}
+
 int vext_complete(VextSession *s, const VextStrv *words)
 {
     vext_autofree char *line = join_words(words);
@@ -232,8 +242,10 @@ int vext_complete(VextSession *s, const VextStrv *words)
         vext_strv_clear(&candidates);
         return VEXT_FAILED;
     }
-    for (size_t i = 0; i < candidates.n; i++)
-        printf("%s\n", candidates.items[i]);
+    for (size_t i = 0; i < candidates.n; i++) {
+        if (!own || !has_controls(candidates.items[i]))
+            printf("%s\n", candidates.items[i]);
+    }
     if (candidates.n)
         status = VEXT_OK;
     vext_strv_clear(&candidates);

@@ -36,19 +36,49 @@ static void log_line(VextSession *s, const char *level, const char *message)
     }
 }
 
+/* The character of UTF-8 that begins at @p, and its bytes; 0: none begins there. */
+static unsigned utf8_char(const unsigned char *p, unsigned *len)
+{
+    unsigned c = *p;
+
+    *len = c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    if (!*len)
+        return 0;
+    c &= 0xffu >> (*len + 1);
+    for (unsigned i = 1; i < *len; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (p[i] & 0x3f);
+    }
+    return c;
+}
+
+/* Of Unicode: the second kind of control characters, and what turns the direction of a text. */
+static bool is_control(unsigned c)
+{
+    return (c >= 0x80 && c < 0xa0) || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x2069);
+}
+
 /* Messages carry names and what a server says: nothing of it is to command the terminal. Lines
- * and tabs stay; the second kind of control characters is that of Unicode, in UTF-8. */
+ * and tabs stay. */
 static char *without_controls(const char *text)
 {
     VextBuf out = {0};
 
     vext_buf_adds(&out, "");
     for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        if ((*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f) {
+        unsigned len, c = utf8_char(p, &len);
+
+        if (c) {
+            if (is_control(c))
+                vext_buf_addf(&out, "\\u%04x", c);
+            else
+                vext_buf_add(&out, (const char *)p, len);
+            p += len - 1;
+        } else if ((*p < 0x20 && *p != '\n' && *p != '\t') || (*p >= 0x7f && *p < 0xa0)) {
+            /* alone, the upper ones command a terminal of 8 bits */
             vext_buf_addf(&out, "\\x%02x", *p);
-        } else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) {
-            vext_buf_addf(&out, "\\u%04x", p[1]);
-            p++;
         } else {
             vext_buf_add(&out, (const char *)p, 1);
         }

@@ -73,16 +73,18 @@ static BackendFileResult delete_volume(virStorageVolPtr vol, GError **error)
     return BACKEND_FILE_REMOVED;
 }
 
-static BackendFileResult remove_by_daemon(virConnectPtr conn, const char *path, GError **error)
+/* @known: what a pool already knows at @path, or NULL */
+static BackendFileResult remove_by_daemon(virConnectPtr conn, const char *path,
+                                          virStorageVolPtr known, GError **error)
 {
     g_autofree char *dir = g_path_get_dirname(path);
     g_autofree char *base = g_path_get_basename(path);
-    g_autoptr(virStorageVol) vol = volume_at(conn, path, NULL);
+    g_autoptr(virStorageVol) vol = NULL;
     g_autoptr(BackendPool) pool = NULL;
     g_autoptr(GError) problem = NULL;
 
-    if (vol)
-        return delete_volume(vol, error);
+    if (known)
+        return delete_volume(known, error);
     /* A pool that is there does not know files that were made since its last refresh. */
     pool = backend_pool_open(conn, dir, error);
     if (!pool->pool)
@@ -94,17 +96,6 @@ static BackendFileResult remove_by_daemon(virConnectPtr conn, const char *path, 
     if (backend_error_is(problem, VIR_ERR_NO_STORAGE_VOL))
         return BACKEND_FILE_ABSENT;
     g_propagate_error(error, g_steal_pointer(&problem));
-    return BACKEND_FILE_FAILED;
-}
-
-static BackendFileResult remove_here(const char *path, GError **error)
-{
-    if (unlink(path) == 0)
-        return BACKEND_FILE_REMOVED;
-    if (errno == ENOENT)
-        return BACKEND_FILE_ABSENT;
-    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), errno == EPERM ?
-                _("%s (it or its folder may be immutable, see lsattr)") : "%s", g_strerror(errno));
     return BACKEND_FILE_FAILED;
 }
 
@@ -144,10 +135,45 @@ static gboolean same_file(const LocalFile *now, const char *identity, gint64 bor
             g_strcmp0(strrchr(now->identity, ':'), strrchr(identity, ':')) == 0);
 }
 
+/* Looks and removes in one directory, which nobody can exchange for another in between. */
+static BackendFileResult remove_here(const char *path, const char *identity, gint64 born,
+                                     GError **error)
+{
+    g_autofree char *dir = g_path_get_dirname(path), *base = g_path_get_basename(path);
+    int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    BackendFileResult result = BACKEND_FILE_FAILED;
+    struct stat st;
+
+    if (fd < 0 || fstatat(fd, base, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        result = errno == ENOENT ? BACKEND_FILE_ABSENT : BACKEND_FILE_FAILED;
+    } else if (!S_ISREG(st.st_mode)) {
+        /* Through a link only the link would go, and the image would stay. */
+        result = BACKEND_FILE_OTHER;
+    } else {
+        g_autofree char *at = g_strdup_printf("/proc/self/fd/%d/%s", fd, base);
+        g_autoptr(LocalFile) now = local_file_new(at);
+
+        if (!now->identity || !same_file(now, identity, born))
+            result = BACKEND_FILE_OTHER;
+        else if (unlinkat(fd, base, 0) == 0)
+            result = BACKEND_FILE_REMOVED;
+        else if (errno == ENOENT)
+            result = BACKEND_FILE_ABSENT;
+    }
+    if (result == BACKEND_FILE_FAILED)
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), errno == EPERM ?
+                    _("%s (it or its folder may be immutable, see lsattr)") : "%s",
+                    g_strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
 BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, const char *identity,
                                       gint64 born, gboolean local, GError **error)
 {
     gboolean known = identity && g_str_has_prefix(identity, "inode:");
+    g_autoptr(virStorageVol) vol = NULL;
     g_autoptr(GError) problem = NULL;
     BackendFileResult result;
 
@@ -156,27 +182,36 @@ BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, cons
                     path);
         return BACKEND_FILE_FAILED;
     }
-    if (local && known) {
+    if (local && identity) {
         g_autoptr(LocalFile) now = local_file_new(path);
         struct stat st;
 
-        if (!now->identity) {
+        if (!now->identity && !known) {
+            /* neither then nor now: a folder that this user may not look into */
+        } else if (!now->identity) {
             if (lstat(path, &st) == 0 || errno != ENOENT)
                 return BACKEND_FILE_OTHER;
             /* Who removed it may have been killed before this. */
             flush_directory(path);
             return BACKEND_FILE_ABSENT;
+        } else if (!known || !same_file(now, identity, born)) {
+            return BACKEND_FILE_OTHER;
         }
-        if (!same_file(now, identity, born))
-            return BACKEND_FILE_OTHER;
-        /* Through a link only the link would go, and the image would stay. */
-        if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
-            return BACKEND_FILE_OTHER;
     }
-    result = remove_by_daemon(conn, path, &problem);
-    if (result == BACKEND_FILE_FAILED && local && known) {
-        g_clear_error(&problem);
-        result = remove_here(path, &problem);
+    vol = volume_at(conn, path, NULL);
+    /* A pool that knows it has to forget it. One that is made or read anew for it would have the
+     * daemon open what the files of the folder name, guests' own bytes among them. */
+    if (local && known && !vol) {
+        result = remove_here(path, identity, born, &problem);
+        if (result == BACKEND_FILE_FAILED &&
+            remove_by_daemon(conn, path, NULL, NULL) == BACKEND_FILE_REMOVED)
+            result = BACKEND_FILE_REMOVED;
+    } else {
+        result = remove_by_daemon(conn, path, vol, &problem);
+        if (result == BACKEND_FILE_FAILED && local && known) {
+            g_clear_error(&problem);
+            result = remove_here(path, identity, born, &problem);
+        }
     }
     /* The record of the operation goes next: after a power cut nobody would know of the file. */
     if ((result == BACKEND_FILE_REMOVED || result == BACKEND_FILE_ABSENT) && local)

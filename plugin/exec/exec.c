@@ -81,6 +81,13 @@ gboolean exec_find_domain(ExecContext *ctx, GError **error)
     }
     backend_free_virDomain(ctx->dom);
     ctx->dom = dom;
+    /* Of two that the journal names one would be changed and the other be locked. */
+    if (g_strcmp0(backend_domain_name(dom), plan->domain) != 0) {
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                    _("The domain with the UUID of '%s' is '%s'"), plan->domain,
+                    backend_domain_name(dom));
+        return FALSE;
+    }
     return TRUE;
 }
 

@@ -10,6 +10,7 @@
 
 #include "include/vext-i18n.h"
 #include "plugin/backend/files.h"
+#include "plugin/backend/memory.h"
 #include "plugin/exec/layers.h"
 #include "plugin/exec/world.h"
 
@@ -128,7 +129,7 @@ static gboolean run_remove(ExecStep *s, GError **error)
     const char *path = file->memory_file;
     const char *key = NULL;
     gint64 born = 0;
-    g_autofree char *who = NULL;
+    g_autofree char *who = NULL, *memory_key = NULL;
     g_autoptr(GError) problem = NULL;
     const ChainImage *unknown;
     gboolean own = FALSE;
@@ -154,6 +155,13 @@ static gboolean run_remove(ExecStep *s, GError **error)
             who = needed_by(s, image, &own);
     } else {
         who = memory_needed_by(s, path);
+        memory_key = ctx->local ? backend_file_identity(path) : NULL;
+        if (!who && backend_file_exists(ctx->conn, path, ctx->local) &&
+            !backend_memory_check(ctx->conn, path, s->plan->uuid, &problem)) {
+            exec_note(ctx, g_strdup_printf(_("'%s' stays: %s"), path, problem->message));
+            return TRUE;
+        }
+        key = memory_key;
     }
     if (file->image && !who && (unknown = chain_graph_unknown(ctx->world))) {
         exec_note(ctx, g_strdup_printf(_("'%s' stays: what image '%s' stands on is not known"),

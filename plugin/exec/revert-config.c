@@ -114,6 +114,15 @@ static char *set_kept(char *xml_take, const ChainDisk *from, const ChainImage *i
     return xml_domain_set_disk(xml, &disk, error);
 }
 
+/** A journal is metadata of a domain, which others can write: it defines no other domain. */
+static char *as_our_domain(const Plan *plan, char *xml_take, GError **error)
+{
+    g_autofree char *xml = xml_take;
+    g_autofree char *named = xml ? xml_domain_set_name(xml, plan->domain, error) : NULL;
+
+    return named ? xml_domain_set_uuid(named, plan->uuid, error) : NULL;
+}
+
 /** See the head of the header. */
 static char *with_our_disks(const Journal *journal, const char *xml, GError **error)
 {
@@ -159,7 +168,7 @@ char *revert_domain_xml(const Journal *journal, GError **error)
         return NULL;
     }
     xml = xml_snapshot_extract_domain(snapshot, TRUE, error);
-    return xml ? with_our_disks(journal, xml, error) : NULL;
+    return xml ? as_our_domain(journal->plan, with_our_disks(journal, xml, error), error) : NULL;
 }
 
 /** What --save-current froze must not be written again. */
@@ -188,7 +197,7 @@ char *revert_undo_xml(const Journal *journal, gboolean saved, const char *live, 
         return NULL;
     result = saved ? with_save_overlays(journal, d, error) : g_strdup(journal->domain_xml);
     if (!result || !live)
-        return g_steal_pointer(&result);
+        return as_our_domain(journal->plan, g_steal_pointer(&result), error);
     now = read_disks(live, &d_now, error);
     if (!now)
         return NULL;
@@ -204,12 +213,12 @@ char *revert_undo_xml(const Journal *journal, gboolean saved, const char *live, 
         g_free(result);
         result = stripped ? set_kept(stripped, disk_now, disk_now->active, error) : NULL;
     }
-    return g_steal_pointer(&result);
+    return as_our_domain(journal->plan, g_steal_pointer(&result), error);
 }
 
 char *revert_memory_xml(const Journal *journal, const char *memory_xml, GError **error)
 {
-    return with_our_disks(journal, memory_xml, error);
+    return as_our_domain(journal->plan, with_our_disks(journal, memory_xml, error), error);
 }
 
 /** XmlBelowFunc: of a frozen image what the plan says, where that has to be said. */

@@ -167,6 +167,30 @@ static gboolean record_saved(ExecStep *s, GError **error)
     return FALSE;
 }
 
+/* What libvirt made of a domain that is shut off everybody may read. */
+static void close_overlays(ExecStep *s, const BackendOverlay *overlays, gsize n)
+{
+    for (gsize i = 0; i < n; i++)
+        if (!backend_close_overlay(s->ctx->conn, &overlays[i], s->ctx->local))
+            exec_note(s->ctx, g_strdup_printf(_("Every user of its host may read '%s', where this "
+                                                "libvirt allows no other way to make it: take the "
+                                                "right away with chmod"), overlays[i].path));
+}
+
+/* libvirt would write through a link that leads to nothing. */
+static gboolean nothing_there(const ExecStep *s, const BackendOverlay *overlays, gsize n,
+                              GError **error)
+{
+    for (gsize i = 0; i < n; i++) {
+        if (!backend_file_exists(s->ctx->conn, overlays[i].path, s->ctx->local))
+            continue;
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED, _("'%s' exists already"),
+                    overlays[i].path);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean run_save(ExecStep *s, GError **error)
 {
     g_autoptr(ChainGraph) graph = exec_read_domain(s->ctx, error);
@@ -189,6 +213,8 @@ static gboolean run_save(ExecStep *s, GError **error)
             g_ptr_array_add(others, disk->target);
     }
     g_ptr_array_add(others, NULL);
+    if (!s->ctx->resuming && !nothing_there(s, overlays, s->plan->save_overlays->len, error))
+        return FALSE;
     if (!backend_take_snapshot(s->ctx->dom, s->plan->save_current, overlays,
                                s->plan->save_overlays->len,
                                (const char *const *) others->pdata, error)) {
@@ -199,6 +225,8 @@ static gboolean run_save(ExecStep *s, GError **error)
     }
     /* It was asked for and stays, whatever comes. */
     exec_no_return(s->ctx);
+    if (!exec_domain_active(s->ctx))
+        close_overlays(s, overlays, s->plan->save_overlays->len);
     return TRUE;
 }
 
@@ -280,14 +308,8 @@ static gboolean create_overlays(ExecStep *s, GError **error)
     g_autoptr(virDomain) helper = NULL;
     g_autoptr(GError) problem = NULL;
 
-    /* libvirt would write through a link that leads to nothing. */
-    for (gsize i = 0; i < n; i++) {
-        if (!backend_file_exists(s->ctx->conn, overlays[i].path, s->ctx->local))
-            continue;
-        g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED, _("'%s' exists already"),
-                    overlays[i].path);
+    if (!nothing_there(s, overlays, n, error))
         return FALSE;
-    }
     if (create_volumes(s, overlays, n, &problem))
         return TRUE;
     if (problem && on_encrypted(s->plan)) {
@@ -316,11 +338,7 @@ static gboolean create_overlays(ExecStep *s, GError **error)
     helper = backend_helper_lookup(s->ctx->conn, s->journal->helper_uuid, error);
     if (!helper || !backend_create_overlays(helper, overlays, n, error))
         return FALSE;
-    for (gsize i = 0; i < n; i++)
-        if (!backend_close_overlay(s->ctx->conn, &overlays[i], s->ctx->local))
-            exec_note(s->ctx, g_strdup_printf(_("Every user of its host may read '%s', where this "
-                                                "libvirt allows no other way to make it: take the "
-                                                "right away with chmod"), overlays[i].path));
+    close_overlays(s, overlays, n);
     return TRUE;
 }
 

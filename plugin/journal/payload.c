@@ -342,6 +342,27 @@ static gboolean read_snapshots(Journal *journal, JsonObject *object, GError **er
     return TRUE;
 }
 
+/* What the steps rely on. Whoever may change the helper's definition can have written it. */
+static gboolean can_be_run(const Journal *journal, GError **error)
+{
+    const Plan *plan = journal->plan;
+
+    if (g_strcmp0(plan->uuid, journal->uuid) != 0 ||
+        g_strcmp0(plan->domain, journal->domain) != 0)
+        return bad(error, _("it is about another domain"));
+    if (!plan->steps->len || plan->refusals->len)
+        return bad(error, _("its plan has no steps"));
+    if (plan->operation == PLAN_REVERT && (plan->snapshots->len != 1 || !plan->want_state))
+        return bad(error, _("its plan does not say what to revert to"));
+    for (guint i = 0; i < plan->steps->len; i++) {
+        const PlanStep *step = g_ptr_array_index(plan->steps, i);
+
+        if (step->action == PLAN_STEP_RESTORE_MEMORY && !plan->memory_file)
+            return bad(error, _("its plan names no memory to be restored"));
+    }
+    return TRUE;
+}
+
 static gboolean read_payload(Journal *journal, const char *packed, GError **error)
 {
     g_autofree char *text = unpack(packed, error);
@@ -368,7 +389,7 @@ static gboolean read_payload(Journal *journal, const char *packed, GError **erro
     journal->plan = plan_deserialize(plan, &problem);
     if (!journal->plan)
         return bad(error, problem->message);
-    return read_snapshots(journal, object, error);
+    return can_be_run(journal, error) && read_snapshots(journal, object, error);
 }
 
 static guint64 number(xmlNode *node, const char *name)

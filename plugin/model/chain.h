@@ -83,6 +83,16 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChainSource, chain_source_free)
 
 /** The normalised source as a key: lexically cleaned paths ("//", "/./"; ".." is kept: links). */
 char *chain_source_key(const ChainSource *source);
+/** What stands for a secret in what is printed. */
+#define CHAIN_HIDDEN "***"
+
+/**
+ * The URI @spec without its secrets: of USER:PASSWORD@ (with a % in iSCSI) the password, and the
+ * value of each parameter of the query whose name speaks of one, as in a signed URL.
+ * Returns: new string, or NULL: there is nothing to hide, or it is no URI
+ */
+char *chain_uri_hide_secrets(const char *spec);
+
 /** How people and scripts know it: the path, "pool/volume", "nbd://host:port/name". New string. */
 char *chain_source_describe(const ChainSource *source);
 

@@ -151,8 +151,65 @@ char *chain_source_key(const ChainSource *source)
     return g_string_free(out, FALSE);
 }
 
+/* The value of each parameter whose name speaks of a secret, as in a signed URL. Others stay: they
+ * may tell one image from another. Returns: whether there was any */
+static gboolean hide_in_query(GString *out, const char *query)
+{
+    static const char *const words[] = { "auth", "cred", "key", "pass", "secret", "sig", "token",
+                                         NULL };
+    gboolean any = FALSE;
+
+    for (;;) {
+        gsize name = strcspn(query, "=&"), len = strcspn(query, "&");
+        g_autofree char *lower = g_ascii_strdown(query, (gssize) name);
+        gboolean secret = FALSE;
+
+        for (guint i = 0; words[i] && name < len; i++)
+            secret |= strstr(lower, words[i]) != NULL;
+        g_string_append_len(out, query, (gssize) (secret ? name + 1 : len));
+        if (secret)
+            g_string_append(out, CHAIN_HIDDEN);
+        any |= secret;
+        query += len;
+        if (!*query)
+            return any;
+        g_string_append_c(out, *query++);
+    }
+}
+
+char *chain_uri_hide_secrets(const char *spec)
+{
+    const char *scheme = strstr(spec, "://");
+    g_autoptr(GString) out = NULL;
+    const char *start, *rest, *at;
+    gboolean any;
+
+    if (!scheme)
+        return NULL;
+    start = scheme + strlen("://");
+    rest = start + strcspn(start, "?#");
+    /* a password may have a slash in it that should have been written as %2F */
+    at = g_strrstr_len(start, rest - start, "@");
+    start += strcspn(start, ":%/");
+    if (at && (*start == '/' || start > at))
+        at = NULL;
+    any = at != NULL;
+    out = g_string_new(NULL);
+    if (at) {
+        g_string_append_len(out, spec, start + 1 - spec);
+        g_string_append(out, CHAIN_HIDDEN);
+        g_string_append_len(out, at, rest - at);
+    } else {
+        g_string_append_len(out, spec, rest - spec);
+    }
+    any |= hide_in_query(out, rest);
+    return any ? g_string_free(g_steal_pointer(&out), FALSE) : NULL;
+}
+
 char *chain_source_describe(const ChainSource *source)
 {
+    g_autofree char *text = NULL;
+    char *hidden;
     GString *out;
 
     switch (source->type) {
@@ -168,7 +225,9 @@ char *chain_source_describe(const ChainSource *source)
     case CHAIN_SOURCE_NETWORK:
         out = g_string_new(NULL);
         append_network(out, source);
-        return g_string_free(out, FALSE);
+        text = g_string_free(out, FALSE);
+        hidden = chain_uri_hide_secrets(text);
+        return hidden ? hidden : g_steal_pointer(&text);
     case CHAIN_SOURCE_OTHER:
         return g_strdup(source->other ? source->other : "");
     }

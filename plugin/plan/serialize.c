@@ -463,6 +463,8 @@ static PlanImage *image_of(Reader *r, JsonNode *node, const char *name, gboolean
     image->allocation = get_bytes(r, o, "allocation");
     image->born = get_time(r, o, "born");
     image->source = source_of(r, member(r, o, "source"));
+    if (!r->error && !image->source)
+        bad(r, "'%s' of a plan has no source", name);
     return image;
 }
 

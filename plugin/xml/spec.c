@@ -14,8 +14,6 @@
 
 /* --- secrets -------------------------------------------------------------------------------- */
 
-#define HIDDEN "***"
-
 static gboolean is_secret(const char *name)
 {
     static const char *const secrets[] = { "cookie", "key", "password", "proxy-password", NULL };
@@ -28,30 +26,40 @@ static gboolean is_secret(const char *name)
 static gboolean hide_members(JsonNode *node)
 {
     JsonObject *object = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+    JsonArray *array = JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
     g_autoptr(GList) names = object ? json_object_get_members(object) : NULL;
     gboolean any = FALSE;
 
     for (GList *name = names; name; name = name->next) {
-        if (is_secret(name->data)) {
-            json_object_set_string_member(object, name->data, HIDDEN);
+        JsonNode *value = json_object_get_member(object, name->data);
+        const char *text = JSON_NODE_HOLDS_VALUE(value) ? json_node_get_string(value) : NULL;
+        g_autofree char *hidden = text ? chain_uri_hide_secrets(text) : NULL;
+
+        if (is_secret(name->data) || hidden) {
+            json_object_set_string_member(object, name->data, hidden ? hidden : CHAIN_HIDDEN);
             any = TRUE;
         } else {
-            any |= hide_members(json_object_get_member(object, name->data));
+            any |= hide_members(value);
         }
     }
+    for (guint i = 0; array && i < json_array_get_length(array); i++)
+        any |= hide_members(json_array_get_element(array, i));
     return any;
 }
 
 char *xml_spec_hide_secrets(const char *spec)
 {
-    const char *scheme = strstr(spec, "://");
     const char *start, *end;
+    char *hidden = NULL;
 
     if (g_str_has_prefix(spec, "json:")) {
         const char *text = spec + strlen("json:");
         g_autoptr(JsonNode) root = json_read(text, strlen(text), NULL);
 
-        if (root && hide_members(root)) {
+        /* nobody can tell what is what in it */
+        if (!root)
+            return g_strdup("json:" CHAIN_HIDDEN);
+        if (hide_members(root)) {
             g_autofree char *json = json_to_string(root, FALSE);
 
             return g_strconcat("json:", json, NULL);
@@ -60,16 +68,11 @@ char *xml_spec_hide_secrets(const char *spec)
         start += strlen(":key=");
         for (end = start; *end && *end != ':'; end++)
             end += *end == '\\' && end[1];
-        return g_strdup_printf("%.*s" HIDDEN "%s", (int) (start - spec), spec, end);
-    } else if (scheme) {
-        /* USER:PASSWORD@, with a % in iSCSI */
-        start = scheme + strlen("://");
-        end = g_strrstr_len(start, strcspn(start, "/?#"), "@");
-        start += strcspn(start, ":%");
-        if (end && start < end)
-            return g_strdup_printf("%.*s" HIDDEN "%s", (int) (start + 1 - spec), spec, end);
+        return g_strdup_printf("%.*s" CHAIN_HIDDEN "%s", (int) (start - spec), spec, end);
+    } else {
+        hidden = chain_uri_hide_secrets(spec);
     }
-    return g_strdup(spec);
+    return hidden ? hidden : g_strdup(spec);
 }
 
 /* Nothing is ever done with it but to print it. */
@@ -303,8 +306,9 @@ static ChainSource *json_spec(const char *spec, const char *base_dir, char **for
     g_autofree char *driver = json_member_string(object, "driver");
     ChainSource *source = NULL;
 
-    /* a part of a file is not the file */
-    if (json_member(object, "offset") || json_member(object, "size"))
+    /* a part of a file is not the file; and QEMU takes what "backing" says for the header's word */
+    if (json_member(object, "offset") || json_member(object, "size") ||
+        json_member(object, "backing"))
         return other(spec);
     if (object && file)
         source = json_protocol(file, "", base_dir, relative);

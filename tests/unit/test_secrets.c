@@ -137,6 +137,8 @@ static Journal *journal_with_secrets(void)
     g_ptr_array_add(journal->snapshot_xml, g_strdup(snapshot));
     journal->plan = plan_new(PLAN_DELETE);
     journal->plan->domain = g_strdup("vm1");
+    journal->plan->uuid = g_strdup("uuid");
+    plan_add_step(journal->plan, PLAN_STEP_LOCK);
     journal->plan->command = g_strdup("snapshot-delete");
     add_to_range(merge, "base", "<source/>");
     add_to_range(merge, "top", "<source protocol='https' name='iso'><cookies>"
