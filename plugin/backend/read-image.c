@@ -82,12 +82,27 @@ static virStoragePoolPtr fresh_pool(Reading *r, const char *path)
     return pool->pool;
 }
 
+/* Of a backing file whose format is not recorded the pool says what its bytes look like, which are
+ * the guest's where it is a raw image: what the image itself records counts, and nothing else. */
+static void take_recorded_format(XmlVolume *v, virStorageVolPtr volume)
+{
+    ImageInfo *info = NULL;
+
+    g_clear_pointer(&v->backing_format, g_free);
+    if (v->backing_path && g_strcmp0(v->format, "qcow2") == 0)
+        info = reading_volume_header(volume, NULL);
+    if (info)
+        v->backing_format = g_strdup(info->backing_format);
+    image_info_free(info);
+}
+
 /* @missing: set when the volume is certainly not there */
 static XmlVolume *volume_at(Reading *r, const char *path, gboolean *missing)
 {
     virStoragePoolPtr pool = r->storage ? fresh_pool(r, path) : NULL;
     g_autoptr(virStorageVol) volume = NULL;
     g_autofree char *xml = NULL;
+    XmlVolume *v;
 
     *missing = FALSE;
     if (!r->storage)
@@ -104,7 +119,10 @@ static XmlVolume *volume_at(Reading *r, const char *path, gboolean *missing)
         xml = virStorageVolGetXMLDesc(volume, 0);
     if (!xml)
         storage_failed(r);
-    return xml ? xml_read_volume(xml, NULL) : NULL;
+    v = xml ? xml_read_volume(xml, NULL) : NULL;
+    if (v)
+        take_recorded_format(v, volume);
+    return v;
 }
 
 /* --- nodes ---------------------------------------------------------------------------------- */

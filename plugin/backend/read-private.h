@@ -43,4 +43,10 @@ void reading_orphans(Reading *r);
 /** Sizes of the images of running domains, from the statistics of the connection. */
 void reading_stats(Reading *r);
 
+/**
+ * The qcow2 header of a volume, for which a stream is opened; not for read-only connections.
+ * Returns: new, or NULL with @error
+ */
+ImageInfo *reading_volume_header(virStorageVolPtr volume, GError **error);
+
 G_END_DECLS

@@ -37,6 +37,7 @@ void backend_errors_quiet(void);
     G_DEFINE_AUTOPTR_CLEANUP_FUNC(type, backend_free_##type)
 
 BACKEND_VIR_FREE(virConnect, virConnectClose)
+BACKEND_VIR_FREE(virStream, virStreamFree)
 BACKEND_VIR_FREE(virDomain, virDomainFree)
 BACKEND_VIR_FREE(virDomainSnapshot, virDomainSnapshotFree)
 BACKEND_VIR_FREE(virStoragePool, virStoragePoolFree)
