@@ -221,7 +221,7 @@ static void check_pools(GPtrArray *checks, virConnectPtr conn)
             g_string_append_printf(missing, "%s%s", missing->len ? ", " : "", (char *) key);
     if (missing->len)
         add(checks, "pools", title, BACKEND_CHECK_WARN,
-            g_strdup_printf(_("none over %s: a temporary one is used to remove files"),
+            g_strdup_printf(_("none over %s: a temporary one is made for new overlays"),
                             missing->str));
     else
         add(checks, "pools", title, BACKEND_CHECK_PASS, NULL);

@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Delete, revert and repair with what a guest, or whoever gives names, did to mislead them."""
 import ctypes
+import json
 import os
 import signal
 import struct
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402
 from vext import faults, util  # noqa: E402
-from vext.chains import codes, far_away, show  # noqa: E402
+from vext.chains import codes, far_away, forget_format, show  # noqa: E402
 from vext.matrix import environment, program, require_faults  # noqa: E402
 
 DELETE, REVERT, REPAIR = "snapshot-delete-external", "snapshot-revert-external", "chain-repair"
@@ -44,9 +46,8 @@ class Watched:
                 os.close(fd)
                 found.add(pid)
 
-    def check(self, t, g):
-        """A storage pool has the daemon open, for its size, what a header in the folder names."""
-        t.eq(self.openers() - {g.daemon.pid}, set(), "who has opened the file that a guest named")
+    def check(self, t, but=()):
+        t.eq(self.openers() - set(but), set(), "who has opened the file that a guest named")
 
 
 def header(backing, data_file=False):
@@ -114,13 +115,16 @@ def a_raw_image_that_a_commit_makes_look_like_another(t, kind, state):
     shown = show(g)
     t.eq([f["code"] for f in shown["findings"]], [])
     t.eq([i["format"] for i in shown["disks"][0]["images"]], ["raw", "qcow2", "qcow2"])
+    secret.check(t)
     t.rc(g.vext(REVERT, g.name, "s2"), 0)
+    # The volume is made in a pool; for one the daemon opens, for its size, what headers name.
+    secret.check(t, but=[g.daemon.pid])
     o.revert("s2")
     o.write("vda", "5M", "64k", 0x55)
     t.rc(g.vext(DELETE, g.name, "--all"), 0)
     o.forget("s2", "s3")
     o.check_chain_clean(start=not g.is_active())
-    secret.check(t, g)
+    secret.check(t)
 
 
 @test(cases=["off", "running"])
@@ -141,7 +145,87 @@ def it_begins_to_look_so_in_the_middle(t, state):
     g.oracle.deleted("s1")
     g.oracle.check_chain_clean(start=state == "off")
     t.eq(show(g)["disks"][0]["images"][0]["format"], "raw")
-    secret.check(t, g)
+    secret.check(t)
+
+
+@test(cases=["commit", "pull"])
+@requires("program")
+def a_pipe_that_a_guest_names_stops_nobody(t, direction):
+    """Who opens it to read waits until somebody writes."""
+    pipe = t.path("pipe")
+    os.mkfifo(pipe)
+    g = t.guest(disks=[{}, {"target": "vdb", "format": "raw"}])
+    with open(g.disks["vdb"].path, "r+b") as f:
+        f.write(header(pipe))
+    o = g.oracle
+    with open(o.model["vdb"], "r+b") as f:
+        f.write(header(pipe))
+    for i, name in enumerate(("s1", "s2")):
+        o.write("vda", f"{i}M", "64k", 0x11 + i)
+        o.snapshot(name, disks=["vda"])
+    for way in (["--dry-run"], []):
+        t.rc(g.vext(DELETE, g.name, "s2", "--direction", direction, *way, timeout=30), 0)
+    t.rc(g.vext("chain-show", "--all", "--orphans", timeout=30), 0)
+    o.deleted("s2")
+    o.check_all()
+
+
+@test
+@requires("program")
+def far_away_a_format_that_is_not_recorded_is_not_guessed(t):
+    """A pool says what the bytes look like, and those of a raw image are the guest's."""
+    secret, base, top = Watched(t.path("secret")), t.path("base.raw"), t.path("top.qcow2")
+    image(base, format="raw")
+    image(top, backing=base, backing_format="raw")
+    forget_format(top)
+    with open(base, "r+b") as f:
+        f.write(header(secret.path))
+    g = t.guest(disks=[{"path": top, "create": False}])
+    g.snapshot("s1")
+    g.daemon.pool("images", os.path.dirname(top))
+    secret.openers()    # libvirt's own qemu-img, for the snapshot
+    far = [*util.program(), "-c", far_away(t, g.daemon)]
+    r = t.rc(util.run([*far, "chain-show", g.name, "--check"], check=False), 1)
+    t.has(r.out, "[format-not-recorded]")
+    for command in (["chain-show", g.name, "--json"], [DELETE, g.name, "s1"],
+                    [REVERT, g.name, "s1"]):
+        r = util.run([*far, *command], check=False)
+        t.ok("secret" not in r.out + r.err, r)
+        t.eq(r.rc, 0 if command[0] == "chain-show" else 1)
+    secret.check(t, but=[g.daemon.pid])
+
+
+@test(cases=["off", "running"])
+@requires("program")
+def a_link_where_the_saved_state_goes_on_is_not_followed(t, state):
+    require_faults()
+    g = t.guest(start=state == "running")
+    g.oracle.snapshot("s1")
+    g.oracle.write("vda", "1M", "64k", 0x31)
+    steps = json.loads(g.vext(REVERT, g.name, "s1", "--save-current", "kept", "--dry-run",
+                              "--json").out)["steps"]
+    t.ok(any(s["action"] == "create-snapshot" for s in steps), steps)
+    p = util.spawn([*program(), "-c", g.daemon.uri, REVERT, g.name, "s1", "--save-current", "kept"],
+                   env=environment("create-snapshot-before", "stop"))
+    t.wait_for(lambda: open(f"/proc/{p.pid}/stat").read().split()[2] == "T", "it to stop")
+    stolen = t.path("stolen")
+    made = []
+    for second in range(-40, 3):
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + second))
+        path = os.path.join(g.dir, f"vda.kept-{stamp}.qcow2")
+        if not os.path.lexists(path):
+            os.symlink(stolen, path)
+            made.append(path)
+    p.send_signal(signal.SIGCONT)
+    out, err = p.communicate(timeout=60)
+    t.ok(p.returncode in (1, 3), f"{p.returncode} {out} {err}")
+    t.has(err, "exists already")
+    t.ok(not os.path.exists(stolen), "nothing is written through the link")
+    for path in made:
+        os.unlink(path)
+    if p.returncode == 3:
+        t.rc(g.vext(REPAIR, g.name, "--abort"), 0)
+    g.oracle.check_all()
 
 
 # --- what is said of hostile names ---------------------------------------------------------------
