@@ -176,27 +176,30 @@ BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, cons
     g_autoptr(virStorageVol) vol = NULL;
     g_autoptr(GError) problem = NULL;
     BackendFileResult result;
+    struct stat st;
+    gboolean seen;
 
     if (!g_path_is_absolute(path)) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_FILENAME, _("'%s' is no absolute path"),
                     path);
         return BACKEND_FILE_FAILED;
     }
+    seen = local && lstat(path, &st) == 0;
+    if (local && !seen && errno == ENOENT) {
+        /* Who removed it may have been killed before this. */
+        flush_directory(path);
+        return BACKEND_FILE_ABSENT;
+    }
     if (local && identity) {
         g_autoptr(LocalFile) now = local_file_new(path);
-        struct stat st;
+        /* neither then nor now: in a folder that this user may not look into */
+        gboolean hidden = !known && !now->identity;
 
-        if (!now->identity && !known) {
-            /* neither then nor now: a folder that this user may not look into */
-        } else if (!now->identity) {
-            if (lstat(path, &st) == 0 || errno != ENOENT)
-                return BACKEND_FILE_OTHER;
-            /* Who removed it may have been killed before this. */
-            flush_directory(path);
-            return BACKEND_FILE_ABSENT;
-        } else if (!known || !same_file(now, identity, born)) {
+        if (!hidden && (!known || !now->identity || !same_file(now, identity, born)))
             return BACKEND_FILE_OTHER;
-        }
+        /* Through a link only the link would go, and the image would stay. */
+        if (seen && !S_ISREG(st.st_mode))
+            return BACKEND_FILE_OTHER;
     }
     vol = volume_at(conn, path, NULL);
     /* A pool that knows it has to forget it. One that is made or read anew for it would have the
