@@ -86,13 +86,16 @@ static virStoragePoolPtr fresh_pool(Reading *r, const char *path)
  * the guest's where it is a raw image: what the image itself records counts, and nothing else. */
 static void take_recorded_format(XmlVolume *v, virStorageVolPtr volume)
 {
+    g_autoptr(GError) problem = NULL;
     ImageInfo *info = NULL;
 
-    g_clear_pointer(&v->backing_format, g_free);
     if (v->backing_path && g_strcmp0(v->format, "qcow2") == 0)
-        info = reading_volume_header(volume, NULL);
-    if (info)
-        v->backing_format = g_strdup(info->backing_format);
+        info = reading_volume_header(volume, &problem);
+    /* A read-only connection may not; it shows what the pool says, and changes nothing. */
+    if (backend_error_is(problem, VIR_ERR_OPERATION_DENIED))
+        return;
+    g_free(v->backing_format);
+    v->backing_format = info ? g_strdup(info->backing_format) : NULL;
     image_info_free(info);
 }
 
