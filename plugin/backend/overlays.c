@@ -8,9 +8,12 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
+#include "plugin/backend/local.h"
 #include "plugin/backend/pools.h"
 #include "plugin/backend/revert.h"
+#include "plugin/xml/disk-source.h"
 #include "plugin/xml/parse.h"
 
 /* What a new overlay takes from the image that it stands on. */
@@ -105,15 +108,54 @@ static char *volume_xml(const BackendOverlay *o, const Likeness *like, gboolean 
     return g_string_free(xml, FALSE);
 }
 
+/* Whether what looks like an image at @path stands on something that is no file: to open a pipe
+ * waits for ever. */
+static gboolean stands_on_no_file(const char *path, const char *dir)
+{
+    g_autoptr(ChainSource) source = NULL;
+    gboolean immutable = FALSE, strange;
+    ImageInfo *info = NULL;
+    struct stat st;
+
+    if (local_has_qcow2_magic(path))
+        info = local_read_header(path, "qcow2", &immutable, NULL);
+    if (info && info->backing)
+        source = xml_source_from_spec(info->backing, dir, NULL, NULL);
+    image_info_free(info);
+    strange = source && source->path && stat(source->path, &st) == 0 && !S_ISREG(st.st_mode) &&
+              !S_ISBLK(st.st_mode) && !S_ISDIR(st.st_mode);
+    return strange;
+}
+
+/* Whether a pool may be read anew over @dir: the daemon opens what each file in it names, and the
+ * first bytes of a raw image are its guest's. */
+static gboolean pool_is_harmless(const char *dir)
+{
+    g_autoptr(GDir) entries = g_dir_open(dir, 0, NULL);
+    const char *name;
+
+    while (entries && (name = g_dir_read_name(entries))) {
+        g_autofree char *path = g_build_filename(dir, name, NULL);
+
+        if (stands_on_no_file(path, dir))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 BackendOverlayResult backend_create_overlay(virConnectPtr conn, const BackendOverlay *o,
-                                            GError **error)
+                                            gboolean local, GError **error)
 {
     g_autofree char *dir = g_path_get_dirname(o->path);
+    g_autofree char *frozen_dir = o->backing ? g_path_get_dirname(o->backing) : NULL;
     g_auto(Likeness) like = { 0 };
     g_autoptr(BackendPool) pool = NULL;
     g_autoptr(GError) problem = NULL;
 
     if (!o->backing)
+        return BACKEND_OVERLAY_UNABLE;
+    if (local && !(pool_is_harmless(dir) &&
+                   (g_str_equal(dir, frozen_dir) || pool_is_harmless(frozen_dir))))
         return BACKEND_OVERLAY_UNABLE;
     read_likeness(conn, o->backing, &like);
     pool = backend_pool_open(conn, dir, &problem);

@@ -23,7 +23,8 @@ typedef struct {
 
 typedef enum {
     BACKEND_OVERLAY_MADE,
-    BACKEND_OVERLAY_UNABLE, /**< no storage pool to be had over its directory: nothing was done */
+    BACKEND_OVERLAY_UNABLE, /**< no storage pool to be had over its directory, or one that would
+                                 wait for ever (local): nothing was done */
     BACKEND_OVERLAY_FAILED,
 } BackendOverlayResult;
 
@@ -35,7 +36,7 @@ typedef enum {
  * @error: set with BACKEND_OVERLAY_FAILED only
  */
 BackendOverlayResult backend_create_overlay(virConnectPtr conn, const BackendOverlay *overlay,
-                                            GError **error);
+                                            gboolean local, GError **error);
 /** Whether the daemon sees an image at @path whose backing file is @backing. */
 gboolean backend_stands_on(virConnectPtr conn, const char *path, const char *backing);
 

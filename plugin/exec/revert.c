@@ -278,7 +278,7 @@ static gboolean create_volumes(ExecStep *s, const BackendOverlay *overlays, gsiz
     gsize made = 0;
 
     while (made < n) {
-        result = backend_create_overlay(s->ctx->conn, &overlays[made], error);
+        result = backend_create_overlay(s->ctx->conn, &overlays[made], s->ctx->local, error);
         if (result != BACKEND_OVERLAY_MADE)
             break;
         made++;

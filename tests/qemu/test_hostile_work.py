@@ -148,9 +148,9 @@ def it_begins_to_look_so_in_the_middle(t, state):
     secret.check(t)
 
 
-@test(cases=["commit", "pull"])
+@test(cases=["commit", "pull", "revert"])
 @requires("program")
-def a_pipe_that_a_guest_names_stops_nobody(t, direction):
+def a_pipe_that_a_guest_names_stops_nobody(t, how):
     """Who opens it to read waits until somebody writes."""
     pipe = t.path("pipe")
     os.mkfifo(pipe)
@@ -163,10 +163,15 @@ def a_pipe_that_a_guest_names_stops_nobody(t, direction):
     for i, name in enumerate(("s1", "s2")):
         o.write("vda", f"{i}M", "64k", 0x11 + i)
         o.snapshot(name, disks=["vda"])
+    command = [REVERT, g.name, "s1"] if how == "revert" else [DELETE, g.name, "s2", "--direction",
+                                                              how]
     for way in (["--dry-run"], []):
-        t.rc(g.vext(DELETE, g.name, "s2", "--direction", direction, *way, timeout=30), 0)
+        t.rc(g.vext(*command, *way, timeout=30), 0)
     t.rc(g.vext("chain-show", "--all", "--orphans", timeout=30), 0)
-    o.deleted("s2")
+    if how == "revert":
+        o.revert("s1")
+    else:
+        o.deleted("s2")
     o.check_all()
 
 
