@@ -92,7 +92,9 @@ int journal_client_lives(const char *token)
     if (!g_ascii_string_to_unsigned(fields[2], 10, 1, G_MAXINT32, &pid, NULL) ||
         !g_ascii_string_to_unsigned(fields[3], 10, 1, G_MAXINT64, &start, NULL))
         return -1;
-    return start_time((long)pid) == start;
+    /* A process runs one operation at a time: one that this process reads of is over, stopped in a
+     * shell or in the command before. */
+    return (pid_t)pid != getpid() && start_time((long)pid) == start;
 }
 
 /* --- packing ------------------------------------------------------------------------------- */

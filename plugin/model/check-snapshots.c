@@ -7,8 +7,8 @@
 #include "include/vext-i18n.h"
 #include "plugin/model/check-private.h"
 
-static void add_stale(Check *c, ChainSeverity severity, const char *target, ChainImage *image,
-                      ChainSnapshot *s, char *message)
+static ChainFinding *add_stale(Check *c, ChainSeverity severity, const char *target,
+                               ChainImage *image, ChainSnapshot *s, char *message)
 {
     const char *name = c->domain->name;
     g_autofree char *repair = chain_command("chain-repair", name, NULL);
@@ -21,6 +21,7 @@ static void add_stale(Check *c, ChainSeverity severity, const char *target, Chai
                         g_strdup_printf(_("Run '%s'; what cannot be repaired is forgotten with "
                                           "'%s'"), repair, forget));
     finding->snapshot = g_strdup(s->name);
+    return finding;
 }
 
 static gboolean is_missing(const ChainImage *image)
@@ -128,7 +129,7 @@ static void lose_states(Check *c, const ChainImage *top, ChainImage *base, const
                 add_stale(c, CHAIN_ERROR, target, image, t,
                           g_strdup_printf(_("Later layers were committed into image '%s' by hand: "
                                             "the state of snapshot '%s' is lost"),
-                                          base->path, t->name));
+                                          base->path, t->name))->by_merge = TRUE;
         }
         if (image == base)
             return;

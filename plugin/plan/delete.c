@@ -562,6 +562,20 @@ static gboolean plan_images(Plan *plan, ChainGraph *graph, ChainDomain *d, GHash
     return FALSE;
 }
 
+/* Once the images are merged nothing tells any more that what such a snapshot keeps is lost. */
+static void refuse_stale(Plan *plan, ChainGraph *graph, ChainDomain *d, GHashTable *deleted)
+{
+    g_autoptr(GPtrArray) findings = chain_graph_check(graph, d);
+
+    for (guint i = 0; i < findings->len; i++) {
+        const ChainFinding *f = g_ptr_array_index(findings, i);
+        ChainSnapshot *s = f->by_merge ? chain_domain_snapshot(d, f->snapshot) : NULL;
+
+        if (s && !g_hash_table_contains(deleted, s))
+            plan_refuse(plan, "stale-snapshot", g_strdup(f->message), g_strdup(f->remedy));
+    }
+}
+
 void plan_delete(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanRequest *request,
                  const PlanFacts *facts)
 {
@@ -579,6 +593,11 @@ void plan_delete(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
             check_snapshot(plan, s, deleted);
     }
     choose_current(plan, d, deleted);
+    if (plan->refusals->len > 0)
+        return;
+
+    if (!request->metadata_only)
+        refuse_stale(plan, graph, d, deleted);
     if (plan->refusals->len > 0)
         return;
 

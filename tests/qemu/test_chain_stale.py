@@ -165,5 +165,49 @@ def words_are_completed(t):
     t.has(complete("chain-show", "vm1", "--columns", "path,fo"), "path,format")
 
 
+@test(cases=["off", "running"])
+@requires("program")
+def what_tells_of_a_lost_state_is_not_deleted(t, state):
+    """Without the snapshot above nothing would say any more that the state below is lost."""
+    g = t.guest(start=True)
+    o = g.oracle
+    for i, name in enumerate(("s1", "s2", "s3")):
+        o.write("vda", f"{i}M", "1M", 0x41 + i)
+        o.snapshot(name)
+    o.write("vda", "5M", "1M", 0x77)
+    images = g.chain("vda")
+    g.virsh("blockcommit", g.name, "vda", "--top", images[1], "--base", images[2], "--wait")
+    if state == "off":
+        g.destroy()
+    r = t.rc(g.vext("snapshot-delete-external", g.name, "s3"), 1)
+    t.has(r.err, "'s2' is lost")
+    t.has(r.err, f"chain-repair {g.name}")
+    t.rc(g.vext("snapshot-revert-external", g.name, "s2"), 1)
+    t.rc(g.vext("chain-repair", g.name), 0)
+    o.forget("s2")
+    t.eq(g.snapshots(), ["s1", "s3"])
+    t.rc(g.vext("snapshot-delete-external", g.name, "s3"), 0)
+    o.deleted("s3")
+    o.check_all()
+
+
+@test
+@requires("program")
+def a_shell_goes_on_with_what_it_has_stopped(t):
+    """The same process is not another client."""
+    g = t.guest(start=True, size="64M")
+    o = g.oracle
+    o.snapshot("s1")
+    o.write("vda", 0, "48M", 0x31)
+    o.snapshot("s2")
+    r = g.vext(f"snapshot-delete-external {g.name} s1 --direction commit --bandwidth 1 --timeout 1;"
+               f" chain-repair {g.name}")
+    t.has(r.err, f"virsh-ext chain-repair {g.name}")
+    t.ok("Another client" not in r.err, r)
+    t.has(r.out, "Finished")
+    o.deleted("s1")
+    o.check_chain_clean()
+
+
 if __name__ == "__main__":
     main()
