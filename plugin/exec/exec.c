@@ -79,15 +79,16 @@ gboolean exec_find_domain(ExecContext *ctx, GError **error)
                     _("Domain '%s' does not exist any more"), plan->domain);
         return FALSE;
     }
-    backend_free_virDomain(ctx->dom);
-    ctx->dom = dom;
     /* Of two that the journal names one would be changed and the other be locked. */
     if (g_strcmp0(backend_domain_name(dom), plan->domain) != 0) {
         g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
                     _("The domain with the UUID of '%s' is '%s'"), plan->domain,
                     backend_domain_name(dom));
+        backend_free_virDomain(dom);
         return FALSE;
     }
+    backend_free_virDomain(ctx->dom);
+    ctx->dom = dom;
     return TRUE;
 }
 
