@@ -7,9 +7,10 @@
 #include "plugin/backend/read-private.h"
 #include "plugin/xml/qcow2.h"
 
-/* The first bytes of the volume, at most @len; -1 with @error. */
-static gssize download(virStorageVolPtr volume, guint8 *data, gsize len, GError **error)
+/* Qcow2ReadFunc of a volume. */
+static gssize download(gpointer opaque, guint8 *data, gsize len, GError **error)
 {
+    virStorageVolPtr volume = opaque;
     g_autoptr(virStream) stream = virStreamNew(virStorageVolGetConnect(volume), 0);
     gsize done = 0;
 
@@ -38,24 +39,5 @@ static gssize download(virStorageVolPtr volume, guint8 *data, gsize len, GError 
 
 ImageInfo *reading_volume_header(virStorageVolPtr volume, GError **error)
 {
-    gsize len = QCOW2_HEADER_BYTES;
-    gsize need = 0;
-
-    for (;;) {
-        g_autofree guint8 *data = g_malloc(len);
-        g_autoptr(GError) problem = NULL;
-        gssize got = download(volume, data, len, error);
-        ImageInfo *info;
-
-        if (got < 0)
-            return NULL;
-        info = qcow2_read_header(data, (gsize) got, &need, &problem);
-        if (info)
-            return info;
-        if (need <= len) {
-            g_propagate_error(error, g_steal_pointer(&problem));
-            return NULL;
-        }
-        len = need;
-    }
+    return qcow2_read_start(download, volume, error);
 }

@@ -131,30 +131,14 @@ static gssize read_start(int fd, guint8 *data, gsize len)
     return done;
 }
 
-static ImageInfo *read_qcow2(int fd, GError **error)
+/* Qcow2ReadFunc of an open file. */
+static gssize read_file(gpointer opaque, guint8 *data, gsize len, GError **error)
 {
-    gsize len = QCOW2_HEADER_BYTES;
-    gsize need = 0;
+    gssize got = read_start(*(const int *) opaque, data, len);
 
-    for (;;) {
-        g_autofree guint8 *data = g_malloc(len);
-        g_autoptr(GError) problem = NULL;
-        gssize got = read_start(fd, data, len);
-        ImageInfo *info;
-
-        if (got < 0) {
-            g_set_error_literal(error, BACKEND_ERROR, VIR_ERR_OPEN_FAILED, g_strerror(errno));
-            return NULL;
-        }
-        info = qcow2_read_header(data, got, &need, &problem);
-        if (info)
-            return info;
-        if (need <= len) {
-            g_propagate_error(error, g_steal_pointer(&problem));
-            return NULL;
-        }
-        len = need;
-    }
+    if (got < 0)
+        g_set_error_literal(error, BACKEND_ERROR, VIR_ERR_OPEN_FAILED, g_strerror(errno));
+    return got;
 }
 
 /* A few bytes of header make qemu-img read a table of gigabytes: VDI's is four bytes for each MiB
@@ -266,7 +250,7 @@ ImageInfo *local_read_header(const char *path, const char *format, gboolean *imm
     if (S_ISBLK(st.st_mode) && ioctl(fd, BLKGETSIZE64, &bytes) < 0)
         bytes = CHAIN_UNKNOWN;
     if (g_str_equal(format, "qcow2")) {
-        info = read_qcow2(fd, error);
+        info = qcow2_read_start(read_file, &fd, error);
     } else if (g_str_equal(format, "raw")) {
         info = g_new0(ImageInfo, 1);
         info->format = g_strdup("raw");

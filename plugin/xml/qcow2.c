@@ -177,3 +177,27 @@ ImageInfo *qcow2_read_header(const guint8 *data, gsize len, gsize *need, GError 
         g_clear_pointer(&info->backing_format, g_free);
     return info;
 }
+
+ImageInfo *qcow2_read_start(Qcow2ReadFunc read, gpointer opaque, GError **error)
+{
+    gsize len = QCOW2_HEADER_BYTES;
+    gsize need = 0;
+
+    for (;;) {
+        g_autofree guint8 *data = g_malloc(len);
+        g_autoptr(GError) problem = NULL;
+        gssize got = read(opaque, data, len, error);
+        ImageInfo *info;
+
+        if (got < 0)
+            return NULL;
+        info = qcow2_read_header(data, (gsize) got, &need, &problem);
+        if (info)
+            return info;
+        if (need <= len) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            return NULL;
+        }
+        len = need;
+    }
+}

@@ -24,4 +24,10 @@ gboolean qcow2_has_magic(const guint8 *data, gsize len);
  */
 ImageInfo *qcow2_read_header(const guint8 *data, gsize len, gsize *need, GError **error);
 
+/** Reads the first bytes of an image, at most @len. Returns: how many, or -1 with @error */
+typedef gssize (*Qcow2ReadFunc)(gpointer opaque, guint8 *data, gsize len, GError **error);
+
+/** qcow2_read_header() with as many bytes as it takes. */
+ImageInfo *qcow2_read_start(Qcow2ReadFunc read, gpointer opaque, GError **error);
+
 G_END_DECLS
