@@ -217,14 +217,12 @@ static int ask_virsh(VextSession *s, const VextStrv *words, VextStrv *out)
     return status == 0 ? VEXT_OK : VEXT_FAILED;
 }
 
-/* A line is a candidate, and goes to the terminal: such a name cannot be completed. */
+/* A candidate is a line, and goes to the terminal: a name with controls cannot be completed. */
 static bool has_controls(const char *text)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0))
-            return true;
-    }
-    return false;
+    vext_autofree char *printable = vext_printable(text);
+
+    return strpbrk(text, "\n\t") || strcmp(printable, text) != 0;
 }
 
 int vext_complete(VextSession *s, const VextStrv *words)

@@ -60,9 +60,7 @@ static bool is_control(unsigned c)
            (c >= 0x2066 && c <= 0x2069);
 }
 
-/* Messages carry names and what a server says: nothing of it is to command the terminal. Lines
- * and tabs stay. */
-static char *without_controls(const char *text)
+char *vext_printable(const char *text)
 {
     VextBuf out = {0};
 
@@ -96,7 +94,7 @@ static void print_message(VextSession *s, bool warning, const char *format, va_l
 
     if (vasprintf(&raw, format, ap) < 0)
         abort();
-    text = without_controls(raw);
+    text = vext_printable(raw);
     log_line(s, warning ? "WARNING" : "ERROR", text);
     fflush(stdout);
     if (warning)

@@ -11,6 +11,9 @@
 void vext_error(VextSession *s, const char *format, ...) VEXT_PRINTF(2, 3);
 /* "warning: ...\n", likewise. */
 void vext_warn(VextSession *s, const char *format, ...) VEXT_PRINTF(2, 3);
+/* Messages carry names and what a server says: nothing of it is to command the terminal. New
+ * string; lines and tabs stay, other controls are escaped. */
+char *vext_printable(const char *text);
 /* On standard output, not under --quiet. */
 void vext_print_extra(VextSession *s, const char *text);
 /* A VextReport that prints errors; @opaque is the session. */
