@@ -295,27 +295,6 @@ def immutable(what):
     return act
 
 
-def no_space_for_records(which):
-    """The daemon can write no domain (0), or no snapshot (1); when there is space again it begins
-    anew with what it had written."""
-    def act(e):
-        context = faults.full(e.daemon.small[which])
-        context.__enter__()
-        e.undo.append(lambda: daemon_killed(e))
-        e.undo.append(lambda: context.__exit__(None, None, None))
-    return act
-
-
-def forbidden(directory):
-    """Who is not root cannot look into one image directory any more."""
-    def act(e):
-        path = e.scenario.dirs[directory]
-        mode = os.stat(path).st_mode & 0o7777
-        os.chmod(path, 0)
-        e.undo.append(lambda: os.chmod(path, mode))
-    return act
-
-
 def cut(e):
     e.relay.cut()
 
@@ -590,7 +569,7 @@ class Turns:
         return {"retry": RETRIES[n % 3], "late": late}
 
 
-def _steps(points, when="before"):
+def steps(points, when="before"):
     return [p for p in points if p.startswith("step-") and p.endswith("-" + when)]
 
 
@@ -680,7 +659,7 @@ def storage(scenario, points_at=()):
     turns = Turns(scenario)
 
     def make(points):
-        places = [p for p in points if p in points_at] or _steps(points)[:3]
+        places = [p for p in points if p in points_at] or steps(points)[:3]
         for point in places:
             for directory in range(1, 4):
                 yield Injection("no space", point, no_space(directory), **turns.next())
@@ -689,28 +668,6 @@ def storage(scenario, points_at=()):
                                 **turns.next())
                 yield Injection("directory immutable", point,
                                 immutable(lambda s, d=directory: [s.dirs[d]]), **turns.next())
-    return make
-
-
-def permissions(scenario):
-    """Each image directory is closed to QEMU, at each step; not for a QEMU that is root's."""
-    turns = Turns(scenario)
-
-    def make(points):
-        for point in _steps(points):
-            for directory in range(4):
-                yield Injection("permission lost", point, forbidden(directory), **turns.next())
-    return make
-
-
-def records(scenario):
-    """The file systems of the daemon's own files are full, from each step on."""
-    turns = Turns(scenario)
-
-    def make(points):
-        for point in _steps(points):
-            for which, fault in enumerate(("no space for domains", "no space for snapshots")):
-                yield Injection(fault, point, no_space_for_records(which), **turns.next())
     return make
 
 
