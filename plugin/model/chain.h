@@ -316,8 +316,8 @@ typedef struct {
     char *snapshot;         /**< name or NULL */
     char *message;          /**< whole sentence without a full stop, translated */
     char *remedy;           /**< names the command to use */
-    gboolean by_merge;     /**< a snapshot's state was merged away by hand; what tells of it goes
-                                with the next merge */
+    gboolean by_merge;      /**< a snapshot's state was merged away by hand; what tells of it goes
+                                 with the next merge */
 } ChainFinding;
 
 /** Something that could not be found out: the view is incomplete there. */

@@ -593,9 +593,6 @@ void plan_delete(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
             check_snapshot(plan, s, deleted);
     }
     choose_current(plan, d, deleted);
-    if (plan->refusals->len > 0)
-        return;
-
     if (!request->metadata_only)
         refuse_stale(plan, graph, d, deleted);
     if (plan->refusals->len > 0)

@@ -8,6 +8,7 @@ import signal
 import struct
 import sys
 import time
+import xml.sax.saxutils as sax
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402
@@ -247,7 +248,6 @@ def quiet(t, r):
 
 def named_snapshot(t, g, name):
     """An external snapshot with the name, its overlay in a folder of that name."""
-    import xml.sax.saxutils as sax
     folder = t.path("d " + name)
     os.makedirs(folder, exist_ok=True)
     overlay = os.path.join(folder, f"{name}.{len(os.listdir(folder))}")
