@@ -123,35 +123,71 @@ static VextStatus execute(const Operation *op, const RepairOptions *o, Journal *
 
 /* --- an unfinished operation --------------------------------------------------------------- */
 
-static char *joined(const GPtrArray *names)
+/* In words and in --json. @plan: what is not done, or NULL where it is not known. */
+static VextStatus refuse(const Operation *op, const RepairOptions *o, Plan *plan,
+                         const char *code, char *message_take, char *remedy_take)
 {
-    GString *out = g_string_new(NULL);
+    g_autoptr(Plan) empty = plan ? NULL : plan_new(PLAN_REPAIR);
 
-    for (guint i = 0; i < names->len; i++)
-        g_string_append_printf(out, "%s'%s'", i ? ", " : "",
-                               (const char *)g_ptr_array_index(names, i));
-    return g_string_free(out, FALSE);
+    if (!plan) {
+        plan = empty;
+        plan->domain = g_strdup(op->name);
+    }
+    plan_refuse(plan, code, message_take, remedy_take);
+    return refused(op, o, plan);
 }
 
-static VextStatus held(const Operation *op, const Journal *journal)
+static VextStatus refuse_readonly(const Operation *op, const RepairOptions *o, Plan *plan)
 {
-    g_autofree char *names = joined(journal->plan->snapshots);
-    g_autofree char *line =
-        g_strdup_printf(_("Another client is at work: %s of %s, begun %s by %s"),
-                        journal->plan->command, *names ? names : op->name, journal->started,
-                        journal->client);
+    return refuse(op, o, plan, "read-only", g_strdup(_("The connection is read-only")),
+                  g_strdup(_("Connect without --readonly")));
+}
 
-    print_failed(op);
-    operation_print_error(op->host, line);
-    operation_print_error(op->host, _("Wait until it has ended, or end that client"));
-    return VEXT_FAILED;
+static VextStatus held(const Operation *op, const RepairOptions *o, Journal *journal)
+{
+    g_autofree char *names = chain_quote_names(journal->plan->snapshots);
+
+    return refuse(op, o, journal->plan, "operation-running",
+                  g_strdup_printf(_("Another client is at work: %s of %s, begun %s by %s"),
+                                  journal->plan->command, *names ? names : op->name,
+                                  journal->started, journal->client),
+                  g_strdup(_("Wait until it has ended, or end that client")));
+}
+
+/* Undoing has no steps of its own: what is printed of it is what it is about. */
+static void print_journal_plan(const Operation *op, const RepairOptions *o, const Plan *plan)
+{
+    g_autoptr(Plan) undo = NULL;
+
+    if (!o->abort) {
+        print_plan(op, o, plan);
+        return;
+    }
+    undo = plan_new(plan->operation);
+    undo->domain = g_strdup(plan->domain);
+    for (guint i = 0; i < plan->snapshots->len; i++)
+        g_ptr_array_add(undo->snapshots, g_strdup(g_ptr_array_index(plan->snapshots, i)));
+    plan_note(undo, g_strdup(_("The operation is undone")));
+    print_plan(op, o, undo);
 }
 
 /* What --dry-run says of an operation that would go on or be undone. */
-static VextStatus preview(const Operation *op, const RepairOptions *o, const Journal *journal)
+static VextStatus preview(const Operation *op, const RepairOptions *o, Journal *journal)
 {
-    const Plan *plan = journal->plan;
+    Plan *plan = journal->plan;
+    g_autoptr(GError) problem = NULL;
 
+    if (o->abort) {
+        ExecContext ctx;
+        gboolean can;
+
+        exec_context_init(&ctx, op->host, op->conn);
+        can = exec_can_abort(&ctx, journal, &problem);
+        exec_context_clear(&ctx);
+        if (!can)
+            return refuse(op, o, plan, "cannot-be-undone", g_strdup(problem->message),
+                          exec_finish_remedy(plan));
+    }
     if (!o->json) {
         guint n = MIN(journal->step, plan->steps->len - 1);
         g_autofree char *step = plan_step_describe(plan, g_ptr_array_index(plan->steps, n));
@@ -162,42 +198,36 @@ static VextStatus preview(const Operation *op, const RepairOptions *o, const Jou
                             step);
         g_autofree char *safe = text_safe(line, text_terminal_options(STDOUT_FILENO).utf8);
         g_autofree char *whole =
-            g_strdup_printf("%s\n%s\n", safe, o->abort ? _("Would undo it, if nothing is lost "
-                                                           "by that")
+            g_strdup_printf("%s\n%s\n", safe, o->abort ? _("Would undo it")
                                                        : _("Would finish it; the whole plan:"));
 
         op->host->print(op->host, whole);
         if (o->abort)
             return VEXT_OK;
     }
-    print_plan(op, o, plan);
+    print_journal_plan(op, o, plan);
     return VEXT_OK;
 }
 
-static VextStatus readonly(const Operation *op)
-{
-    print_failed(op);
-    operation_print_error(op->host, _("The connection is read-only"));
-    operation_print_error(op->host, _("Connect without --readonly"));
-    return VEXT_FAILED;
-}
-
-static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *journal)
+/* @more: metadata is corrected next, and JSON is one object. */
+static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *journal,
+                        gboolean more)
 {
     const Plan *plan = journal->plan;
     VextStatus status;
 
     if (journal_alive(op->conn, journal))
-        return held(op, journal);
+        return held(op, o, journal);
     if (o->dry_run)
         return preview(op, o, journal);
     if (op->host->is_readonly(op->host))
-        return readonly(op);
+        return refuse_readonly(op, o, journal->plan);
     status = execute(op, o, journal, o->abort ? UNDO : RESUME);
     if (status != VEXT_OK)
         return status;
     if (o->json) {
-        print_plan(op, o, plan);
+        if (!more)
+            print_journal_plan(op, o, plan);
     } else if (o->abort) {
         print_line(op, g_strdup_printf(_("Undone: %s of domain '%s'"), plan->command, op->name));
     } else {
@@ -263,10 +293,15 @@ static VextStatus round_of(Operation *op, const RepairOptions *o, GHashTable *me
     }
     print_notes(op, plan);
     if (!plan->steps->len) {
-        if (o->json && !*done)
+        if (*done)
+            return VEXT_OK;
+        if (o->json)
             print_plan(op, o, plan);
-        else if (!o->json && !*done)
-            print_line(op, g_strdup_printf(_("Nothing to repair on domain '%s'"), op->name));
+        else
+            print_line(op, g_strdup_printf(o->abort ? _("No operation and no block job to be "
+                                                        "ended on domain '%s'")
+                                                    : _("Nothing to repair on domain '%s'"),
+                                           op->name));
         return VEXT_OK;
     }
     add_merged(merged, plan);
@@ -278,11 +313,18 @@ static VextStatus round_of(Operation *op, const RepairOptions *o, GHashTable *me
         return status;
     journal_free(*done);
     *done = g_steal_pointer(&journal);
-    if (!o->json)
-        print_line(op, g_hash_table_size(merged) > before
-                       ? g_strdup_printf(_("The block jobs of domain '%s' are finished"), op->name)
-                       : g_strdup_printf(_("Domain '%s' is repaired"), op->name));
+    if (!o->json && g_hash_table_size(merged) > before)
+        print_line(op, g_strdup_printf(_("The block jobs of domain '%s' are finished"), op->name));
     return VEXT_OK;
+}
+
+static void say_go_on(const Operation *op)
+{
+    g_autofree char *command = chain_command("virsh-ext", "chain-repair", op->name, NULL);
+    g_autofree char *line = g_strdup_printf(_("Some of it is repaired; to go on then, run: %s"),
+                                            command);
+
+    operation_print_error(op->host, line);
 }
 
 /* Until there is nothing more to do; what stays wrong then is refused. */
@@ -298,10 +340,15 @@ static VextStatus correct(Operation *op, const RepairOptions *o, GHashTable *mer
         if (status == VEXT_OK && done == before)
             break;
     }
-    if (status == VEXT_OK && o->json && done)
+    if (status == VEXT_OK && done && o->json)
         print_plan(op, o, done->plan);
+    else if (status == VEXT_OK && done)
+        print_line(op, g_strdup_printf(_("Domain '%s' is repaired"), op->name));
+    if (status != VEXT_FAILED || !done)
+        return status;
     /* some of it was put right: not "nothing was changed" */
-    return status == VEXT_FAILED && done ? VEXT_INCOMPLETE : status;
+    say_go_on(op);
+    return VEXT_INCOMPLETE;
 }
 
 /* --- the command --------------------------------------------------------------------------- */
@@ -311,29 +358,31 @@ static VextStatus repair(Operation *op, const RepairOptions *o)
     g_autoptr(GHashTable) merged = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_autoptr(GError) problem = NULL;
     g_autoptr(Journal) journal = journal_load(op->conn, op->name, &problem);
+    RepairOptions rest = *o;
+    gboolean more;
     VextStatus status;
 
     /* the helper's XML with secrets is kept from such a connection */
     if (problem && op->host->is_readonly(op->host))
-        return readonly(op);
+        return refuse_readonly(op, o, NULL);
     if (problem) {
-        status = failed(op, problem);
-        if (g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT)) {
-            g_autofree char *helper = g_strconcat(op->name, JOURNAL_SUFFIX, NULL);
-            g_autofree char *remedy = chain_unreadable_remedy(helper);
+        g_autofree char *helper = g_strconcat(op->name, JOURNAL_SUFFIX, NULL);
 
-            operation_print_error(op->host, remedy);
-        }
-        return status;
+        if (!g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT))
+            return failed(op, problem);
+        return refuse(op, o, NULL, "unreadable-operation", g_strdup(problem->message),
+                      chain_unreadable_remedy(helper));
     }
     if (!journal)
         return correct(op, o, merged);
-    status = go_on(op, o, journal);
     /* What was interrupted was a repair's wait for jobs: the metadata was to come next. */
     add_merged(merged, journal->plan);
-    if (status == VEXT_OK && !o->abort && !o->dry_run && g_hash_table_size(merged))
-        return correct(op, o, merged);
-    return status;
+    more = !o->dry_run && g_hash_table_size(merged);
+    status = go_on(op, o, journal, more);
+    if (status != VEXT_OK || !more)
+        return status;
+    rest.abort = FALSE;
+    return correct(op, &rest, merged);
 }
 
 /* The record of an operation whose domain is gone can still be dropped, or the operation makes
@@ -355,7 +404,7 @@ static gboolean repair_lost(VextHost *host, const VextCmd *cmd, const RepairOpti
     journal = dom ? NULL : journal_load(op.conn, word, NULL);
     if (!journal)
         return FALSE;
-    *status = go_on(&op, o, journal);
+    *status = go_on(&op, o, journal, FALSE);
     return TRUE;
 }
 

@@ -14,6 +14,7 @@
 #include "plugin/exec/merge.h"
 #include "plugin/exec/revert.h"
 #include "plugin/exec/settle.h"
+#include "plugin/exec/takeover.h"
 #include "plugin/xml/secrets.h"
 
 static const ExecStepOps *const tables[] = {
@@ -120,6 +121,13 @@ char *exec_repair_command(const Plan *plan)
     return chain_command("virsh-ext", "chain-repair", plan->domain, NULL);
 }
 
+char *exec_finish_remedy(const Plan *plan)
+{
+    g_autofree char *command = exec_repair_command(plan);
+
+    return g_strdup_printf(_("To finish it, run: %s"), command);
+}
+
 /* --- running ------------------------------------------------------------------------------- */
 
 static const ExecStepOps *find_ops(const Plan *plan, PlanAction action)
@@ -183,6 +191,7 @@ static gboolean run_step(ExecStep *s, const ExecStepOps *ops, GError **error)
 
             if (merge->direction == PLAN_COMMIT)
                 s->journal->committing = TRUE;
+            ctx->merging = TRUE;
         }
         if (!journal_step(ctx->conn, s->journal, s->index, error))
             return FALSE;
@@ -236,6 +245,9 @@ static VextStatus stopped(ExecStep *s, const ExecStepOps *ops, GError *problem,
 {
     ExecContext *ctx = s->ctx;
     gboolean fenced = g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_BUSY);
+    /* What a pull has copied stays copied: who stops it can go on later. */
+    gboolean wanted = g_error_matches(problem, EXEC_ERROR, EXEC_ERROR_INTERRUPTED) ||
+                      g_error_matches(problem, EXEC_ERROR, EXEC_ERROR_TIMEOUT);
     g_autofree char *what = describe(s, ops);
 
     g_ptr_array_add(reasons, g_strdup(problem->message));
@@ -245,7 +257,7 @@ static VextStatus stopped(ExecStep *s, const ExecStepOps *ops, GError *problem,
         exec_merges_abort(ctx);
     if (!s->journal->helper_uuid)
         return VEXT_FAILED;
-    if (!ctx->no_return && !fenced && !ctx->resuming) {
+    if (!ctx->no_return && !fenced && !ctx->resuming && !(wanted && ctx->merging)) {
         if (roll_back(ctx, s->journal, s->index + 1, reasons)) {
             g_ptr_array_add(reasons, g_strdup(_("Nothing was changed")));
             return VEXT_FAILED;
@@ -255,7 +267,9 @@ static VextStatus stopped(ExecStep *s, const ExecStepOps *ops, GError *problem,
     if (!fenced)
         exec_helper_stop(ctx, NULL);
     g_ptr_array_add(reasons,
-                    g_strdup_printf(_("Stopped at step %u of %u (%s); nothing is lost"),
+                    g_strdup_printf(g_error_matches(problem, EXEC_ERROR, EXEC_ERROR_LOST)
+                                        ? _("Stopped at step %u of %u (%s)")
+                                        : _("Stopped at step %u of %u (%s); nothing is lost"),
                                     s->index + 1, s->plan->steps->len, what));
     return incomplete(s->plan, reasons);
 }
@@ -365,15 +379,36 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
     return VEXT_OK;
 }
 
+gboolean exec_can_abort(ExecContext *ctx, Journal *journal, GError **error)
+{
+    ctx->journal = journal;
+    ctx->local = backend_is_local(ctx->conn);
+    ctx->taken_up = TRUE;
+    ctx->reached = journal->step;
+    /* Without the domain there is nothing to be undone, and its images stay. */
+    if (!exec_find_domain(ctx, NULL) && !exec_revert_makes_domain(journal))
+        return TRUE;
+    switch (journal->plan->operation) {
+    case PLAN_REVERT:
+        return exec_revert_can_abort(ctx, journal, error);
+    case PLAN_REPAIR:
+        return exec_repair_can_abort(ctx, journal, error);
+    default:
+        return exec_delete_can_abort(ctx, journal, error);
+    }
+}
+
 VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
 {
     g_autoptr(GError) problem = NULL;
     g_autofree char *base_xml = NULL;
 
-    ctx->journal = journal;
-    ctx->local = backend_is_local(ctx->conn);
-    if (!exec_find_domain(ctx, NULL) && !exec_revert_makes_domain(journal)) {
-        /* Without the domain there is nothing to be undone, and its images stay. */
+    if (!exec_can_abort(ctx, journal, &problem)) {
+        g_ptr_array_add(reasons, g_strdup(problem->message));
+        g_ptr_array_add(reasons, exec_finish_remedy(journal->plan));
+        return VEXT_FAILED;
+    }
+    if (!ctx->dom && !exec_revert_makes_domain(journal)) {
         if (journal_alive(ctx->conn, journal) ||
             !journal_end(ctx->conn, journal, &problem)) {
             g_ptr_array_add(reasons, g_strdup(problem ? problem->message :
@@ -382,17 +417,9 @@ VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
         }
         return VEXT_OK;
     }
-    ctx->taken_up = TRUE;
-    ctx->reached = journal->step;
-    if ((journal->plan->operation != PLAN_REVERT &&
-         !exec_delete_can_abort(ctx, journal, &problem)) ||
-        (journal->plan->operation == PLAN_REVERT &&
-         !exec_revert_can_abort(ctx, journal, &problem))) {
-        g_autofree char *command = exec_repair_command(journal->plan);
-
-        g_ptr_array_add(reasons, g_strdup(problem->message));
-        g_ptr_array_add(reasons, g_strdup_printf(_("To finish it, run: %s"), command));
-        return VEXT_FAILED;
+    if (exec_repair_ends_jobs(journal->plan)) {
+        ctx->resuming = ctx->ending_jobs = TRUE;
+        return exec_run(ctx, journal, reasons);
     }
     base_xml = exec_domain_xml(ctx, TRUE, &problem);
     if (!base_xml || !journal_take_over(ctx->conn, journal, base_xml, &problem)) {

@@ -18,7 +18,9 @@
  * When a step fails or the user stops it:
  *
  *   before the point of no return   what was made is undone (undo of the steps run, backwards),
- *                                   the journal goes: VEXT_FAILED, nothing was changed
+ *                                   the journal goes: VEXT_FAILED, nothing was changed; but who
+ *                                   stops a pull by a signal or a time limit wants to go on
+ *                                   later: VEXT_INCOMPLETE, too
  *   after it                        everything stays as it is, with the journal:
  *                                   VEXT_INCOMPLETE, the last reason names the command
  *
@@ -41,6 +43,7 @@ typedef enum {
     EXEC_ERROR_CHANGED,     /**< the world is not as planned: somebody else was at it */
     EXEC_ERROR_INTERRUPTED, /**< SIGINT and the like */
     EXEC_ERROR_TIMEOUT,
+    EXEC_ERROR_LOST,        /**< somebody else's work has cost a snapshot its state */
 } ExecErrorCode;
 #define EXEC_ERROR (exec_error_quark())
 GQuark exec_error_quark(void);
@@ -59,6 +62,7 @@ typedef struct {
     guint64 bandwidth;      /**< of block jobs, bytes per second, 0 unlimited */
     gint64 deadline;        /**< monotonic microseconds, 0 none */
     gboolean resuming;      /**< steps may have been done by somebody who died */
+    gboolean ending_jobs;   /**< repair: jobs are ended, not waited for */
 
     /* --- kept by exec ------------------------------------------------------------------ */
     gboolean local;         /**< the connection's files are files here */
@@ -67,6 +71,7 @@ typedef struct {
     gboolean no_return;     /**< see above */
     gboolean taken_up;      /**< the journal was loaded, not begun */
     guint reached;          /**< taken up: the step that had not ended */
+    gboolean merging;       /**< delete: a merge was begun */
     gboolean merged_all;    /**< delete: all merges are behind us */
     GPtrArray *notes;       /**< char *: words for the user, printed as warnings at the end */
     /* merges */
@@ -134,6 +139,15 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons);
  * Returns: as exec_run(); VEXT_FAILED with the reason where it can only go forward.
  */
 VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons);
+
+/**
+ * Whether exec_abort() would undo it. Changes nothing. FALSE with @error saying why not.
+ *
+ * @journal: loaded
+ */
+gboolean exec_can_abort(ExecContext *ctx, Journal *journal, GError **error);
+/** The way out where it would not. New string. */
+char *exec_finish_remedy(const Plan *plan);
 
 /* --- for the steps ------------------------------------------------------------------------ */
 

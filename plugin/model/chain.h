@@ -300,6 +300,8 @@ ChainSnapshot *chain_domain_snapshot(const ChainDomain *d, const char *name);
  * and then they are written before a "--" that keeps the names from being taken for options.
  */
 char *chain_command(const char *word, ...) G_GNUC_NULL_TERMINATED;
+/** For a sentence: "'a', 'b'". @names: char *. New string. */
+char *chain_quote_names(const GPtrArray *names);
 
 /** What can be done about a record of an operation, kept by @helper, that cannot be read. New
  *  string. */

@@ -81,6 +81,16 @@ char *chain_unreadable_remedy(const char *helper)
                              "'%s'"), command);
 }
 
+char *chain_quote_names(const GPtrArray *names)
+{
+    GString *out = g_string_new(NULL);
+
+    for (guint i = 0; i < names->len; i++)
+        g_string_append_printf(out, "%s'%s'", i ? ", " : "",
+                               (const char *) g_ptr_array_index(names, i));
+    return g_string_free(out, FALSE);
+}
+
 char *chain_command(const char *word, ...)
 {
     GString *out = g_string_new(NULL);

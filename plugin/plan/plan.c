@@ -425,18 +425,6 @@ const char *plan_action_name(const Plan *plan, const PlanStep *step)
     return "unknown";
 }
 
-/* "'a', 'b'" */
-static char *quoted_list(const GPtrArray *names)
-{
-    GString *out = g_string_new(NULL);
-    guint i;
-
-    for (i = 0; i < names->len; i++)
-        g_string_append_printf(out, "%s'%s'", i > 0 ? ", " : "",
-                               (const char *) g_ptr_array_index(names, i));
-    return g_string_free(out, FALSE);
-}
-
 static char *describe_merge(const PlanMerge *merge)
 {
     if (merge->direction == PLAN_PULL) {
@@ -466,7 +454,7 @@ static char *describe_overlays(const Plan *plan)
 
         g_ptr_array_add(paths, overlay->overlay->path);
     }
-    list = quoted_list(paths);
+    list = chain_quote_names(paths);
     return g_strdup_printf(P_("Create the overlay %s", "Create the overlays %s", paths->len),
                            list);
 }
@@ -483,7 +471,7 @@ static char *describe_helper(const Plan *plan, const PlanStep *step)
 
         g_ptr_array_add(disks, merge->disk);
     }
-    list = quoted_list(disks);
+    list = chain_quote_names(disks);
     return g_strdup_printf(P_("Start a paused helper domain on the images of disk %s",
                               "Start a paused helper domain on the images of disks %s",
                               disks->len),
@@ -492,7 +480,7 @@ static char *describe_helper(const Plan *plan, const PlanStep *step)
 
 static char *describe_snapshots(const Plan *plan)
 {
-    g_autofree char *list = quoted_list(plan->snapshots);
+    g_autofree char *list = chain_quote_names(plan->snapshots);
 
     if (plan->operation != PLAN_REVERT && plan->snapshots->len > 0)
         return g_strdup_printf(P_("Delete the metadata of snapshot %s, correct the others'",
@@ -640,7 +628,8 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
 
         g_autofree char *abort = NULL;
 
-        if (!disk->job)
+        /* With an operation on the domain it is that one's, and not to be touched. */
+        if (!disk->job || (d->operation && !facts->ignore_operation))
             continue;
         abort = chain_command("virsh", "blockjob", d->name, disk->target, "--", "--abort", NULL);
         plan_refuse(plan, "active-job",

@@ -251,6 +251,11 @@ void plan_repair(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
 /** Refusals that all operations share: jobs, managed save, checkpoints, another operation. */
 void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanFacts *facts);
 
+/** The snapshots of @d, parents first, of which a commit below the active image of @disk may take
+ *  the state away: which images it is about is not known, but for what it has written @since
+ *  (seconds since the epoch; 0: not known). New array of borrowed names. */
+GPtrArray *plan_commit_may_lose(const ChainDomain *d, const ChainDisk *disk, gint64 since);
+
 void plan_free(Plan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Plan, plan_free)
 

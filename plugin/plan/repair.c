@@ -73,28 +73,56 @@ static void forget(Repair *r, ChainSnapshot *s, const char *target, const ChainI
                                        s->name, target, why, image->path));
 }
 
-/* The snapshots whose state an active commit writes to: those on its base and up to the active
- * image. */
-static void commit_loses(Repair *r, const ChainDisk *disk, gboolean now)
+/* The snapshots whose state an active commit writes to: what stands on its base, in other branches
+ * too, but not on the active image, which has all that is written. */
+static void commit_loses(Repair *r, const ChainDisk *disk)
 {
-    for (ChainImage *image = disk->active ? disk->active->backing : NULL; image;
-         image = image->backing) {
-        for (guint i = 0; i < image->frozen_by->len; i++) {
-            ChainSnapshot *s = g_ptr_array_index(image->frozen_by, i);
+    for (guint i = 0; i < r->d->snapshots->len; i++) {
+        ChainSnapshot *s = g_ptr_array_index(r->d->snapshots, i);
 
-            if (s->domain != r->d)
-                continue;
-            if (now)
-                forget(r, s, disk->target, image, _("a commit has written to its image"));
-            else
-                plan_note(r->plan,
-                          g_strdup_printf(_("Disk '%s': the commit that runs takes away the state "
-                                            "of snapshot '%s'; it is forgotten afterwards"),
-                                          disk->target, s->name));
+        for (guint k = 0; k < s->disks->len; k++) {
+            const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, k);
+
+            if (sd->kind == CHAIN_SNAP_EXTERNAL && sd->frozen &&
+                !chain_image_stands_on(sd->frozen, disk->active) &&
+                (!disk->job->target || chain_image_stands_on(sd->frozen, disk->job->target)))
+                forget(r, s, disk->target, sd->frozen, _("a commit has written to its image"));
         }
-        if (g_strcmp0(image->path, disk->job->mirror) == 0)
-            return;
     }
+}
+
+/* The lowest image of @chain that a commit has written to since, or its root. */
+static const ChainImage *lowest_written(const GPtrArray *chain, gint64 since)
+{
+    for (guint i = chain->len; since && i-- > 2;) {
+        const ChainImage *image = g_ptr_array_index(chain, i);
+
+        if (image->modified / CHAIN_SECOND >= since)
+            return image;
+    }
+    return g_ptr_array_index(chain, chain->len - 1);
+}
+
+GPtrArray *plan_commit_may_lose(const ChainDomain *d, const ChainDisk *disk, gint64 since)
+{
+    ChainImage *written = disk->active ? disk->active : disk->configured;
+    g_autoptr(GPtrArray) chain = written ? chain_image_chain(written) : NULL;
+    GPtrArray *names = g_ptr_array_new();
+    const ChainImage *base;
+
+    if (!chain || chain->len < 3)
+        return names;
+    base = lowest_written(chain, since);
+    for (guint i = 0; i < d->snapshots->len; i++) {
+        const ChainSnapshot *s = g_ptr_array_index(d->snapshots, i);
+        const ChainSnapshotDisk *sd = chain_snapshot_disk(s, disk->target);
+
+        if (sd && sd->kind == CHAIN_SNAP_EXTERNAL && sd->frozen &&
+            !chain_image_stands_on(sd->frozen, g_ptr_array_index(chain, 1)) &&
+            chain_image_stands_on(sd->frozen, base))
+            g_ptr_array_add(names, s->name);
+    }
+    return names;
 }
 
 static void refuse_job(Repair *r, const ChainDisk *disk)
@@ -127,6 +155,18 @@ static void refuse_job(Repair *r, const ChainDisk *disk)
                     chain_command("virsh", "domjobabort", name, NULL));
 }
 
+/* libvirt does not say which images a commit below the active one is about. */
+static void say_may_lose(Repair *r, const ChainDisk *disk)
+{
+    g_autoptr(GPtrArray) names = plan_commit_may_lose(r->d, disk, 0);
+    g_autofree char *list = chain_quote_names(names);
+
+    if (names->len)
+        plan_note(r->plan, g_strdup_printf(_("Disk '%s': the commit that runs takes away the state "
+                                             "of some of these snapshots, and when it has ended "
+                                             "they are forgotten: %s"), disk->target, list));
+}
+
 /* TRUE when there are jobs: then the plan is about them. */
 static gboolean plan_jobs(Repair *r, gboolean abort)
 {
@@ -146,7 +186,7 @@ static gboolean plan_jobs(Repair *r, gboolean abort)
             }
             add_job(r->plan, PLAN_STEP_ABORT_JOB, disk);
             if (job_is(job, "active-commit"))
-                commit_loses(r, disk, TRUE);
+                commit_loses(r, disk);
             continue;
         }
         if (!job_is(job, "commit") && !job_is(job, "active-commit") && !job_is(job, "pull")) {
@@ -155,7 +195,9 @@ static gboolean plan_jobs(Repair *r, gboolean abort)
         }
         add_job(r->plan, PLAN_STEP_FINISH_JOB, disk);
         if (job_is(job, "active-commit"))
-            commit_loses(r, disk, FALSE);
+            commit_loses(r, disk);
+        else if (job_is(job, "commit"))
+            say_may_lose(r, disk);
     }
     return any;
 }
@@ -626,7 +668,7 @@ void plan_repair(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
                  const PlanFacts *facts)
 {
     g_autoptr(GHashTable) lost = g_hash_table_new(NULL, NULL);
-    PlanStep *lock;
+    guint jobs;
     Repair r = { .plan = plan, .d = d, .facts = facts, .direction = request->direction,
                  .lost = lost };
 
@@ -651,13 +693,16 @@ void plan_repair(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
                     g_strdup(_("Connect without --readonly")));
         return;
     }
+    /* What a commit has taken away is forgotten first: it may end in a way that leaves no trace
+     * of it in the images. */
+    jobs = plan->steps->len;
     plan_add_step(plan, PLAN_STEP_LOCK);
-    lock = g_ptr_array_steal_index(plan->steps, plan->steps->len - 1);
-    g_ptr_array_insert(plan->steps, 0, lock);
     if (r.define)
         plan_add_step(plan, PLAN_STEP_DEFINE_DOMAIN);
     if (r.update)
         plan_add_step(plan, PLAN_STEP_UPDATE_SNAPSHOTS);
+    for (guint i = 0; i < jobs; i++)
+        g_ptr_array_add(plan->steps, g_ptr_array_steal_index(plan->steps, 0));
     plan_add_step(plan, PLAN_STEP_UNLOCK);
     plan_sum(plan);
 }

@@ -71,7 +71,7 @@ def a_ready_commit_is_finished(t):
         g.virsh("blockcommit", g.name, disk, "--active", "--shallow", "--wait")
     r = repair(g, "--dry-run")
     t.has(r.out, "Disk 'vdb': wait for the block commit that runs and switch to its base")
-    t.has(r.out, "takes away the state of snapshot 's3'")
+    t.has(r.out, "Snapshot 's3' is forgotten: disk 'vdb': a commit has written to its image")
     t.eq(g.snapshots(), ["s1", "s2", "s3"])
     t.ok(g.active("vda").mirror is not None, "--dry-run changed something")
     r = repair(g)
