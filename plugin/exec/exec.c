@@ -118,7 +118,8 @@ gboolean exec_go_on(ExecContext *ctx, GError **error)
 
 char *exec_repair_command(const Plan *plan)
 {
-    return chain_command("virsh-ext", "chain-repair", plan->domain, NULL);
+    return chain_command("virsh-ext", "chain-repair", chain_word_for(plan->domain, plan->uuid),
+                         NULL);
 }
 
 char *exec_finish_remedy(const Plan *plan)

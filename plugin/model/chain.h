@@ -300,6 +300,10 @@ ChainSnapshot *chain_domain_snapshot(const ChainDomain *d, const char *name);
  * and then they are written before a "--" that keeps the names from being taken for options.
  */
 char *chain_command(const char *word, ...) G_GNUC_NULL_TERMINATED;
+/** What names the domain in a command. virsh takes a number for an id and 32 hexadecimal digits for
+ *  a UUID before it looks for a name: a domain that is called so is given by its UUID. Borrowed. */
+const char *chain_word_for(const char *name, const char *uuid);
+const char *chain_domain_word(const ChainDomain *d);
 /** For a sentence: "'a', 'b'". @names: char *. New string. */
 char *chain_quote_names(const GPtrArray *names);
 

@@ -285,7 +285,8 @@ void check_snapshots(Check *c)
                                               "it"), c->domain->name),
                             check_remedy(_("Delete internal snapshots that are not needed with "
                                            "'%s'"),
-                                         chain_command("snapshot-delete", c->domain->name,
+                                         chain_command("snapshot-delete",
+                                                       chain_domain_word(c->domain),
                                                        first_internal->name, NULL)));
         finding->snapshot = g_strdup(first_internal->name);
     }

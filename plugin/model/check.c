@@ -98,10 +98,12 @@ static char *remove_disk(const ChainDomain *d, const ChainDisk *disk)
         return g_strdup(_("Put the file back"));
     if (g_strcmp0(disk->device, "cdrom") == 0 || g_strcmp0(disk->device, "floppy") == 0)
         return check_remedy(_("Put the file back, or take the medium out with '%s'"),
-                            chain_command("change-media", d->name, disk->target, "--", "--eject",
+                            chain_command("change-media", chain_domain_word(d), disk->target, "--",
+                                          "--eject",
                                           where, NULL));
     return check_remedy(_("Put the file back, or take the disk out of the domain with '%s'"),
-                        chain_command("detach-disk", d->name, disk->target, "--", where, NULL));
+                        chain_command("detach-disk", chain_domain_word(d), disk->target, "--",
+                                      where, NULL));
 }
 
 static void check_there(Check *c, ChainDisk *disk, ChainImage *image)
@@ -174,7 +176,7 @@ static void check_format(Check *c, ChainDisk *disk, ChainImage *image)
         check_add(c, "format-not-recorded", CHAIN_WARNING, disk->target, image,
                   g_strdup_printf(_("The format of image '%s' is recorded nowhere"), image->path),
                   check_remedy(_("Record it as the type of the disk's driver with '%s'"),
-                               chain_command("edit", c->domain->name, NULL)));
+                               chain_command("edit", chain_domain_word(c->domain), NULL)));
 }
 
 static void check_shared(Check *c, ChainDisk *disk, ChainImage *image)
@@ -201,7 +203,8 @@ static void check_shared(Check *c, ChainDisk *disk, ChainImage *image)
                                ? _("Stop that domain and give it an overlay of its own; see '%s'")
                                : _("Give that domain an overlay of its own before it is started; "
                                    "see '%s'"),
-                               chain_command("chain-show", writer->domain->name, NULL)));
+                               chain_command("chain-show", chain_domain_word(writer->domain),
+                                             NULL)));
         return;
     }
     if (!who)
@@ -250,10 +253,12 @@ static void check_unmanaged(Check *c, ChainDisk *disk, GPtrArray *images)
                   image->overlays->len > 1
                   ? check_remedy(_("It does no harm; it is merged when one of the images that "
                                    "stand on it is left, or now, into each of them, with '%s'"),
-                                 chain_command("snapshot-delete-external", c->domain->name, "--",
+                                 chain_command("snapshot-delete-external",
+                                               chain_domain_word(c->domain), "--",
                                                "--unnamed", "--direction", "pull", NULL))
                   : check_remedy(_("It does no harm; merge it with '%s'"),
-                                 chain_command("snapshot-delete-external", c->domain->name, "--",
+                                 chain_command("snapshot-delete-external",
+                                               chain_domain_word(c->domain), "--",
                                                "--unnamed", NULL)));
     }
 }
@@ -264,10 +269,12 @@ static char *shorten(const Check *c, const ChainDisk *disk, const GPtrArray *cha
 
     if (c->domain->snapshots->len)
         return check_remedy(_("Delete snapshots that are not needed with '%s NAME…'"),
-                            chain_command("snapshot-delete-external", c->domain->name, NULL));
+                            chain_command("snapshot-delete-external", chain_domain_word(c->domain),
+                                          NULL));
     if (chain->len <= limit || c->domain->active)
         return check_remedy(_("Merge layers with '%s' while the domain runs"),
-                            chain_command("blockpull", c->domain->name, disk->target, "--",
+                            chain_command("blockpull", chain_domain_word(c->domain), disk->target,
+                                          "--",
                                           "--wait", NULL));
     /* it cannot be started: half of the layers into the active image, and no file goes */
     lower = g_ptr_array_index(chain, chain->len - limit / 2);
@@ -327,7 +334,7 @@ static void add_mismatch(Check *c, ChainDisk *disk, const ChainImage *says, Chai
 {
     const char *said = says ? says->path : _("no image");
     const char *found = is ? is->path : _("no image");
-    const char *name = c->domain->name;
+    const char *name = chain_domain_word(c->domain);
 
     if (live) {
         check_add(c, "chain-mismatch", CHAIN_ERROR, disk->target, (ChainImage *) says,
@@ -426,7 +433,8 @@ static void check_interrupted(Check *c)
                                     op->command ? op->command : "", c->domain->name, op->step)
                   : g_strdup_printf(_("'%s' of domain '%s' was interrupted"),
                                     op->command ? op->command : "", c->domain->name),
-                  check_remedy(_("Run '%s'"), chain_command("chain-repair", c->domain->name,
+                  check_remedy(_("Run '%s'"), chain_command("chain-repair",
+                                                            chain_domain_word(c->domain),
                                                             NULL)));
         return;
     }
@@ -437,8 +445,9 @@ static void check_interrupted(Check *c)
 
         if (!disk->job || !disk->job->ready || g_strcmp0(disk->job->type, "active-commit") != 0)
             continue;
-        repair = chain_command("chain-repair", c->domain->name, NULL);
-        pivot = chain_command("blockjob", c->domain->name, disk->target, "--", "--pivot", NULL);
+        repair = chain_command("chain-repair", chain_domain_word(c->domain), NULL);
+        pivot = chain_command("blockjob", chain_domain_word(c->domain), disk->target, "--",
+                              "--pivot", NULL);
         check_add(c, "interrupted-operation", CHAIN_WARNING, disk->target, disk->active,
                   g_strdup_printf(_("A block commit of disk '%s' is ready and waits to be "
                                     "finished"), disk->target),
@@ -457,12 +466,12 @@ static void check_problem(Check *c)
                   g_strdup_printf(_("The snapshots of domain '%s' could not all be read: %s"),
                                   d->name, d->problem),
                   check_remedy(_("See what '%s' says"),
-                               chain_command("snapshot-list", d->name, NULL)));
+                               chain_command("snapshot-list", chain_domain_word(d), NULL)));
     else
         check_add(c, "unreadable-domain", CHAIN_ERROR, NULL, NULL,
                   g_strdup_printf(_("Domain '%s' could not be read: %s"), d->name, d->problem),
                   check_remedy(_("See what '%s' says"),
-                               chain_command("dumpxml", d->name, NULL)));
+                               chain_command("dumpxml", chain_domain_word(d), NULL)));
 }
 
 GPtrArray *chain_graph_check(ChainGraph *graph, ChainDomain *d)

@@ -9,10 +9,12 @@
 #include "include/vext-i18n.h"
 #include "plugin/model/chain.h"
 
-/* Whether @word can be typed as it is. */
+/* Whether @word can be shown, and typed, as it is. */
 static gboolean can_be_typed(const char *word)
 {
-    if (!g_utf8_validate(word, -1, NULL))
+    gboolean utf8 = g_get_charset(NULL);
+
+    if (!g_utf8_validate(word, -1, NULL) || (!utf8 && !g_str_is_ascii(word)))
         return FALSE;
     for (; *word; word = g_utf8_next_char(word)) {
         if (*word != ' ' && !g_unichar_isgraph(g_utf8_get_char(word)))
@@ -79,6 +81,25 @@ char *chain_unreadable_remedy(const char *helper)
 
     return g_strdup_printf(_("Use the virsh-ext that wrote it; if it is nobody's, drop it with "
                              "'%s'"), command);
+}
+
+const char *chain_word_for(const char *name, const char *uuid)
+{
+    gsize digits = strspn(name, "0123456789");
+    gsize hex = 0, other = 0;
+
+    for (const char *c = name; *c; c++) {
+        if (g_ascii_isxdigit(*c))
+            hex++;
+        else if (*c != '-')
+            other++;
+    }
+    return uuid && *name && (!name[digits] || (hex == 32 && !other)) ? uuid : name;
+}
+
+const char *chain_domain_word(const ChainDomain *d)
+{
+    return chain_word_for(d->name, d->uuid);
 }
 
 char *chain_quote_names(const GPtrArray *names)

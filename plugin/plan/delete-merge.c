@@ -78,6 +78,12 @@ static gboolean all_relative(WorkNode *from, WorkNode *until)
     return TRUE;
 }
 
+static char *look_at_chain(const DeleteState *st)
+{
+    return chain_command("virsh-ext", "chain-show",
+                         chain_word_for(st->plan->domain, st->plan->uuid), "--", "--check", NULL);
+}
+
 static void refuse_broken(DeleteState *st, WorkNode *node)
 {
     const char *path = node->image->path;
@@ -93,21 +99,18 @@ static void refuse_broken(DeleteState *st, WorkNode *node)
         plan_refuse(st->plan, "unreadable-image",
                     g_strdup_printf(_("Image '%s' of disk '%s' cannot be read"), path,
                                     st->work->target),
-                    chain_command("virsh-ext", "chain-show", st->plan->domain, "--", "--check",
-                                  NULL));
+                    look_at_chain(st));
     else if (work_has_flag(node, CHAIN_IMAGE_LOOP))
         plan_refuse(st->plan, "backing-loop",
                     g_strdup_printf(_("Image '%s' of disk '%s' stands on itself"), path,
                                     st->work->target),
-                    chain_command("virsh-ext", "chain-show", st->plan->domain, "--", "--check",
-                                  NULL));
+                    look_at_chain(st));
     else if (work_has_flag(node, CHAIN_IMAGE_FORMAT_GUESSED))
         plan_refuse(st->plan, "format-not-recorded",
                     g_strdup_printf(_("The format of image '%s' of disk '%s' is recorded "
                                       "nowhere"),
                                     path, st->work->target),
-                    chain_command("virsh-ext", "chain-show", st->plan->domain, "--", "--check",
-                                  NULL));
+                    look_at_chain(st));
     else if (work_has_flag(node, CHAIN_IMAGE_BITMAPS))
         plan_refuse(st->plan, "bitmaps",
                     g_strdup_printf(_("Image '%s' of disk '%s' has dirty bitmaps, which would "
@@ -133,8 +136,7 @@ static gboolean range_sound(DeleteState *st, WorkNode *lo, WorkNode *top)
         plan_refuse(st->plan, "unreadable-image",
                     g_strdup_printf(_("What image '%s' of disk '%s' stands on is not known"),
                                     lo->image->path, st->work->target),
-                    chain_command("virsh-ext", "chain-show", st->plan->domain, "--", "--check",
-                                  NULL));
+                    look_at_chain(st));
     if (top->overlays->len == 1) {
         WorkNode *above = g_ptr_array_index(top->overlays, 0);
 
@@ -301,7 +303,8 @@ static WorkNode *shorten(DeleteState *st, WorkNode *lo, WorkNode *top)
 /* What the connection cannot do is refused: only the names would go, which nobody asked for. */
 static gboolean refuse_incapable(DeleteState *st, const Reason *reason)
 {
-    g_autofree char *edit = chain_command("virsh", "edit", st->plan->domain, NULL);
+    g_autofree char *edit =
+        chain_command("virsh", "edit", chain_word_for(st->plan->domain, st->plan->uuid), NULL);
     char *remedy;
 
     if (g_str_equal(reason->code, "encrypted"))
@@ -312,8 +315,7 @@ static gboolean refuse_incapable(DeleteState *st, const Reason *reason)
         remedy = g_strdup(_("Delete snapshots at the lower end of the chain first"));
     else if (g_str_equal(reason->code, "missing-image") ||
              g_str_equal(reason->code, "format-not-recorded"))
-        remedy = chain_command("virsh-ext", "chain-show", st->plan->domain, "--", "--check",
-                                  NULL);
+        remedy = look_at_chain(st);
     else
         return FALSE;
     plan_refuse(st->plan, reason->code, g_strdup(reason->message), remedy);
@@ -757,8 +759,7 @@ static void prove_files(DeleteState *st, guint first)
                     g_strdup_printf(_("Image '%s' of disk '%s' would not be needed any more, but "
                                       "something still names it"),
                                     file->image->path, st->work->target),
-                    chain_command("virsh-ext", "chain-show", st->plan->domain, "--", "--check",
-                                  NULL));
+                    look_at_chain(st));
     }
 }
 

@@ -86,7 +86,8 @@ static void resolve(Plan *plan, ChainDomain *d, const PlanRequest *request, GHas
     if (request->current && !d->current)
         plan_refuse(plan, "no-current-snapshot",
                     g_strdup_printf(_("Domain '%s' has no current snapshot"), d->name),
-                    chain_command("virsh", "snapshot-list", d->name, "--", "--tree", NULL));
+                    chain_command("virsh", "snapshot-list", chain_domain_word(d), "--", "--tree",
+                                  NULL));
     else if (request->current)
         mark(deleted, d->current, request);
     for (i = 0; request->names && i < request->names->len; i++) {
@@ -100,7 +101,7 @@ static void resolve(Plan *plan, ChainDomain *d, const PlanRequest *request, GHas
                         g_strdup_printf(_("Domain snapshot not found: no domain snapshot with "
                                           "matching name '%s'"),
                                         name),
-                        chain_command("virsh", "snapshot-list", d->name, NULL));
+                        chain_command("virsh", "snapshot-list", chain_domain_word(d), NULL));
     }
     for (i = 0; i < d->snapshots->len; i++) {
         ChainSnapshot *s = g_ptr_array_index(d->snapshots, i);
@@ -140,7 +141,7 @@ static void check_half_merged(Plan *plan, const ChainSnapshot *s, GHashTable *de
                         g_strdup_printf(_("libvirt has begun to delete snapshot '%s' and has not "
                                           "finished"), half->name),
                         chain_command("virsh-ext", "snapshot-delete-external",
-                                      half->domain->name, half->name, NULL));
+                                      chain_domain_word(half->domain), half->name, NULL));
         }
     }
 }
@@ -152,7 +153,8 @@ static void check_snapshot(Plan *plan, const ChainSnapshot *s, GHashTable *delet
                     chain_snapshot_is_internal(s)
                         ? g_strdup_printf(_("Snapshot '%s' is internal"), s->name)
                         : g_strdup_printf(_("Snapshot '%s' is partly internal"), s->name),
-                    chain_command("virsh", "snapshot-delete", s->domain->name, s->name, "--",
+                    chain_command("virsh", "snapshot-delete", chain_domain_word(s->domain),
+                                  s->name, "--",
                                  plan->metadata_only ? "--metadata" : NULL, NULL));
         return;
     }
@@ -163,7 +165,8 @@ static void check_snapshot(Plan *plan, const ChainSnapshot *s, GHashTable *delet
                     g_strdup_printf(_("Snapshot '%s' carries no domain configuration: which "
                                       "images it needs is not recorded"),
                                     s->name),
-                    chain_command("virsh-ext", "snapshot-delete-external", s->domain->name,
+                    chain_command("virsh-ext", "snapshot-delete-external",
+                                  chain_domain_word(s->domain),
                                   s->name, "--", "--metadata", NULL));
     check_half_merged(plan, s, deleted);
 }
@@ -206,7 +209,8 @@ static gboolean chains_agree(const GPtrArray *xml, gboolean ends, const ChainIma
 /* A disk that something is done with: XML, images and QEMU must be of one mind. */
 static void check_disk(Plan *plan, ChainDomain *d, const ChainDisk *disk)
 {
-    g_autofree char *remedy = chain_command("virsh-ext", "chain-show", d->name, "--", "--check",
+    g_autofree char *remedy = chain_command("virsh-ext", "chain-show", chain_domain_word(d), "--",
+                                            "--check",
                                             NULL);
 
     if (d->active && !chains_agree(disk->live_chain, TRUE, disk->active))
@@ -227,7 +231,7 @@ static void check_disk(Plan *plan, ChainDomain *d, const ChainDisk *disk)
                                       "'%s'"),
                                     disk->target, disk->active ? disk->active->path : "",
                                     disk->configured->path),
-                    chain_command("virsh", "edit", d->name, NULL));
+                    chain_command("virsh", "edit", chain_domain_word(d), NULL));
 }
 
 /* Targets of the domain's disks in its order, then those that only snapshots know. */

@@ -603,7 +603,7 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
                         g_strdup_printf(_("An interrupted operation (%s) on domain '%s' "
                                           "has to be finished first"),
                                         operation, d->name),
-                        chain_command("virsh-ext", "chain-repair", d->name, NULL));
+                        chain_command("virsh-ext", "chain-repair", chain_domain_word(d), NULL));
     }
     if (plan->metadata_only)
         return;
@@ -619,10 +619,10 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
                                     unknown->path),
                     g_strdup(_("Start a storage pool over its directory, or run this where the "
                                "image can be read")));
-    repair = chain_command("virsh-ext", "chain-repair", d->name, NULL);
-    discard = chain_command("virsh", "managedsave-remove", d->name, NULL);
-    checkpoints = chain_command("virsh", "checkpoint-list", d->name, NULL);
-    delete_checkpoint = chain_command("virsh", "checkpoint-delete", d->name, NULL);
+    repair = chain_command("virsh-ext", "chain-repair", chain_domain_word(d), NULL);
+    discard = chain_command("virsh", "managedsave-remove", chain_domain_word(d), NULL);
+    checkpoints = chain_command("virsh", "checkpoint-list", chain_domain_word(d), NULL);
+    delete_checkpoint = chain_command("virsh", "checkpoint-delete", chain_domain_word(d), NULL);
     for (i = 0; i < d->disks->len; i++) {
         const ChainDisk *disk = g_ptr_array_index(d->disks, i);
 
@@ -631,7 +631,8 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
         /* With an operation on the domain it is that one's, and not to be touched. */
         if (!disk->job || (d->operation && !facts->ignore_operation))
             continue;
-        abort = chain_command("virsh", "blockjob", d->name, disk->target, "--", "--abort", NULL);
+        abort = chain_command("virsh", "blockjob", chain_domain_word(d), disk->target, "--",
+                              "--abort", NULL);
         plan_refuse(plan, "active-job",
                     g_strdup_printf(_("Disk '%s' has an active block job (%s)"), disk->target,
                                     disk->job->type ? disk->job->type : "?"),
@@ -642,7 +643,7 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
     if (d->backup_job)
         plan_refuse(plan, "backup-job",
                     g_strdup_printf(_("A backup of domain '%s' is running"), d->name),
-                    chain_command("virsh", "domjobabort", d->name, NULL));
+                    chain_command("virsh", "domjobabort", chain_domain_word(d), NULL));
     /* A revert has its own rule: --force drops it. */
     if (d->managed_save && plan->operation != PLAN_REVERT)
         plan_refuse(plan, "managed-save",

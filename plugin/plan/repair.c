@@ -45,7 +45,8 @@ typedef struct {
 /* Which command forgets snapshots without touching an image. New string. */
 static char *forget_command(const Repair *r, const char *name)
 {
-    return chain_command("virsh-ext", "snapshot-delete-external", r->d->name, name, "--",
+    return chain_command("virsh-ext", "snapshot-delete-external", chain_domain_word(r->d), name,
+                         "--",
                          "--metadata", NULL);
 }
 
@@ -127,12 +128,12 @@ GPtrArray *plan_commit_may_lose(const ChainDomain *d, const ChainDisk *disk, gin
 
 static void refuse_job(Repair *r, const ChainDisk *disk)
 {
-    const char *name = r->d->name, *target = disk->target;
-    g_autofree char *finish = chain_command("virsh-ext", "chain-repair", name, NULL);
-    g_autofree char *end = chain_command("virsh-ext", "chain-repair", name, "--", "--abort", NULL);
-    g_autofree char *pivot = chain_command("virsh", "blockjob", name, target, "--", "--pivot",
+    const char *word = chain_domain_word(r->d), *target = disk->target;
+    g_autofree char *finish = chain_command("virsh-ext", "chain-repair", word, NULL);
+    g_autofree char *end = chain_command("virsh-ext", "chain-repair", word, "--", "--abort", NULL);
+    g_autofree char *pivot = chain_command("virsh", "blockjob", word, target, "--", "--pivot",
                                             NULL);
-    g_autofree char *abort = chain_command("virsh", "blockjob", name, target, "--", "--abort",
+    g_autofree char *abort = chain_command("virsh", "blockjob", word, target, "--", "--abort",
                                             NULL);
 
     if (job_is(disk->job, "copy"))
@@ -151,8 +152,8 @@ static void refuse_job(Repair *r, const ChainDisk *disk)
                                     finish, abort));
     else
         plan_refuse(r->plan, "backup-job",
-                    g_strdup_printf(_("A backup of domain '%s' is running"), name),
-                    chain_command("virsh", "domjobabort", name, NULL));
+                    g_strdup_printf(_("A backup of domain '%s' is running"), r->d->name),
+                    chain_command("virsh", "domjobabort", word, NULL));
 }
 
 /* libvirt does not say which images a commit below the active one is about. */
@@ -319,10 +320,10 @@ static void lose_frozen(Repair *r, const char *target, const ChainImage *image, 
 
 static void say_undecided(Repair *r, const Merge *m)
 {
-    const char *name = r->d->name;
-    g_autofree char *commit = chain_command("virsh-ext", "chain-repair", name, "--", "--merged",
+    const char *word = chain_domain_word(r->d);
+    g_autofree char *commit = chain_command("virsh-ext", "chain-repair", word, "--", "--merged",
                                             "commit", NULL);
-    g_autofree char *pull = chain_command("virsh-ext", "chain-repair", name, "--", "--merged",
+    g_autofree char *pull = chain_command("virsh-ext", "chain-repair", word, "--", "--merged",
                                           "pull", NULL);
 
     plan_refuse(r->plan, "merged-somehow",
@@ -418,7 +419,7 @@ static void check_written(Repair *r, const ChainDisk *disk)
         if (r->d->active || written->modified / CHAIN_SECOND > s->creation_time + 1) {
             forget(r, s, disk->target, written, _("the domain writes to its image"));
         } else {
-            g_autofree char *edit = chain_command("virsh", "edit", r->d->name, NULL);
+            g_autofree char *edit = chain_command("virsh", "edit", chain_domain_word(r->d), NULL);
             g_autofree char *command = forget_command(r, s->name);
 
             plan_refuse(r->plan, "configured-to-write",

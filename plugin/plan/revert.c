@@ -57,7 +57,8 @@ static ChainSnapshot *find_target(Plan *plan, ChainDomain *d, const PlanRequest 
         plan_refuse(plan, "unknown-snapshot",
                     g_strdup_printf(_("Domain '%s' has no snapshot '%s'"), d->name, name),
                     with_command(_("List them with: %s"),
-                                 chain_command("virsh-ext", "snapshot-list", d->name, NULL)));
+                                 chain_command("virsh-ext", "snapshot-list", chain_domain_word(d),
+                                               NULL)));
     return s;
 }
 
@@ -73,7 +74,8 @@ static gboolean check_target(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
         plan_refuse(plan, "internal-snapshot",
                     g_strdup_printf(_("Snapshot '%s' is internal"), s->name),
                     with_command(_("Use: %s"),
-                                 chain_command("virsh-ext", "snapshot-revert", d->name,
+                                 chain_command("virsh-ext", "snapshot-revert",
+                                               chain_domain_word(d),
                                                s->name, NULL)));
         return FALSE;
     }
@@ -82,7 +84,8 @@ static gboolean check_target(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                     g_strdup_printf(_("Snapshot '%s' is not an external snapshot, or a mix of "
                                       "internal and external"), s->name),
                     with_command(_("See what it holds with: %s"),
-                                 chain_command("virsh-ext", "snapshot-dumpxml", d->name, s->name,
+                                 chain_command("virsh-ext", "snapshot-dumpxml",
+                                               chain_domain_word(d), s->name,
                                               NULL)));
         return FALSE;
     }
@@ -124,7 +127,8 @@ static gboolean check_target(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                     g_strdup_printf(_("Domain '%s' has a managed save image, which would not fit "
                                       "the reverted disks"), d->name),
                     with_command(_("Start the domain, or drop the saved state with --force or: %s"),
-                                 chain_command("virsh-ext", "managedsave-remove", d->name, NULL)));
+                                 chain_command("virsh-ext", "managedsave-remove",
+                                               chain_domain_word(d), NULL)));
     return plan->refusals->len == before;
 }
 
@@ -135,7 +139,8 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
     g_autoptr(GPtrArray) chain = chain_image_chain(sd->frozen);
     ChainImage *frozen = sd->frozen;
     g_autofree char *remedy =
-        with_command(_("See: %s"), chain_command("virsh-ext", "chain-show", s->domain->name,
+        with_command(_("See: %s"), chain_command("virsh-ext", "chain-show",
+                                                 chain_domain_word(s->domain),
                                                 "--", "--check", NULL));
 
     for (guint i = 0; i < chain->len; i++) {
@@ -163,7 +168,8 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
                                         image->path, sd->target),
                         with_command(_("Give the image an <encryption> in the disk's "
                                        "<backingStore> with: %s"),
-                                     chain_command("virsh", "edit", s->domain->name, NULL)));
+                                     chain_command("virsh", "edit", chain_domain_word(s->domain),
+                                                   NULL)));
         else if (!image->format || (image->flags & CHAIN_IMAGE_FORMAT_GUESSED))
             plan_refuse(plan, "format-not-recorded",
                         g_strdup_printf(_("Nothing records the format of image '%s' of disk "
@@ -178,7 +184,7 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
                                     graph->layer_limit),
                     with_command(_("Delete snapshots first with: %s"),
                                  chain_command("virsh-ext", "snapshot-delete-external",
-                                              s->domain->name, NULL)));
+                                              chain_domain_word(s->domain), NULL)));
 
     /* libvirt (to 11.3 at least) makes overlays on files and devices only. */
     if (!frozen->source->path)
@@ -187,7 +193,8 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
                                       "libvirt makes no overlay on it"), frozen->path, sd->target),
                     with_command(_("Make the overlay with qemu-img, and put it into the domain "
                                    "with: %s"),
-                                 chain_command("virsh", "edit", s->domain->name, NULL)));
+                                 chain_command("virsh", "edit", chain_domain_word(s->domain),
+                                               NULL)));
 
     if (sd->frozen_inactive && sd->frozen_inactive != frozen)
         plan_refuse(plan, "chain-mismatch",
@@ -195,7 +202,8 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
                                       "'%s'"), s->name, sd->target, frozen->path,
                                     sd->frozen_inactive->path),
                     with_command(_("Correct it with: %s"),
-                                 chain_command("virsh-ext", "chain-repair", s->domain->name,
+                                 chain_command("virsh-ext", "chain-repair",
+                                               chain_domain_word(s->domain),
                                               NULL)));
 
     if (chain_snapshot_state(sd) != frozen)
@@ -204,7 +212,8 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
                                       "followed it stands on '%s'"), s->name, frozen->path,
                                     chain_snapshot_state(sd)->path),
                     with_command(_("Correct it with: %s"),
-                                 chain_command("virsh-ext", "chain-repair", s->domain->name,
+                                 chain_command("virsh-ext", "chain-repair",
+                                               chain_domain_word(s->domain),
                                               NULL)));
 
     /* Whoever has a frozen image as its active one writes into it. */
@@ -223,7 +232,7 @@ static void check_frozen(Plan *plan, ChainGraph *graph, const ChainSnapshot *s,
                         with_command(_("Put a new overlay between them, or delete the snapshot "
                                        "with: %s"),
                                      chain_command("virsh-ext", "snapshot-delete-external",
-                                                  s->domain->name, s->name, NULL)));
+                                                  chain_domain_word(s->domain), s->name, NULL)));
         }
     }
 }
@@ -456,7 +465,8 @@ static void plan_saved_disk(Plan *plan, ChainGraph *graph, ChainDisk *disk, cons
                                     disk->active->path, disk->target),
                     with_command(_("Take the snapshot with an encrypted overlay of your own "
                                    "first, with: %s"),
-                                 chain_command("virsh-ext", "snapshot-create", plan->domain,
+                                 chain_command("virsh-ext", "snapshot-create",
+                                               chain_word_for(plan->domain, plan->uuid),
                                                "--disk-only", "--reuse-external",
                                                "--xmlfile", "FILE", NULL)));
         return;
@@ -523,7 +533,8 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                                       "guest only: the memory state needs it, and the "
                                       "configuration does not have it"), sd->target, s->name),
                     with_command(_("Add it to <inactiveDomain> with: %s"),
-                                 chain_command("virsh-ext", "snapshot-edit", s->domain->name,
+                                 chain_command("virsh-ext", "snapshot-edit",
+                                               chain_domain_word(s->domain),
                                               s->name, NULL)));
         return;
     }
@@ -537,7 +548,8 @@ static void plan_covered_disk(Plan *plan, ChainGraph *graph, ChainSnapshot *s,
                                     sd->frozen->path),
                     with_command(_("Take a snapshot of the present state into a FILE first "
                                    "with: %s"),
-                                 chain_command("virsh-ext", "snapshot-create-as", s->domain->name,
+                                 chain_command("virsh-ext", "snapshot-create-as",
+                                               chain_domain_word(s->domain),
                                               "--", "--disk-only", "--diskspec", diskspec,
                                               NULL)));
         return;

@@ -103,6 +103,17 @@ char *text_plan(const Plan *plan, const TextOptions *options)
     return g_string_free(out, FALSE);
 }
 
+/* A remedy that is nothing but a command, as a script wants it, is a sentence for people. */
+static char *remedy_sentence(const char *remedy, gboolean utf8)
+{
+    g_autofree char *whole = NULL;
+
+    if (!g_str_has_prefix(remedy, "virsh"))
+        return text_sentence(remedy, utf8);
+    whole = g_strdup_printf(_("Run: %s"), remedy);
+    return text_sentence(whole, utf8);
+}
+
 GPtrArray *text_plan_refusals(const Plan *plan, const TextOptions *options)
 {
     GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
@@ -112,7 +123,7 @@ GPtrArray *text_plan_refusals(const Plan *plan, const TextOptions *options)
 
         g_ptr_array_add(lines, text_sentence(refusal->message, options->utf8));
         if (refusal->remedy)
-            g_ptr_array_add(lines, text_sentence(refusal->remedy, options->utf8));
+            g_ptr_array_add(lines, remedy_sentence(refusal->remedy, options->utf8));
     }
     return lines;
 }

@@ -94,6 +94,21 @@ def by_the_time_limit(t, direction):
 
 @test
 @requires("program")
+def a_domain_that_is_called_like_an_id(t):
+    """virsh would take the number for another domain's id."""
+    g = large(t, name="1")
+    p = begin(t, g, "s2", "--direction", "commit")
+    p.send_signal(signal.SIGINT)
+    rc, err = end(p)
+    t.eq(rc, 3)
+    t.has(err.strip().split("\n")[-1], f"virsh-ext chain-repair {g.uuid}")
+    t.rc(g.vext("chain-repair", g.uuid), 0)
+    g.oracle.deleted("s2")
+    helper_gone(t, g)
+
+
+@test
+@requires("program")
 def the_bandwidth_is_kept(t):
     """24 MiB at 8 MiB/s."""
     g = large(t)

@@ -443,11 +443,27 @@ static void test_names_are_no_options(Fixture *f, const void *data)
     g_assert_cmpstr(other, ==, "qemu-img rebase -u -b -- /x");
 }
 
+/* virsh looks for an id and a UUID before it looks for a name. */
+static void test_names_that_look_like_ids(Fixture *f, const void *data)
+{
+    static const char uuid[] = "5a3d5e9c-8f5e-4a0e-9d0a-000000000001";
+    static const char *const taken[] = { "1", "007", "5a3d5e9c-8f5e-4a0e-9d0a-000000000002",
+                                         "5a3d5e9c8f5e4a0e9d0a000000000002" };
+    static const char *const plain[] = { "", "vm1", "1a", "-1", "dead-beef" };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(taken); i++)
+        g_assert_cmpstr(chain_word_for(taken[i], uuid), ==, uuid);
+    for (gsize i = 0; i < G_N_ELEMENTS(plain); i++)
+        g_assert_cmpstr(chain_word_for(plain[i], uuid), ==, plain[i]);
+    g_assert_cmpstr(chain_word_for("1", NULL), ==, "1");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 #define ADD(path, function) \
     g_test_add("/plan/delete/" path, Fixture, NULL, fixture_setup, function, fixture_teardown)
+    ADD("words/names-that-look-like-ids", test_names_that_look_like_ids);
     ADD("words/names-are-no-options", test_names_are_no_options);
     ADD("refusals/requests", test_bad_requests);
     ADD("refusals/snapshots", test_bad_snapshots);
