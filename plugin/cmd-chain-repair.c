@@ -176,6 +176,7 @@ static VextStatus preview(const Operation *op, const RepairOptions *o, Journal *
 {
     Plan *plan = journal->plan;
     g_autoptr(GError) problem = NULL;
+    g_autofree char *what = NULL, *whole = NULL;
 
     if (o->abort) {
         ExecContext ctx;
@@ -188,22 +189,15 @@ static VextStatus preview(const Operation *op, const RepairOptions *o, Journal *
             return refuse(op, o, plan, "cannot-be-undone", g_strdup(problem->message),
                           exec_finish_remedy(plan));
     }
+    if (!o->abort) {
+        operation_preview(op, journal, o->json);
+        return VEXT_OK;
+    }
     if (!o->json) {
-        guint n = MIN(journal->step, plan->steps->len - 1);
-        g_autofree char *step = plan_step_describe(plan, g_ptr_array_index(plan->steps, n));
-        g_autofree char *line =
-            g_strdup_printf(_("%s of domain '%s', begun %s by %s, was interrupted at step %u: "
-                              "%s"),
-                            plan->command, op->name, journal->started, journal->client, n + 1,
-                            step);
-        g_autofree char *safe = text_safe(line, text_terminal_options(STDOUT_FILENO).utf8);
-        g_autofree char *whole =
-            g_strdup_printf("%s\n%s\n", safe, o->abort ? _("Would undo it")
-                                                       : _("Would finish it; the whole plan:"));
-
+        what = operation_describe_interrupted(op, journal);
+        whole = g_strdup_printf("%s\n%s\n", what, _("Would undo it"));
         op->host->print(op->host, whole);
-        if (o->abort)
-            return VEXT_OK;
+        return VEXT_OK;
     }
     print_journal_plan(op, o, plan);
     return VEXT_OK;

@@ -267,15 +267,19 @@ static VextStatus delete(Operation *op, const DeleteOptions *o)
     g_autoptr(GError) problem = NULL;
     Plan *plan;
 
-    if (!o->dry_run && !op->host->is_readonly(op->host)) {
+    if (!op->host->is_readonly(op->host)) {
         journal = journal_load(op->conn, op->name, &problem);
         /* one that cannot be read is refused with the plan */
         if (g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT))
             g_clear_error(&problem);
         if (problem)
             return failed(op, o, problem);
-        if (journal && same_request(journal, &o->request) && !journal_alive(op->conn, journal))
-            return run(op, o, journal, TRUE);
+        if (journal && same_request(journal, &o->request) && !journal_alive(op->conn, journal)) {
+            if (!o->dry_run)
+                return run(op, o, journal, TRUE);
+            operation_preview(op, journal, o->json);
+            return VEXT_OK;
+        }
         g_clear_pointer(&journal, journal_free);
     }
     if (!operation_read(op, &problem))

@@ -199,7 +199,11 @@ int cmd_snapshot_revert(VextHost *host, const VextCmd *cmd)
         return fail(host, name ? name : "--current", reasons, VEXT_FAILED);
     }
     name = target_name(&op, cmd);
-    if (name && !dry_run && (journal = interrupted(&op, name))) {
+    if (name && (journal = interrupted(&op, name)) && dry_run) {
+        operation_preview(&op, journal, json);
+        return VEXT_OK;
+    }
+    if (journal) {
         status = execute(&op, cmd, journal, TRUE);
         return status;
     }
@@ -231,17 +235,17 @@ int cmd_snapshot_revert(VextHost *host, const VextCmd *cmd)
     say_notes(host, plan);
     if (!json)
         say_discarded(host, plan, FALSE);
-    if (json) {
-        g_autofree char *text = text_plan_json(plan);
-        host->print(host, text);
-    }
     journal = operation_journal(&op, g_steal_pointer(&plan), &problem);
     if (!journal) {
         g_ptr_array_add(reasons, g_strdup(problem->message));
         return fail(host, name, reasons, VEXT_FAILED);
     }
     status = execute(&op, cmd, journal, FALSE);
-    if (status == VEXT_OK && !json) {
+    if (status == VEXT_OK && json) {
+        g_autofree char *text = text_plan_json(journal->plan);
+
+        host->print(host, text);
+    } else if (status == VEXT_OK) {
         say_discarded(host, journal->plan, TRUE);
         print_line(host, g_strdup_printf(_("Domain snapshot %s reverted"),
                                          (char *) g_ptr_array_index(journal->plan->snapshots, 0)));

@@ -283,6 +283,34 @@ Journal *operation_journal(Operation *op, Plan *plan_take, GError **error)
     return g_steal_pointer(&journal);
 }
 
+char *operation_describe_interrupted(const Operation *op, const Journal *journal)
+{
+    const Plan *plan = journal->plan;
+    guint n = MIN(journal->step, plan->steps->len - 1);
+    g_autofree char *step = plan_step_describe(plan, g_ptr_array_index(plan->steps, n));
+    g_autofree char *line =
+        g_strdup_printf(_("%s of domain '%s', begun %s by %s, was interrupted at step %u: %s"),
+                        plan->command, op->name, journal->started, journal->client, n + 1, step);
+
+    return text_sentence(line, text_terminal_options(STDOUT_FILENO).utf8);
+}
+
+void operation_preview(const Operation *op, const Journal *journal, gboolean json)
+{
+    TextOptions options = text_terminal_options(STDOUT_FILENO);
+    g_autofree char *what = NULL, *plan = NULL, *whole = NULL;
+
+    if (json) {
+        plan = text_plan_json(journal->plan);
+        op->host->print(op->host, plan);
+        return;
+    }
+    what = operation_describe_interrupted(op, journal);
+    plan = text_plan(journal->plan, &options);
+    whole = g_strdup_printf("%s\n%s\n%s", what, _("Would finish it; the whole plan:"), plan);
+    op->host->print(op->host, whole);
+}
+
 VextStatus operation_run(Operation *op, const OperationRun *how, Journal *journal,
                          GPtrArray *reasons)
 {

@@ -42,6 +42,12 @@ Plan *operation_plan(Operation *op, const PlanRequest *request, gboolean ignore_
 /** Takes @plan. NULL with @error. */
 Journal *operation_journal(Operation *op, Plan *plan_take, GError **error);
 
+/** What --dry-run says of an unfinished operation that would be finished: its whole plan. */
+void operation_preview(const Operation *op, const Journal *journal, gboolean json);
+/** What it says before: what it is and where it was interrupted. New string, safe for the
+ *  terminal, without a newline. */
+char *operation_describe_interrupted(const Operation *op, const Journal *journal);
+
 /** How an operation is to run. */
 typedef struct {
     gboolean verbose;

@@ -59,6 +59,9 @@ def by_a_signal(t, sign, direction, drop):
         t.has(err.strip().split("\n")[-1], f"virsh-ext chain-repair {g.name}")
         g.oracle.check_active()
         g.oracle.check_snapshot("s1")
+        r = t.rc(g.vext(COMMAND, g.name, name, "--direction", direction, "--dry-run"), 0)
+        t.has(r.out, "was interrupted at step")
+        t.rc(g.vext(COMMAND, g.name, name, "--dry-run", "--json"), 0)
     if direction == "pull":
         t.eq(g.chain("vda"), chain)
         g.oracle.check_all()

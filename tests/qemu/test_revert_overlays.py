@@ -280,6 +280,7 @@ def a_file_that_comes_to_its_name_is_not_touched(t, kind):
     killed.communicate(timeout=60)
     t.eq(killed.returncode, -9)
     shown = t.rc(g.vext("chain-repair", g.name, "--dry-run"), 0).out
+    t.eq(t.rc(g.vext("snapshot-revert-external", g.name, "s1", "--dry-run"), 0).out, shown)
     start = shown.index(g.dir + "/vda.s1-")
     path = shown[start:shown.index(".qcow2", start)] + ".qcow2"
     if kind == "file":
