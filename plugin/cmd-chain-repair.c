@@ -39,7 +39,7 @@ const VextOptDef opts_chain_repair[] = {
 typedef struct {
     gboolean abort, verbose, dry_run, json;
     PlanDirection merged;     /**< AUTO: not said */
-    const char *daemon_log;   /**< or NULL */
+    const char *daemon_log;   /**< of operation_daemon_log(), or NULL */
 } RepairOptions;
 
 static void print_line(const Operation *op, char *text_take)
@@ -381,12 +381,13 @@ int cmd_chain_repair(VextHost *host, const VextCmd *cmd)
         .verbose = host->opt_bool(cmd, "verbose"),
         .dry_run = host->opt_bool(cmd, "dry-run"),
         .json = host->opt_bool(cmd, "json"),
-        .daemon_log = host->opt_string(cmd, "daemon-log"),
     };
+    g_autofree char *daemon_log = NULL;
     VextStatus status;
 
-    if (!read_merged(host, cmd, &o.merged))
+    if (!read_merged(host, cmd, &o.merged) || !operation_daemon_log(host, cmd, &daemon_log))
         return VEXT_FAILED;
+    o.daemon_log = daemon_log;
     if (repair_lost(host, cmd, &o, &status))
         return status;
     return operation_open(&op, host, cmd) ? repair(&op, &o) : VEXT_FAILED;
