@@ -182,6 +182,21 @@ static VextStatus readonly(const Operation *op)
     return VEXT_FAILED;
 }
 
+/* The client that died may have had --daemon-log. Who may not use the admin socket, or another
+ * host's daemon, is not asked to. */
+static void tidy_log(const Operation *op)
+{
+    g_autoptr(GPtrArray) files = backend_daemon_log_tidy(op->conn, NULL);
+
+    for (guint i = 0; files && i < files->len; i++) {
+        g_autofree char *line =
+            g_strdup_printf(_("A client that was killed left the daemon logging to '%s': the "
+                              "settings are put back"), (char *)g_ptr_array_index(files, i));
+
+        operation_print_warning(op->host, line);
+    }
+}
+
 static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *journal)
 {
     const Plan *plan = journal->plan;
@@ -193,6 +208,7 @@ static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *jo
         return preview(op, o, journal);
     if (op->host->is_readonly(op->host))
         return readonly(op);
+    tidy_log(op);
     status = execute(op, o, journal, o->abort ? UNDO : RESUME);
     if (status != VEXT_OK)
         return status;
