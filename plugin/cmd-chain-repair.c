@@ -39,7 +39,7 @@ const VextOptDef opts_chain_repair[] = {
 typedef struct {
     gboolean abort, verbose, dry_run, json;
     PlanDirection merged;     /**< AUTO: not said */
-    const char *daemon_log;   /**< or NULL */
+    const char *daemon_log;   /**< of operation_daemon_log(), or NULL */
 } RepairOptions;
 
 static void print_line(const Operation *op, char *text_take)
@@ -203,6 +203,21 @@ static VextStatus preview(const Operation *op, const RepairOptions *o, Journal *
     return VEXT_OK;
 }
 
+/* The client that died may have had --daemon-log. Who may not use the admin socket, or another
+ * host's daemon, is not asked to. */
+static void tidy_log(const Operation *op)
+{
+    g_autoptr(GPtrArray) files = backend_daemon_log_tidy(op->conn, NULL);
+
+    for (guint i = 0; files && i < files->len; i++) {
+        g_autofree char *line =
+            g_strdup_printf(_("A client that was killed left the daemon logging to '%s': the "
+                              "settings are put back"), (char *)g_ptr_array_index(files, i));
+
+        operation_print_warning(op->host, line);
+    }
+}
+
 /* @more: metadata is corrected next, and JSON is one object. */
 static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *journal,
                         gboolean more)
@@ -216,6 +231,7 @@ static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *jo
         return preview(op, o, journal);
     if (op->host->is_readonly(op->host))
         return refuse_readonly(op, o, journal->plan);
+    tidy_log(op);
     status = execute(op, o, journal, o->abort ? UNDO : RESUME);
     if (status != VEXT_OK)
         return status;
@@ -424,12 +440,13 @@ int cmd_chain_repair(VextHost *host, const VextCmd *cmd)
         .verbose = host->opt_bool(cmd, "verbose"),
         .dry_run = host->opt_bool(cmd, "dry-run"),
         .json = host->opt_bool(cmd, "json"),
-        .daemon_log = host->opt_string(cmd, "daemon-log"),
     };
+    g_autofree char *daemon_log = NULL;
     VextStatus status;
 
-    if (!read_merged(host, cmd, &o.merged))
+    if (!read_merged(host, cmd, &o.merged) || !operation_daemon_log(host, cmd, &daemon_log))
         return VEXT_FAILED;
+    o.daemon_log = daemon_log;
     if (repair_lost(host, cmd, &o, &status))
         return status;
     return operation_open(&op, host, cmd) ? repair(&op, &o) : VEXT_FAILED;

@@ -61,7 +61,7 @@ typedef struct {
     PlanRequest request;
     guint64 bandwidth, timeout;
     gboolean verbose, dry_run, json, bytes;
-    const char *daemon_log;
+    char *daemon_log; /* or NULL */
     gboolean taken_over; /* typed as virsh's own snapshot-delete */
 } DeleteOptions;
 
@@ -113,8 +113,9 @@ static gboolean read_options(VextHost *host, const VextCmd *cmd, DeleteOptions *
     o->dry_run = host->opt_bool(cmd, "dry-run");
     o->json = host->opt_bool(cmd, "json");
     o->bytes = host->opt_bool(cmd, "bytes");
-    o->daemon_log = host->opt_string(cmd, "daemon-log");
     o->taken_over = g_str_equal(host->cmd_name(cmd), "snapshot-delete");
+    if (!operation_daemon_log(host, cmd, &o->daemon_log))
+        return FALSE;
     if (!read_direction(host, host->opt_string(cmd, "direction"), &o->request.direction))
         return FALSE;
     if (o->bytes)
@@ -333,6 +334,7 @@ int cmd_snapshot_delete(VextHost *host, const VextCmd *cmd)
     if (read_options(host, cmd, &o) && operation_open(&op, host, cmd))
         status = delete(&op, &o);
     g_ptr_array_unref(o.request.names);
+    g_free(o.daemon_log);
     return status;
 }
 

@@ -121,7 +121,8 @@ static gboolean meets_file(Operation *op, const Plan *plan)
     return met;
 }
 
-static VextStatus execute(Operation *op, const VextCmd *cmd, Journal *journal, gboolean resuming)
+static VextStatus execute(Operation *op, const VextCmd *cmd, Journal *journal, gboolean resuming,
+                          const char *daemon_log)
 {
     VextHost *host = op->host;
     const char *name = g_ptr_array_index(journal->plan->snapshots, 0);
@@ -129,7 +130,7 @@ static VextStatus execute(Operation *op, const VextCmd *cmd, Journal *journal, g
     OperationRun how = {
         .verbose = host->opt_bool(cmd, "verbose"),
         .resuming = resuming,
-        .daemon_log = host->opt_string(cmd, "daemon-log"),
+        .daemon_log = daemon_log,
     };
     VextStatus status = operation_run(op, &how, journal, reasons);
 
@@ -184,9 +185,12 @@ int cmd_snapshot_revert(VextHost *host, const VextCmd *cmd)
     g_autoptr(Journal) journal = NULL;
     g_autoptr(Plan) plan = NULL;
     gboolean dry_run = host->opt_bool(cmd, "dry-run"), json = host->opt_bool(cmd, "json");
+    g_autofree char *daemon_log = NULL;
     const char *name;
     VextStatus status;
 
+    if (!operation_daemon_log(host, cmd, &daemon_log))
+        return VEXT_FAILED;
     if (!host->opt_string(cmd, "snapshotname") && !host->opt_bool(cmd, "current")) {
         host->error(host, _("--snapshotname or --current is required"));
         return VEXT_FAILED;
@@ -204,7 +208,7 @@ int cmd_snapshot_revert(VextHost *host, const VextCmd *cmd)
         return VEXT_OK;
     }
     if (journal) {
-        status = execute(&op, cmd, journal, TRUE);
+        status = execute(&op, cmd, journal, TRUE, daemon_log);
         return status;
     }
 
@@ -240,7 +244,7 @@ int cmd_snapshot_revert(VextHost *host, const VextCmd *cmd)
         g_ptr_array_add(reasons, g_strdup(problem->message));
         return fail(host, name, reasons, VEXT_FAILED);
     }
-    status = execute(&op, cmd, journal, FALSE);
+    status = execute(&op, cmd, journal, FALSE, daemon_log);
     if (status == VEXT_OK && json) {
         g_autofree char *text = text_plan_json(journal->plan);
 

@@ -56,6 +56,17 @@ void operation_print_refusals(VextHost *host, const Plan *plan)
         host->error(host, g_ptr_array_index(lines, i));
 }
 
+gboolean operation_daemon_log(VextHost *host, const VextCmd *cmd, char **file)
+{
+    const char *word = host->opt_string(cmd, "daemon-log");
+    g_autoptr(GError) problem = NULL;
+
+    *file = word ? backend_daemon_log_file(word, &problem) : NULL;
+    if (problem)
+        operation_print_error(host, problem->message);
+    return !problem;
+}
+
 gboolean operation_open(Operation *op, VextHost *host, const VextCmd *cmd)
 {
     const char *word = host->opt_string(cmd, "domain");

@@ -2,6 +2,7 @@
 /*
  * operation.h: what the commands that change things share
  *
+ *      operation_daemon_log(host, cmd, &file) an option of all of them
  *      operation_open(&op, host, cmd)         connection, domain; prints its own errors
  *      operation_read(&op, &error)            the whole world, for planning
  *      operation_plan(&op, &request, …)       plan, measure, plan again
@@ -35,6 +36,9 @@ gboolean operation_open(Operation *op, VextHost *host, const VextCmd *cmd);
 void operation_close(Operation *op);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Operation, operation_close)
 
+/** The file of --daemon-log, new; NULL without. FALSE after the error was printed. */
+gboolean operation_daemon_log(VextHost *host, const VextCmd *cmd, char **file);
+
 /** Reads all domains, their snapshots and what lies beside the images. */
 gboolean operation_read(Operation *op, GError **error);
 /** Plans, measures what the planner wants measured and plans again. Never NULL. */
@@ -54,7 +58,7 @@ typedef struct {
     gboolean resuming;       /**< goes on with what somebody who died began */
     guint64 bandwidth;       /**< bytes per second, 0 unlimited */
     guint64 timeout;         /**< seconds, 0 none */
-    const char *daemon_log;  /**< file for the daemon's log meanwhile, or NULL */
+    const char *daemon_log;  /**< of operation_daemon_log(), or NULL */
 } OperationRun;
 
 /** exec_run() with the daemon's log and the words for the user. @reasons: as of exec_run(). */

@@ -80,8 +80,8 @@ static char *program(void)
     return g_build_filename(dir ? dir : PKGLIBEXECDIR, "daemon-admin", NULL);
 }
 
-/** Starts daemon-admin; NULL with @error. @file: NULL to show. */
-static GSubprocess *start(virConnectPtr conn, const char *file, GError **error)
+/** Starts daemon-admin; NULL with @error. @file: of the verb "log" alone, else NULL. */
+static GSubprocess *start(virConnectPtr conn, const char *verb, const char *file, GError **error)
 {
     g_autofree char *path = program();
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
@@ -97,7 +97,7 @@ static GSubprocess *start(virConnectPtr conn, const char *file, GError **error)
     if (!uris)
         return NULL;
     g_ptr_array_add(argv, path);
-    g_ptr_array_add(argv, file ? "log" : "show");
+    g_ptr_array_add(argv, (char *)verb);
     if (file)
         g_ptr_array_add(argv, (char *)file);
     for (char **u = uris; *u; u++)
@@ -137,11 +137,16 @@ static void read_line(BackendDaemon *daemon, const char *name, char *value_take)
         daemon->outputs = g_steal_pointer(&value);
     else if (g_str_equal(name, "client"))
         g_ptr_array_add(daemon->client_list, g_steal_pointer(&value));
+    else if (g_str_equal(name, "left"))
+        g_ptr_array_add(daemon->left, g_steal_pointer(&value));
+    else if (g_str_equal(name, "remedy") && !daemon->remedy)
+        daemon->remedy = g_steal_pointer(&value);
 }
 
-BackendDaemon *backend_daemon_read(virConnectPtr conn, GError **error)
+/* What daemon-admin says to @verb. */
+static BackendDaemon *ask(virConnectPtr conn, const char *verb, GError **error)
 {
-    g_autoptr(GSubprocess) process = start(conn, NULL, error);
+    g_autoptr(GSubprocess) process = start(conn, verb, NULL, error);
     g_autofree char *out = NULL, *err = NULL;
     g_auto(GStrv) lines = NULL;
     BackendDaemon *daemon;
@@ -156,6 +161,7 @@ BackendDaemon *backend_daemon_read(virConnectPtr conn, GError **error)
     daemon->workers_min = daemon->workers_max = daemon->workers_free = -1;
     daemon->jobs_queued = daemon->clients = daemon->clients_max = -1;
     daemon->client_list = g_ptr_array_new_with_free_func(g_free);
+    daemon->left = g_ptr_array_new_with_free_func(g_free);
     lines = g_strsplit(out, "\n", -1);
     for (gsize i = 0; lines[i]; i++) {
         char *tab = strchr(lines[i], '\t');
@@ -168,19 +174,48 @@ BackendDaemon *backend_daemon_read(virConnectPtr conn, GError **error)
     return daemon;
 }
 
+BackendDaemon *backend_daemon_read(virConnectPtr conn, GError **error)
+{
+    return ask(conn, "show", error);
+}
+
+GPtrArray *backend_daemon_log_tidy(virConnectPtr conn, GError **error)
+{
+    g_autoptr(BackendDaemon) daemon = ask(conn, "tidy", error);
+
+    return daemon ? g_steal_pointer(&daemon->left) : NULL;
+}
+
 void backend_daemon_free(BackendDaemon *daemon)
 {
     if (!daemon)
         return;
     g_free(daemon->filters);
     g_free(daemon->outputs);
+    g_free(daemon->remedy);
     g_ptr_array_unref(daemon->client_list);
+    g_clear_pointer(&daemon->left, g_ptr_array_unref);
     g_free(daemon);
 }
 
 struct BackendDaemonLog {
     GSubprocess *process;
 };
+
+char *backend_daemon_log_file(const char *file, GError **error)
+{
+    /* The list of outputs is separated by blanks, their parts by colons, and there is no quoting
+     * (libvirt's virlog.c). */
+    if (!g_path_is_absolute(file) || strpbrk(file, ": \t\n\r") ||
+        !g_utf8_validate(file, -1, NULL)) {
+        g_set_error(error, BACKEND_ERROR, VIR_ERR_INVALID_ARG,
+                    _("The daemon's log file '%s' must be an absolute path without blanks and "
+                      "colons"), file);
+        return NULL;
+    }
+    /* As newer versions of libvirt do; the older leave it as it is. It tells the same then. */
+    return g_canonicalize_filename(file, "/");
+}
 
 BackendDaemonLog *backend_daemon_log_begin(virConnectPtr conn, const char *file, GError **error)
 {
@@ -189,13 +224,7 @@ BackendDaemonLog *backend_daemon_log_begin(virConnectPtr conn, const char *file,
     g_autofree char *line = NULL;
     BackendDaemonLog *log;
 
-    /* The list of outputs is separated by blanks and knows no quoting. */
-    if (!g_path_is_absolute(file) || strpbrk(file, " \t\n\r") || !g_utf8_validate(file, -1, NULL)) {
-        g_set_error(error, BACKEND_ERROR, VIR_ERR_INVALID_ARG,
-                    _("the daemon's log file '%s' must be an absolute path without blanks"), file);
-        return NULL;
-    }
-    process = start(conn, file, error);
+    process = start(conn, "log", file, error);
     if (!process)
         return NULL;
     out = g_data_input_stream_new(g_subprocess_get_stdout_pipe(process));
@@ -222,7 +251,12 @@ gboolean backend_daemon_log_end(BackendDaemonLog *log, GError **error)
         return TRUE;
     /* Closes its standard input, which is what it waits for. */
     ok = g_subprocess_communicate_utf8(log->process, NULL, NULL, NULL, &err, error);
-    if (ok && !g_subprocess_get_successful(log->process)) {
+    if (ok && g_subprocess_get_if_signaled(log->process)) {
+        g_set_error_literal(error, BACKEND_ERROR, VIR_ERR_OPERATION_FAILED,
+                            _("the daemon's log settings were not put back, as daemon-admin was "
+                              "killed: 'host-check' tells how to"));
+        ok = FALSE;
+    } else if (ok && !g_subprocess_get_successful(log->process)) {
         g_set_error(error, BACKEND_ERROR, VIR_ERR_OPERATION_FAILED,
                     _("the daemon's log settings could not be put back: %s"), g_strchomp(err));
         ok = FALSE;

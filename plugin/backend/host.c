@@ -227,6 +227,27 @@ static void check_pools(GPtrArray *checks, virConnectPtr conn)
         add(checks, "pools", title, BACKEND_CHECK_PASS, NULL);
 }
 
+/* What --daemon-log changed is put back by the next client with that option, too. */
+static void check_log(GPtrArray *checks, const BackendDaemon *daemon)
+{
+    static const char *const title = N_("Checking the daemon's log settings");
+    const char *filters = daemon->filters ? daemon->filters : "?";
+    const char *outputs = daemon->outputs ? daemon->outputs : "?";
+    g_autofree char *files = NULL;
+
+    if (!daemon->left->len) {
+        add(checks, "log", title, BACKEND_CHECK_PASS,
+            g_strdup_printf(_("filters '%s', outputs '%s'"), filters, outputs));
+        return;
+    }
+    g_ptr_array_add(daemon->left, NULL);
+    files = g_strjoinv(", ", (char **) daemon->left->pdata);
+    add(checks, "log", title, BACKEND_CHECK_WARN,
+        g_strdup_printf(_("filters '%s', outputs '%s'; a client with --daemon-log that was killed "
+                          "left the daemon logging to %s; put back what was with: %s"),
+                        filters, outputs, files, daemon->remedy ? daemon->remedy : "virt-admin"));
+}
+
 static void check_daemon(GPtrArray *checks, virConnectPtr conn)
 {
     static const char *const socket_title = N_("Checking the daemon's admin socket");
@@ -238,9 +259,7 @@ static void check_daemon(GPtrArray *checks, virConnectPtr conn)
         return;
     }
     add(checks, "admin", socket_title, BACKEND_CHECK_PASS, NULL);
-    add(checks, "log", N_("Checking the daemon's log settings"), BACKEND_CHECK_PASS,
-        g_strdup_printf(_("filters '%s', outputs '%s'"), daemon->filters ? daemon->filters : "?",
-                        daemon->outputs ? daemon->outputs : "?"));
+    check_log(checks, daemon);
     add(checks, "workers", N_("Checking the daemon's thread pool"),
         daemon->jobs_queued > 0 && daemon->workers_free == 0 ? BACKEND_CHECK_WARN
                                                              : BACKEND_CHECK_PASS,

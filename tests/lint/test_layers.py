@@ -16,7 +16,7 @@ MAY_INCLUDE = {
     "backend": {"backend", "xml", "model"},
     "journal": {"journal", "backend", "plan", "xml", "model"},
     "exec": {"exec", "journal", "backend", "plan", "xml", "model"},
-    "admin": set(),     # a program of its own that the backend starts
+    "admin": {"admin"}, # a program of its own that the backend starts
 }
 PURE = ("model", "xml", "plan", "text")
 # The names of the objects may be kept above the backend, not used; letting go of them is no use.

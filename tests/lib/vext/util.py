@@ -165,9 +165,10 @@ def program_copy(directory):
     """argv of a copy of the program in directory, for users who cannot enter the build tree."""
     target = os.path.join(directory, "program")
     os.mkdir(target, 0o755)
-    for built in ("virsh-ext/virsh-ext", "plugin/.libs/snapshots.so"):
+    for built in ("virsh-ext/virsh-ext", "plugin/.libs/snapshots.so", "plugin/admin/daemon-admin"):
         shutil.copy(os.path.join(builddir(), built), target)
-    return ["env", "VIRSH_EXT_PLUGIN_PATH=" + target, os.path.join(target, "virsh-ext")]
+    return ["env", "VIRSH_EXT_PLUGIN_PATH=" + target, "VIRSH_EXT_LIBEXECDIR=" + target,
+            os.path.join(target, "virsh-ext")]
 
 
 def require_program():
