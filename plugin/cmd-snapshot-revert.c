@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "include/vext-i18n.h"
-#include "plugin/backend/files.h"
 #include "plugin/backend/read.h"
 #include "plugin/complete.h"
 #include "plugin/operation.h"
@@ -99,28 +98,6 @@ static void say_notes(VextHost *host, const Plan *plan)
         operation_print_warning(host, g_ptr_array_index(plan->notes, i));
 }
 
-/** Whether a file has a name that @plan would give a new overlay: no plan takes that one again. */
-static gboolean meets_file(Operation *op, const Plan *plan)
-{
-    gboolean local = backend_is_local(op->conn), met = FALSE;
-
-    for (guint k = 0; k < 2; k++) {
-        const GPtrArray *overlays = k ? plan->save_overlays : plan->overlays;
-
-        for (guint i = 0; i < overlays->len; i++) {
-            const PlanOverlay *o = g_ptr_array_index(overlays, i);
-
-            if (!backend_file_exists(op->conn, o->overlay->path, local))
-                continue;
-            if (!op->taken)
-                op->taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-            g_hash_table_add(op->taken, g_strdup(o->overlay->path));
-            met = TRUE;
-        }
-    }
-    return met;
-}
-
 static VextStatus execute(Operation *op, const VextCmd *cmd, Journal *journal, gboolean resuming,
                           const char *daemon_log)
 {
@@ -165,16 +142,10 @@ static Plan *make_plan(Operation *op, const VextCmd *cmd, gboolean ours)
         .reset_nvram = host->opt_bool(cmd, "reset-nvram"),
         .save_current = host->opt_string(cmd, "save-current"),
     };
-    Plan *plan;
 
     if (name)
         g_ptr_array_add(names, (void *) name);
-    plan = operation_plan(op, &request, ours);
-    while (plan->refusals->len == 0 && meets_file(op, plan)) {
-        plan_free(plan);
-        plan = operation_plan(op, &request, ours);
-    }
-    return plan;
+    return operation_plan(op, &request, ours);
 }
 
 int cmd_snapshot_revert(VextHost *host, const VextCmd *cmd)

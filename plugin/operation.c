@@ -101,7 +101,6 @@ void operation_close(Operation *op)
 {
     chain_graph_free(op->graph);
     g_clear_pointer(&op->measures, g_hash_table_unref);
-    g_clear_pointer(&op->taken, g_hash_table_unref);
     drop_request(op);
     g_free(op->name);
     backend_free_virDomain(op->dom);
@@ -195,7 +194,7 @@ static Plan *plan_now(Operation *op, gboolean ignore_operation)
         .ignore_operation = ignore_operation,
         .measures = op->measures,
         .now = op->now,
-        .taken = op->taken,
+        .random = op->has_random ? op->random : NULL,
     };
 
     if (op->request.operation == PLAN_REVERT)
@@ -212,6 +211,8 @@ Plan *operation_plan(Operation *op, const PlanRequest *request, gboolean ignore_
     g_ptr_array_ref(op->request.names);
     op->planned = TRUE;
     op->now = g_get_real_time() / G_USEC_PER_SEC;
+    /* Not GLib's random numbers: they follow from those that were seen before. */
+    op->has_random = getentropy(op->random, sizeof(op->random)) == 0;
     g_clear_pointer(&op->measures, g_hash_table_unref);
     plan = plan_now(op, ignore_operation);
     /* Also of what is refused: for lack of space it is on the best figures that there are. */

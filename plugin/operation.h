@@ -27,8 +27,9 @@ typedef struct {
     gboolean planned;     /**< the rest is of the last operation_plan() */
     PlanRequest request;  /**< a copy; its strings are borrowed */
     GHashTable *measures; /**< what was measured for it, or NULL */
-    GHashTable *taken;    /**< paths of files of others, which new ones avoid; or NULL */
     gint64 now;           /**< seconds since the epoch: names of a plan are made of it */
+    guint8 random[PLAN_RANDOM_BYTES]; /**< and of this */
+    gboolean has_random;
 } Operation;
 
 /** Connects and finds the domain that --domain names. FALSE after the error was printed. */

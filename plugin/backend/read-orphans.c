@@ -3,15 +3,17 @@
  * read-orphans.c: files that stand on images of a chain and that nobody uses
  *
  * Looks through the directories of the images and through the storage pools. Only files that no
- * domain and no snapshot names are opened, and only those that begin as qcow2 images do. What
- * such a file names as its backing file is compared with the images that are known and not
- * opened: the file may be what a guest once wrote into a raw disk.
+ * domain and no snapshot names are opened, and only those that begin as qcow2 images do. Whether
+ * such a file is one is recorded nowhere: it may be a raw disk of a guest that is not defined here,
+ * which that guest has written. What it names is compared with names that are known and not looked
+ * up (read-names.h); and nothing in it speaks for or against other files.
  */
 #include "config.h"
 
 #include <string.h>
 
 #include "include/vext-i18n.h"
+#include "plugin/backend/read-names.h"
 #include "plugin/backend/read-private.h"
 #include "plugin/xml/disk-source.h"
 
@@ -42,44 +44,35 @@ typedef struct {
     GPtrArray *candidates;
     GHashTable *dirs;     /* directories that were looked through */
     GHashTable *far;      /* those on another host, which pools have or nobody looks through */
-    GHashTable *data;     /* identities of external data files: what is in them is no header */
+    HostNames *names;
 } Scan;
 
-static gboolean known(Reading *r, const char *path, const char *identity)
+/* The image that is the file at @path, or NULL. */
+static ChainImage *known(Reading *r, const char *path, const char *identity)
 {
     g_autoptr(ChainSource) source = chain_source_new_file(path);
+    ChainImage *image = identity ? g_hash_table_lookup(r->graph->by_key, identity) : NULL;
 
-    return (identity && g_hash_table_contains(r->graph->by_key, identity)) ||
-           chain_graph_find(r->graph, source) != NULL;
-}
-
-/* Even an image that nobody uses needs it, and a guest may have written into it what looks like an
- * image that stands on another. */
-static void note_data_file(Scan *scan, const char *name, const char *dir)
-{
-    g_autoptr(ChainSource) source = xml_source_from_spec(name, dir, NULL, NULL);
-    g_autoptr(LocalFile) file = source->path ? local_file_new(source->path) : NULL;
-
-    if (file && file->identity)
-        g_hash_table_add(scan->data, g_strdup(file->identity));
+    return image ? image : chain_graph_find(r->graph, source);
 }
 
 static void scan_file(Scan *scan, const char *path)
 {
     g_autoptr(LocalFile) file = local_file_new(path);
     g_autofree char *dir = g_path_get_dirname(path);
+    ChainImage *image = file->state == LOCAL_FOUND ? known(scan->r, path, file->identity) : NULL;
     gboolean immutable = FALSE;
     ImageInfo *info;
     Candidate *c;
 
-    if (file->state != LOCAL_FOUND || file->block || known(scan->r, path, file->identity) ||
-        !local_has_qcow2_magic(path))
+    if (image)
+        host_names_file(scan->names, path, image);
+    if (image || file->state != LOCAL_FOUND || file->block ||
+        reading_is_written(scan->r, path, file->identity) || !local_has_qcow2_magic(path))
         return;
     info = local_read_header(path, "qcow2", &immutable, NULL);
     if (!info)
         return;
-    if (info->data_file)
-        note_data_file(scan, info->data_file, dir);
     if (info->backing) {
         c = g_new0(Candidate, 1);
         c->path = g_strdup(path);
@@ -112,6 +105,8 @@ static void scan_dir(Scan *scan, const char *dir)
 
         scan_file(scan, path);
     }
+    if (entries)
+        host_names_dir(scan->names, dir);
 }
 
 /* On another host only what pools have is seen. */
@@ -127,6 +122,8 @@ static void scan_far_dir(Scan *scan, const char *dir)
                         g_strdup_printf(_("Directory '%s' could not be looked through: it is on "
                                           "another host, and no active storage pool there has it"),
                                         dir));
+    else
+        host_names_dir(scan->names, dir);
 }
 
 static void scan_volume(Scan *scan, virStorageVolPtr volume)
@@ -137,13 +134,16 @@ static void scan_volume(Scan *scan, virStorageVolPtr volume)
     g_autoptr(XmlVolume) told = NULL;
     Candidate *c;
 
-    if (!path || path[0] != '/' || g_hash_table_contains(scan->dirs, dir) ||
-        known(scan->r, path, NULL))
+    if (!path || path[0] != '/' || g_hash_table_contains(scan->dirs, dir))
         return;
     if (scan->r->local) {
+        host_names_readable_dir(scan->names, dir);
         scan_file(scan, path);
         return;
     }
+    host_names_dir(scan->names, dir);
+    if (known(scan->r, path, NULL) || reading_is_written(scan->r, path, NULL))
+        return;
     xml = virStorageVolGetXMLDesc(volume, 0);
     told = xml ? xml_read_volume(xml, NULL) : NULL;
     if (!told || !told->backing_path || g_strcmp0(told->format, "qcow2") != 0)
@@ -191,24 +191,24 @@ static void scan_pools(Scan *scan)
     free(pools);
 }
 
-/* The image of ours that @c stands on, or NULL. */
-static ChainImage *backing_of(Reading *r, const Candidate *c)
+/* The aliases of @image, a file that is met by several names, are @c's of the same identity. */
+static void note_names(const Scan *scan, const Candidate *c, ChainImage *image)
 {
-    ChainImage *image = chain_graph_find(r->graph, c->backing);
+    guint i;
 
-    if (!image && r->local && c->backing->path) {
-        const LocalFile *file = reading_file(r, c->backing->path);
+    host_names_file(scan->names, c->path, image);
+    for (i = 0; c->identity && i < scan->candidates->len; i++) {
+        const Candidate *other = g_ptr_array_index(scan->candidates, i);
 
-        if (file->identity)
-            image = g_hash_table_lookup(r->graph->by_key, file->identity);
+        if (g_strcmp0(other->identity, c->identity) == 0)
+            host_names_file(scan->names, other->path, image);
     }
-    return image;
 }
 
-static void add_candidate(Reading *r, Candidate *c, ChainImage *backing)
+static void add_candidate(const Scan *scan, Candidate *c, ChainImage *backing)
 {
     g_autoptr(ChainSource) source = chain_source_new_file(c->path);
-    ChainImage *image = chain_graph_image(r->graph, source, c->identity);
+    ChainImage *image = chain_graph_image(scan->r->graph, source, c->identity);
 
     c->added = TRUE;
     image->flags |= CHAIN_IMAGE_ORPHAN | CHAIN_IMAGE_HEADER_READ;
@@ -219,6 +219,7 @@ static void add_candidate(Reading *r, Candidate *c, ChainImage *backing)
     image->backing_format = g_strdup(c->backing_format);
     image->virtual_size = c->virtual_size;
     image->allocation = c->allocation;
+    note_names(scan, c, image);
 }
 
 /* Whether the image belongs to a domain that was asked for. */
@@ -245,8 +246,8 @@ void reading_orphans(Reading *r)
     g_autoptr(GPtrArray) candidates = g_ptr_array_new_with_free_func(candidate_free);
     g_autoptr(GHashTable) dirs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GHashTable) far = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_autoptr(GHashTable) data = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    Scan scan = { r, candidates, dirs, far, data };
+    g_autoptr(HostNames) names = host_names_new(r->graph);
+    Scan scan = { r, candidates, dirs, far, names };
     guint n = r->graph->images->len;
     gboolean again = TRUE;
     guint i;
@@ -278,12 +279,11 @@ void reading_orphans(Reading *r)
         again = FALSE;
         for (i = 0; i < candidates->len; i++) {
             Candidate *c = g_ptr_array_index(candidates, i);
-            gboolean is_data = c->identity && g_hash_table_contains(data, c->identity);
-            ChainImage *backing = c->added || is_data ? NULL : backing_of(r, c);
+            ChainImage *backing = c->added ? NULL : host_names_find(names, c->backing);
 
             if (!backing)
                 continue;
-            add_candidate(r, c, backing);
+            add_candidate(&scan, c, backing);
             again = TRUE;
         }
     }

@@ -25,6 +25,7 @@ typedef struct {
     GHashTable *volumes;   /**< "pool/volume" -> path or "" */
     GHashTable *pools;     /**< directory -> BackendPool *, with opt->pools */
     GHashTable *done;      /**< ChainImage * that were read */
+    GHashTable *written;   /**< keys and identities of files beside disks that guests write */
     GHashTable *saved;     /**< names of the domains with a managed save image */
 } Reading;
 
@@ -36,6 +37,9 @@ LocalFile *reading_file(Reading *r, const char *path);
 void reading_images(Reading *r);
 /** Sets what @image stands on from the name that its header or volume records. */
 void reading_set_backing(Reading *r, ChainImage *image, const char *spec, const char *format);
+/** Whether a domain writes the file at @path and it is no disk of it: what its guest likes is in
+ *  it. @identity: or NULL where it is not known. */
+gboolean reading_is_written(Reading *r, const char *path, const char *identity);
 /** Records that the view is incomplete. Takes @message; @path may be NULL. */
 void reading_unknown(Reading *r, const char *code, const char *path, char *message);
 /** Files that stand on images of @domains' disks and that nobody uses. The graph is linked. */

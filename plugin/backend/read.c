@@ -334,6 +334,30 @@ static void read_saved(Reading *r, ChainDomain *d, virDomainPtr dom)
                                           "not known: %s"), d->name, problem->message));
 }
 
+static void note_written(Reading *r, const char *xml)
+{
+    g_autoptr(GPtrArray) paths = xml ? xml_read_written_files(xml) : NULL;
+    guint i;
+
+    for (i = 0; paths && i < paths->len; i++) {
+        g_autoptr(ChainSource) source = chain_source_new_file(g_ptr_array_index(paths, i));
+        const LocalFile *file = r->local ? reading_file(r, source->path) : NULL;
+
+        if (file && file->identity)
+            g_hash_table_add(r->written, g_strdup(file->identity));
+        g_hash_table_add(r->written, chain_source_key(source));
+    }
+}
+
+gboolean reading_is_written(Reading *r, const char *path, const char *identity)
+{
+    g_autoptr(ChainSource) source = chain_source_new_file(path);
+    g_autofree char *key = chain_source_key(source);
+
+    return g_hash_table_contains(r->written, key) ||
+           (identity && g_hash_table_contains(r->written, identity));
+}
+
 static gboolean read_domain(Reading *r, virDomainPtr dom, gboolean full, GError **error)
 {
     char uuid[VIR_UUID_STRING_BUFLEN] = "";
@@ -359,6 +383,10 @@ static gboolean read_domain(Reading *r, virDomainPtr dom, gboolean full, GError 
     if (!xml_read_domain(&r->reader, d, live, inactive, error))
         return FALSE;
     read_saved(r, d, dom);
+    if (r->opt->scan_orphans) {
+        note_written(r, live);
+        note_written(r, inactive);
+    }
     d->xml = g_strdup(live ? live : inactive);
     if (d->persistent)
         d->inactive_xml = g_steal_pointer(&inactive);
@@ -545,11 +573,12 @@ ChainGraph *backend_read_graph(virConnectPtr conn, const BackendReadOptions *opt
                                                         (GDestroyNotify) backend_pool_close);
     g_autoptr(GHashTable) done = g_hash_table_new(NULL, NULL);
     g_autoptr(GHashTable) saved = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GHashTable) written = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     Reading r = {
         .reader = { graph, reading_image, NULL },
         .conn = conn, .opt = opt, .graph = graph, .secure = opt->secure,
         .files = files, .free_bytes = free_bytes, .volumes = volumes, .pools = pools,
-        .done = done, .saved = saved,
+        .done = done, .saved = saved, .written = written,
     };
 
     read_connection(&r);

@@ -177,7 +177,8 @@ static void close_overlays(ExecStep *s, const BackendOverlay *overlays, gsize n)
                                                 "right away with chmod"), overlays[i].path));
 }
 
-/* libvirt would write through a link that leads to nothing. */
+/* libvirt would write through a link that leads to nothing. No pool tells of such a link on another
+ * host: there the name keeps others from making one, which nobody can guess (overlay-name.h). */
 static gboolean nothing_there(const ExecStep *s, const BackendOverlay *overlays, gsize n,
                               GError **error)
 {
@@ -213,7 +214,8 @@ static gboolean run_save(ExecStep *s, GError **error)
             g_ptr_array_add(others, disk->target);
     }
     g_ptr_array_add(others, NULL);
-    if (!s->ctx->resuming && !nothing_there(s, overlays, s->plan->save_overlays->len, error))
+    if (!(s->ctx->resuming && exec_domain_active(s->ctx)) &&
+        !nothing_there(s, overlays, s->plan->save_overlays->len, error))
         return FALSE;
     if (!backend_take_snapshot(s->ctx->dom, s->plan->save_current, overlays,
                                s->plan->save_overlays->len,

@@ -401,9 +401,12 @@ static void check_orphans(Check *c, ChainDisk *disk, GPtrArray *images)
             if (!(overlay->flags & CHAIN_IMAGE_ORPHAN) || overlay->domains->len)
                 continue;
             check_add(c, "orphan-file", CHAIN_WARNING, disk->target, overlay,
-                      g_strdup_printf(_("File '%s' stands on '%s' and no domain and no snapshot "
-                                        "uses it"), overlay->path, image->path),
-                      check_remedy(_("If nothing outside libvirt needs it, remove it with '%s'"),
+                      g_strdup_printf(_("File '%s', which no domain and no snapshot uses, looks "
+                                        "like an image that stands on '%s'"), overlay->path,
+                                      image->path),
+                      check_remedy(_("Find out whose it is: it may as well be the raw disk of a "
+                                     "guest that is not defined here and that has written this "
+                                     "into it. If nobody needs it, remove it with '%s'"),
                                    chain_command(c->graph->local ? "rm" : "vol-delete",
                                                  overlay->path, NULL)));
             if (!g_ptr_array_find(images, overlay, NULL))

@@ -113,6 +113,17 @@ static WorkNode *other_overlay(WorkNode *node, WorkNode *but)
     return NULL;
 }
 
+/* That @other stands on @below and is none of ours; of a file that nobody names only it says so. */
+static char *stands_too(const WorkNode *other, const WorkNode *below)
+{
+    if (work_has_flag(other, CHAIN_IMAGE_ORPHAN))
+        return g_strdup_printf(_("File '%s', which no domain and no snapshot uses, looks like an "
+                                 "image that stands on '%s'"), other->image->path,
+                               below->image->path);
+    return g_strdup_printf(_("Image '%s' stands on '%s' too"), other->image->path,
+                           below->image->path);
+}
+
 gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *reason)
 {
     WorkNode *above = top->overlays->len > 0 ? g_ptr_array_index(top->overlays, 0) : NULL;
@@ -125,9 +136,7 @@ gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *r
         WorkNode *other = other_overlay(node->backing, node);
 
         if (other)
-            return no(reason, "shared-image",
-                      g_strdup_printf(_("Image '%s' stands on '%s' too"), other->image->path,
-                                      node->backing->image->path));
+            return no(reason, "shared-image", stands_too(other, node->backing));
         if (node->internal)
             return no(reason, "internal-snapshots",
                       g_strdup_printf(_("Image '%s' has internal snapshots, which would be lost"),
@@ -142,9 +151,7 @@ gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *r
                                   foreign->image->path));
     foreign = lo->stood_on_by;
     if (foreign)
-        return no(reason, "shared-image",
-                  g_strdup_printf(_("Image '%s' stands on '%s' too"), foreign->image->path,
-                                  lo->image->path));
+        return no(reason, "shared-image", stands_too(foreign, lo));
     /* written: base, and the header of what is above; removed: the others */
     for (node = above ? above : top;; node = node->backing) {
         if (work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE))

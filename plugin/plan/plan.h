@@ -71,13 +71,16 @@ typedef struct {
     guint64 pull_bytes;        /**< or CHAIN_UNKNOWN */
 } PlanMeasure;
 
+#define PLAN_RANDOM_BYTES 16
+
 /** What the planner has to know beside the model. */
 typedef struct {
     GHashTable *measures;      /**< plan_measure_key() -> PlanMeasure *, or NULL */
     gboolean readonly;         /**< the connection is read-only */
     gboolean ignore_operation; /**< the unfinished operation in the graph is our own (resume) */
     gint64 now;                /**< seconds since the epoch, for names */
-    GHashTable *taken;         /**< revert: a set of paths that new overlays cannot have; or NULL */
+    const guint8 *random;      /**< revert: PLAN_RANDOM_BYTES that nobody can guess, for names; or
+                                    NULL: there are none */
     gboolean no_pools;         /**< revert: the connection has no storage pools */
     const char *memory_problem;/**< revert: why the memory file cannot be restored, or NULL */
     const char *memory_unfit;  /**< revert: why this host cannot run it, or NULL */

@@ -758,6 +758,12 @@ void plan_revert(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
                     g_strdup(_("Add --running or --paused")));
     if (plan->save_current)
         check_save_name(plan, d);
+    if (!facts->random) {
+        plan_refuse(plan, "no-random-numbers",
+                    g_strdup(_("The system has no random numbers for the names of new overlays, "
+                               "which nobody is to guess")), NULL);
+        return;
+    }
 
     for (guint i = 0; i < s->disks->len; i++) {
         ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, i);

@@ -324,6 +324,34 @@ char *xml_read_pool_target(const char *xml)
     return NULL;
 }
 
+static void add_path(GPtrArray *paths, char *path_take)
+{
+    if (path_take && path_take[0] == '/')
+        g_ptr_array_add(paths, path_take);
+    else
+        g_free(path_take);
+}
+
+GPtrArray *xml_read_written_files(const char *xml)
+{
+    GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(xmlDoc) doc = xml_parse(xml, "domain", NULL);
+    xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
+    xmlNode *devices = root ? xml_child(root, "devices") : NULL;
+    xmlNode *device;
+
+    if (root)
+        add_path(paths, xml_text(xml_child(xml_child(root, "os"), "nvram")));
+    for (device = devices ? devices->children : NULL; device; device = device->next) {
+        if (device->type != XML_ELEMENT_NODE || xmlStrEqual(device->name, BAD_CAST "disk"))
+            continue;
+        if (xml_attr_is(device, "type", "file"))
+            add_path(paths, xml_attr(xml_child(device, "source"), "path"));
+        add_path(paths, xml_attr(xml_child(device, "log"), "file"));
+    }
+    return paths;
+}
+
 XmlVolume *xml_read_volume(const char *xml, GError **error)
 {
     g_autoptr(xmlDoc) doc = xml_parse(xml, "volume", error);

@@ -53,6 +53,14 @@ ChainSnapshot *xml_read_snapshot(XmlReader *reader, ChainDomain *d, const char *
  *  another or it is no pool's XML. New string. */
 char *xml_read_pool_target(const char *xml);
 
+/**
+ * Files that a domain writes and that are no disks of it: what devices print, and variables of its
+ * firmware. In both the guest has its way.
+ *
+ * Returns: new strings, absolute paths; empty where @xml is no domain's
+ */
+GPtrArray *xml_read_written_files(const char *xml);
+
 /** A storage volume. Strings NULL and numbers CHAIN_UNKNOWN where the XML says nothing. */
 typedef struct {
     char *name, *type, *path, *format;

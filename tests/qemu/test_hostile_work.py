@@ -7,13 +7,13 @@ import os
 import signal
 import struct
 import sys
-import time
 import xml.sax.saxutils as sax
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402
 from vext import faults, util  # noqa: E402
 from vext.chains import codes, far_away, forget_format, show  # noqa: E402
+from vext.journals import overlays_in_journal, stopped  # noqa: E402
 from vext.matrix import environment, program, require_faults  # noqa: E402
 
 DELETE, REVERT, REPAIR = "snapshot-delete-external", "snapshot-revert-external", "chain-repair"
@@ -211,17 +211,10 @@ def a_link_where_the_saved_state_goes_on_is_not_followed(t, state):
     steps = json.loads(g.vext(REVERT, g.name, "s1", "--save-current", "kept", "--dry-run",
                               "--json").out)["steps"]
     t.ok(any(s["action"] == "create-snapshot" for s in steps), steps)
-    p = util.spawn([*program(), "-c", g.daemon.uri, REVERT, g.name, "s1", "--save-current", "kept"],
-                   env=environment("create-snapshot-before", "stop"))
-    t.wait_for(lambda: open(f"/proc/{p.pid}/stat").read().split()[2] == "T", "it to stop")
-    stolen = t.path("stolen")
-    made = []
-    for second in range(-40, 3):
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + second))
-        path = os.path.join(g.dir, f"vda.kept-{stamp}.qcow2")
-        if not os.path.lexists(path):
-            os.symlink(stolen, path)
-            made.append(path)
+    p = stopped(t, g, "create-snapshot-before", REVERT, g.name, "s1", "--save-current", "kept")
+    stolen, made = t.path("stolen"), overlays_in_journal(g, "save_overlays")
+    for path in made:
+        os.symlink(stolen, path)
     p.send_signal(signal.SIGCONT)
     out, err = p.communicate(timeout=60)
     t.ok(p.returncode in (1, 3), f"{p.returncode} {out} {err}")

@@ -4,13 +4,16 @@
 import json
 import os
 import pwd
+import re
+import signal
 import stat
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402,F403
 from vext import faults, matrix  # noqa: E402
+from vext.chains import far_away  # noqa: E402
+from vext.journals import overlays_in_journal, stopped  # noqa: E402
 
 
 def revert(t, g, *args, rc=0, **how):
@@ -162,55 +165,91 @@ def a_name_that_a_snapshot_cannot_have_is_refused_before_anything_changes(t):
     o.check_chain_clean()
 
 
-def block_names(g, snapshot, how, seconds=60):
-    """Somebody's files where overlays of the next seconds would be."""
-    now = int(time.time())
-    names = []
-    for n in range(now, now + seconds):
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(n))
-        path = f"{g.dir}/vda.{snapshot}-{stamp}.qcow2"
-        how(path)
-        names.append(path)
-    return names
+def planned(t, g):
+    """What the overlays of a revert to s1 would be."""
+    steps = revert(t, g, "s1", "--dry-run", "--json", "--save-current", "kept").out
+    return re.findall(r"[^/\"]*-\d{8}T\d{6}Z[^/\"]*", steps)
 
 
-def somebodys(path):
+@test
+@requires("program")
+def names_cannot_be_guessed(t):
+    """Neither from the time nor from a name that was there before."""
+    g = t.guest(disks=[{}, {}])
+    g.oracle.snapshot("s1")
+    seen = set()
+    for _ in range(3):
+        seen |= {name.rpartition("-")[2] for name in planned(t, g)}
+    t.ok(len(seen) >= 6, f"random parts: {seen}")
+    revert(t, g, "s1")
+    made = [os.path.basename(g.active(d).path) for d in ("vda", "vdb")]
+    t.ok(re.fullmatch(r"vda\.s1-\d{8}T\d{6}Z-[a-kmnp-z2-9]{8}\.qcow2", made[0]), made)
+    t.eq(len(seen | {name.rpartition("-")[2] for name in made}), len(seen) + 2)
+    g.oracle.revert("s1")
+    g.oracle.check_all()
+
+
+def plant(t, path, how):
+    """Somebody's file, or a link to nothing, through which libvirt would write."""
+    if how == "link":
+        os.symlink(t.path("elsewhere"), path)
+        return
     with open(path, "w", encoding="ascii") as f:
         f.write("somebody's")
 
 
-def untouched(t, names):
-    for path in names:
-        with open(path, encoding="ascii") as f:
-            t.eq(f.read(), "somebody's")
-
-
-@test(cases=["running", "off"])
+@test(cases=[(s, k, h) for s in ("running", "off") for k in ("overlays", "save_overlays")
+             for h in ("file", "link")] + [("off", "overlays", "file-far")])
 @requires("program")
-def a_name_that_is_taken_is_passed_over(t, state):
+def what_has_come_to_the_recorded_name_is_left_alone_and_nothing_is_changed(t, state, kind, how):
+    """By somebody who reads the journal, in the moment before the overlays are made. (A link to
+    nothing no client sees that is on another host: there it is the name that nobody can guess.)"""
+    matrix.require_faults()
     g = t.guest(start=state == "running")
     o = g.oracle
     one(g)
-    others = block_names(g, "s1", somebodys) + block_names(g, "kept", somebodys)
-    shown = revert(t, g, "s1", "--dry-run", "--save-current", "kept")
-    t.has(shown.out, "Z-2.qcow2")
-    revert(t, g, "s1", "--save-current", "kept")
-    o.taken("kept")
-    t.ok(g.active("vda").path.endswith("Z-2.qcow2"), g.active("vda").path)
-    o.revert("s1")
-    untouched(t, others)
-    o.check_all()
-    o.check_chain_clean(start=True, allow=others)
-    # and a link that leads to nothing, through which libvirt would write
-    links = block_names(g, "kept", lambda path: (os.path.lexists(path) and os.unlink(path),
-                                                 os.symlink(t.path("elsewhere"), path)))
-    revert(t, g, "kept")
-    t.ok(g.active("vda").path.endswith("Z-2.qcow2"), g.active("vda").path)
+    how, _, where = how.partition("-")
+    before = g.virsh("dumpxml", g.name).out, g.current(), sorted(os.listdir(g.dir))
+    point = ("create-overlays" if kind == "overlays" else "create-snapshot") + "-before"
+    save = [] if kind == "overlays" else ["--save-current", "kept"]
+    p = stopped(t, g, point, "snapshot-revert-external", g.name, "s1", *save,
+                uri=far_away(t, g.daemon) if where else None)
+    path, = overlays_in_journal(g, kind)
+    plant(t, path, how)
+    p.send_signal(signal.SIGCONT)
+    out, err = p.communicate(timeout=60)
+    t.eq(p.returncode, 1, f"exit status ({out} {err})")
+    t.has(err, "exists already")
+    if how == "file":
+        with open(path, encoding="ascii") as f:
+            t.eq(f.read(), "somebody's")
     t.ok(not os.path.exists(t.path("elsewhere")), "written through a link")
-    for path in links:
-        os.unlink(path)
-    o.revert("kept")
+    os.unlink(path)
+    t.eq((g.virsh("dumpxml", g.name).out, g.current(), sorted(os.listdir(g.dir))), before)
     o.check_all()
+    revert(t, g, "s1", *save)
+    if save:
+        o.taken("kept")
+    o.revert("s1")
+    o.check_all()
+    o.check_chain_clean(start=state == "off")
+
+
+@test(cases=["create-overlays-before", "create-overlays-made", "define-domain-after"])
+@requires("program")
+def an_operation_that_goes_on_keeps_the_names_that_it_recorded(t, point):
+    matrix.require_faults()
+    g = t.guest()
+    one(g)
+    p = stopped(t, g, point, "snapshot-revert-external", g.name, "s1")
+    path, = overlays_in_journal(g)
+    p.kill()
+    p.communicate(timeout=60)
+    t.rc(g.vext("chain-repair", g.name), 0)
+    t.eq(g.active("vda").path, path)
+    g.oracle.revert("s1")
+    g.oracle.check_all()
+    g.oracle.check_chain_clean(start=True)
 
 
 def on_nbd(t, image, socket):

@@ -474,7 +474,7 @@ static gboolean revert_one(const SimWorld *w, ChainGraph *graph, int target, gbo
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     g_autofree char *saved = save ? g_strdup_printf("s%d", w->n_snapshots) : NULL;
     PlanRequest request = { .operation = PLAN_REVERT, .names = names, .save_current = saved };
-    PlanFacts facts = { 0 };
+    PlanFacts facts = { .random = (const guint8 *) "0123456789abcdef" };
     g_autofree char *what = NULL;
     g_autoptr(Plan) plan = NULL;
     Case c = { .before = w, .target = target, .request = &request, .seed = seed };

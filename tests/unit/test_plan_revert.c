@@ -70,6 +70,7 @@ static void setup(World *w, const void *data)
     w->request.operation = PLAN_REVERT;
     w->request.names = g_ptr_array_new();
     w->facts.now = 1700000000;
+    w->facts.random = (const guint8 *) "0123456789abcdef";
 }
 
 static void teardown(World *w, const void *data)
@@ -113,6 +114,16 @@ static void assert_possible(const Plan *plan)
     g_assert_cmpuint(plan->refusals->len, ==, 0);
 }
 
+/* What nobody can guess is between @start and ".qcow2". */
+static void assert_named(const PlanOverlay *o, const char *start)
+{
+    const char *random = o->overlay->path + strlen(start);
+
+    g_assert_true(g_str_has_prefix(o->overlay->path, start));
+    g_assert_cmpuint(strspn(random, "abcdefghijkmnpqrstuvwxyz23456789"), ==, 8);
+    g_assert_cmpstr(random + 8, ==, ".qcow2");
+}
+
 static void test_older(World *w, const void *data)
 {
     g_autoptr(Plan) plan = plan_to(w, "s1");
@@ -125,7 +136,7 @@ static void test_older(World *w, const void *data)
                                "unlock");
     o = g_ptr_array_index(plan->overlays, 0);
     g_assert_cmpstr(o->frozen->path, ==, "/img/base.qcow2");
-    g_assert_cmpstr(o->overlay->path, ==, "/img/base.s1-20231114T221320Z.qcow2");
+    assert_named(o, "/img/base.s1-20231114T221320Z-");
     /* only what was written since the newest snapshot goes: vm.s1 holds s2 */
     g_assert_cmpuint(plan->files->len, ==, 1);
     g_assert_cmpstr(((PlanFile *) g_ptr_array_index(plan->files, 0))->image->path, ==,
@@ -216,10 +227,10 @@ static void test_save_current_like_the_target(World *w, const void *data)
     plan = plan_to(w, "s 2");
     assert_possible(plan);
     /* as names of files the two are one */
-    g_assert_cmpstr(((PlanOverlay *) g_ptr_array_index(plan->overlays, 0))->overlay->path, ==,
-                    "/img/vm.s_2-20231114T221320Z.qcow2");
-    g_assert_cmpstr(((PlanOverlay *) g_ptr_array_index(plan->save_overlays, 0))->overlay->path,
-                    ==, "/img/vm.s_2-20231114T221320Z-2.qcow2");
+    assert_named(g_ptr_array_index(plan->overlays, 0), "/img/vm.s_2-20231114T221320Z-");
+    assert_named(g_ptr_array_index(plan->save_overlays, 0), "/img/vm.s_2-20231114T221320Z-");
+    g_assert_cmpstr(((PlanOverlay *) g_ptr_array_index(plan->overlays, 0))->overlay->path, !=,
+                    ((PlanOverlay *) g_ptr_array_index(plan->save_overlays, 0))->overlay->path);
 }
 
 static void test_save_current_name_taken(World *w, const void *data)
@@ -403,7 +414,7 @@ static void test_hostile_name_makes_a_plain_file_name(World *w, const void *data
     plan = plan_to(w, "../-x\n y");
     assert_possible(plan);
     o = g_ptr_array_index(plan->overlays, 0);
-    g_assert_cmpstr(o->overlay->path, ==, "/img/base._._-x__y-20231114T221320Z.qcow2");
+    assert_named(o, "/img/base._._-x__y-20231114T221320Z-");
 }
 
 static void test_managed_save(World *w, const void *data)
@@ -478,18 +489,34 @@ static void test_encrypted_refusals(World *w, const void *data)
     assert_refused(unknown, "encrypted");
 }
 
-static void test_names_of_others(World *w, const void *data)
+static void test_names_cannot_be_guessed(World *w, const void *data)
 {
-    g_autoptr(Plan) plan = NULL;
-    g_autoptr(GHashTable) taken = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(Plan) plan = plan_to(w, "s1"), again = plan_to(w, "s1"), other = NULL, none = NULL;
+    g_autofree char *long_name = g_strnfill(400, 'x'), *base = NULL;
+    const char *path = ((PlanOverlay *) g_ptr_array_index(plan->overlays, 0))->overlay->path;
 
-    g_hash_table_add(taken, (void *) "/img/base.s1-20231114T221320Z.qcow2");
-    g_hash_table_add(taken, (void *) "/img/base.s1-20231114T221320Z-2.qcow2");
-    w->facts.taken = taken;
-    plan = plan_to(w, "s1");
-    assert_possible(plan);
-    g_assert_cmpstr(((PlanOverlay *) g_ptr_array_index(plan->overlays, 0))->overlay->path, ==,
-                    "/img/base.s1-20231114T221320Z-3.qcow2");
+    /* planned again under the lock it is the same work */
+    g_assert_true(plan_same_work(plan, again));
+    w->facts.random = (const guint8 *) "0123456789abcdeg";
+    other = plan_to(w, "s1");
+    g_assert_cmpstr(((PlanOverlay *) g_ptr_array_index(other->overlays, 0))->overlay->path, !=,
+                    path);
+    g_assert_false(plan_same_work(plan, other));
+
+    w->facts.random = NULL;
+    none = plan_to(w, "s1");
+    assert_refused(none, "no-random-numbers");
+
+    w->facts.random = (const guint8 *) "0123456789abcdef";
+    g_free(w->s1->name);
+    w->s1->name = g_strdup(long_name);
+    g_ptr_array_set_size(w->request.names, 0);
+    plan_free(other);
+    other = plan_to(w, long_name);
+    assert_possible(other);
+    base = g_path_get_basename(((PlanOverlay *) g_ptr_array_index(other->overlays, 0))
+                                   ->overlay->path);
+    g_assert_cmpuint(strlen(base), <=, 255);
 }
 
 /* What another version wrote has to mean the same: the numbers of the actions are a format. */
@@ -557,6 +584,6 @@ int main(int argc, char **argv)
     ADD("encrypted", test_encrypted);
     ADD("clear-on-encrypted", test_clear_on_encrypted);
     ADD("encrypted-refusals", test_encrypted_refusals);
-    ADD("names-of-others", test_names_of_others);
+    ADD("names-cannot-be-guessed", test_names_cannot_be_guessed);
     return g_test_run();
 }

@@ -527,6 +527,24 @@ static void test_xml_and_header_agree(void)
     }
 }
 
+static void test_written_files(void)
+{
+    g_autoptr(GPtrArray) none = xml_read_written_files("<volume/>");
+    g_autoptr(GPtrArray) paths = xml_read_written_files(
+        "<domain><os><nvram template='/t'>/v/vm.fd</nvram></os><devices>"
+        "<disk type='file'><source file='/d' path='/d'/></disk>"
+        "<serial type='file'><source path='/v/out'/></serial>"
+        "<console type='pty'><source path='/dev/pts/1'/><log file='/v/log'/></console>"
+        "<parallel type='file'><source path='relative'/></parallel><channel type='file'/>"
+        "</devices></domain>");
+    const char *const expected[] = { "/v/vm.fd", "/v/out", "/v/log" };
+
+    g_assert_cmpuint(none->len, ==, 0);
+    g_assert_cmpuint(paths->len, ==, G_N_ELEMENTS(expected));
+    for (guint i = 0; i < paths->len; i++)
+        g_assert_cmpstr(g_ptr_array_index(paths, i), ==, expected[i]);
+}
+
 #define ADD(name) g_test_add_func("/xml-read/" #name, test_##name)
 
 int main(int argc, char **argv)
@@ -546,5 +564,6 @@ int main(int argc, char **argv)
     ADD(specs);
     ADD(specs_without_secrets);
     ADD(xml_and_header_agree);
+    ADD(written_files);
     return g_test_run();
 }
