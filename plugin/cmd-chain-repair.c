@@ -45,10 +45,8 @@ typedef struct {
 static void print_line(const Operation *op, char *text_take)
 {
     g_autofree char *text = text_take;
-    g_autofree char *safe = text_safe(text, text_terminal_options(STDOUT_FILENO).utf8);
-    g_autofree char *line = g_strconcat(safe, "\n", NULL);
 
-    op->host->print_extra(op->host, line);
+    operation_print_line(op->host, text);
 }
 
 static void print_failed(const Operation *op)
@@ -160,7 +158,7 @@ static VextStatus preview(const Operation *op, const RepairOptions *o, const Jou
                               "%s"),
                             plan->command, op->name, journal->started, journal->client, n + 1,
                             step);
-        g_autofree char *safe = text_safe(line, text_terminal_options(STDOUT_FILENO).utf8);
+        g_autofree char *safe = text_sentence(line, text_terminal_options(STDOUT_FILENO).utf8);
         g_autofree char *whole =
             g_strdup_printf("%s\n%s\n", safe, o->abort ? _("Would undo it, if nothing is lost "
                                                            "by that")

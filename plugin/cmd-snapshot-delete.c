@@ -163,22 +163,20 @@ static void print_failed(VextHost *host, const PlanRequest *request, GPtrArray *
 static void print_deleted(VextHost *host, const DeleteOptions *o, const Plan *plan,
                           const char *asked)
 {
-    gboolean utf8 = text_terminal_options(STDOUT_FILENO).utf8;
     guint n = asked ? 1 : plan->snapshots->len;
 
     if (!plan->steps->len && !asked)
-        host->print_extra(host, _("Nothing to do\n"));
+        operation_print_line(host, _("Nothing to do"));
     else if (!plan->snapshots->len && !asked)
-        host->print_extra(host, _("Unnamed layers merged\n"));
+        operation_print_line(host, _("Unnamed layers merged"));
     for (guint i = 0; i < n; i++) {
-        g_autofree char *name =
-            text_safe(asked ? asked : g_ptr_array_index(plan->snapshots, i), utf8);
+        const char *name = asked ? asked : g_ptr_array_index(plan->snapshots, i);
         g_autofree char *line =
             asked && o->request.children_only
-                ? g_strdup_printf(_("Domain snapshot %s children deleted\n"), name)
-                : g_strdup_printf(_("Domain snapshot %s deleted\n"), name);
+                ? g_strdup_printf(_("Domain snapshot %s children deleted"), name)
+                : g_strdup_printf(_("Domain snapshot %s deleted"), name);
 
-        host->print_extra(host, line);
+        operation_print_line(host, line);
     }
 }
 
