@@ -259,6 +259,24 @@ static VextStatus failed(Operation *op, const DeleteOptions *o, const GError *er
     return VEXT_FAILED;
 }
 
+/* What was asked for as far as it is known, with what goes along, then the names that no snapshot
+ * has: which of them is at fault is the reason's to say. New; borrows the names. */
+static GPtrArray *names_refused(const Operation *op, const PlanRequest *request, const Plan *plan)
+{
+    GPtrArray *names = g_ptr_array_copy(plan->snapshots, NULL, NULL);
+
+    g_ptr_array_set_free_func(names, NULL);
+    for (guint i = 0; i < request->names->len; i++) {
+        gpointer name = g_ptr_array_index(request->names, i);
+
+        if (!plan->snapshots->len ||
+            (!chain_domain_snapshot(op->domain, name) &&
+             !g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL)))
+            g_ptr_array_add(names, name);
+    }
+    return names;
+}
+
 static VextStatus delete(Operation *op, const DeleteOptions *o)
 {
     g_autoptr(Journal) journal = NULL;
@@ -285,8 +303,9 @@ static VextStatus delete(Operation *op, const DeleteOptions *o)
         op->host->print(op->host, json);
     }
     if (plan->refusals->len) {
-        print_failed(op->host, &o->request,
-                     plan->snapshots->len ? plan->snapshots : o->request.names);
+        g_autoptr(GPtrArray) names = names_refused(op, &o->request, plan);
+
+        print_failed(op->host, &o->request, names);
         operation_print_refusals(op->host, plan);
         plan_free(plan);
         return VEXT_FAILED;
