@@ -70,29 +70,6 @@ static int fail(VextHost *host, const char *name, GPtrArray *reasons, VextStatus
     return status;
 }
 
-static void print_line(VextHost *host, char *text_take)
-{
-    g_autofree char *text = text_take;
-
-    operation_print_line(host, text);
-}
-
-/** What is thrown away: said before and after, with its size. */
-static void say_discarded(VextHost *host, const Plan *plan, gboolean done)
-{
-    for (guint i = 0; i < plan->files->len; i++) {
-        const PlanFile *file = g_ptr_array_index(plan->files, i);
-        g_autofree char *size = text_size(file->bytes, FALSE);
-
-        /* What --save-current makes and throws away again never held anything. */
-        if (file->image && !plan->save_current)
-            print_line(host, done ? g_strdup_printf(_("Discarded %s of disk '%s' in '%s'"), size,
-                                                    file->disk, file->image->path)
-                                  : g_strdup_printf(_("Discarding %s of disk '%s' in '%s'"), size,
-                                                    file->disk, file->image->path));
-    }
-}
-
 static void say_notes(VextHost *host, const Plan *plan)
 {
     for (guint i = 0; i < plan->notes->len; i++)
@@ -121,6 +98,8 @@ static gboolean meets_file(Operation *op, const Plan *plan)
     return met;
 }
 
+/** Runs the journal's plan and says what it throws away; @resuming: what its first run said is
+ *  not here to be read. */
 static VextStatus execute(Operation *op, const VextCmd *cmd, Journal *journal, gboolean resuming)
 {
     VextHost *host = op->host;
@@ -131,8 +110,23 @@ static VextStatus execute(Operation *op, const VextCmd *cmd, Journal *journal, g
         .resuming = resuming,
         .daemon_log = host->opt_string(cmd, "daemon-log"),
     };
-    VextStatus status = operation_run(op, &how, journal, reasons);
+    VextStatus status;
 
+    if (host->opt_bool(cmd, "json")) {
+        g_autofree char *text = text_plan_json(journal->plan);
+
+        host->print(host, text);
+        status = operation_run(op, &how, journal, reasons);
+    } else {
+        operation_say_discarded(host, journal->plan, FALSE);
+        status = operation_run(op, &how, journal, reasons);
+        if (status == VEXT_OK) {
+            g_autofree char *done = g_strdup_printf(_("Domain snapshot %s reverted"), name);
+
+            operation_say_discarded(host, journal->plan, TRUE);
+            operation_print_line(host, done);
+        }
+    }
     return status == VEXT_OK ? VEXT_OK : fail(host, name, reasons, status);
 }
 
@@ -185,7 +179,6 @@ int cmd_snapshot_revert(VextHost *host, const VextCmd *cmd)
     g_autoptr(Plan) plan = NULL;
     gboolean dry_run = host->opt_bool(cmd, "dry-run"), json = host->opt_bool(cmd, "json");
     const char *name;
-    VextStatus status;
 
     if (!host->opt_string(cmd, "snapshotname") && !host->opt_bool(cmd, "current")) {
         host->error(host, _("--snapshotname or --current is required"));
@@ -199,10 +192,8 @@ int cmd_snapshot_revert(VextHost *host, const VextCmd *cmd)
         return fail(host, name ? name : "--current", reasons, VEXT_FAILED);
     }
     name = target_name(&op, cmd);
-    if (name && !dry_run && (journal = interrupted(&op, name))) {
-        status = execute(&op, cmd, journal, TRUE);
-        return status;
-    }
+    if (name && !dry_run && (journal = interrupted(&op, name)))
+        return execute(&op, cmd, journal, TRUE);
 
     plan = make_plan(&op, cmd, FALSE);
     if (json && (dry_run || plan->refusals->len > 0)) {
@@ -229,22 +220,10 @@ int cmd_snapshot_revert(VextHost *host, const VextCmd *cmd)
     }
 
     say_notes(host, plan);
-    if (!json)
-        say_discarded(host, plan, FALSE);
-    if (json) {
-        g_autofree char *text = text_plan_json(plan);
-        host->print(host, text);
-    }
     journal = operation_journal(&op, g_steal_pointer(&plan), &problem);
     if (!journal) {
         g_ptr_array_add(reasons, g_strdup(problem->message));
         return fail(host, name, reasons, VEXT_FAILED);
     }
-    status = execute(&op, cmd, journal, FALSE);
-    if (status == VEXT_OK && !json) {
-        say_discarded(host, journal->plan, TRUE);
-        print_line(host, g_strdup_printf(_("Domain snapshot %s reverted"),
-                                         (char *) g_ptr_array_index(journal->plan->snapshots, 0)));
-    }
-    return status;
+    return execute(&op, cmd, journal, FALSE);
 }
