@@ -58,6 +58,74 @@ def a_pool_over_the_images_is_noticed(t):
     t.eq(checks(g.vext("host-check", "--json"))["pools"]["result"], "PASS")
 
 
+def two_directories(t, top, base):
+    """A guest whose active image is in one directory, and what its snapshot froze in another."""
+    os.makedirs(top)
+    g = t.guest(dir=base, disks=1)
+    g.oracle.write("vda", 0, "8M", 0x21)
+    g.oracle.snapshot("s1", files={"vda": os.path.join(top, "vda.s1")})
+    g.oracle.write("vda", "8M", "2M", 0x22)
+    return g
+
+
+@test
+@requires("program")
+def the_directories_of_all_images_that_a_merge_writes_are_looked_at(t):
+    top, base, template = (t.path(n) for n in ("top", "base", "template"))
+    g = two_directories(t, top, base)
+    c = checks(g.vext("host-check", "--json"))
+    t.eq(c["directories"]["result"], "PASS")
+    for dir in (top, base):
+        t.has(c["directories"]["detail"], dir + ": ")
+        t.has(c["pools"]["detail"], dir)
+    # what two guests stand on is written by none
+    os.makedirs(template)
+    shared = os.path.join(template, "t.qcow2")
+    qemu_img("create", "-q", "-f", "qcow2", shared, "24M")
+    for name in ("vm2", "vm3"):
+        t.guest(name, dir=top, disks=[{"path": os.path.join(top, name), "backing": shared}])
+    c = checks(g.vext("host-check", "--json"))
+    t.ok(template not in c["directories"]["detail"] + c["pools"]["detail"], c)
+
+
+@test
+@requires("program")
+def a_directory_without_space_is_noticed(t):
+    """That of a base image: what is above it is committed into it."""
+    top, base = t.path("top"), faults.small_fs(t.path("base"), "16M")
+    g = two_directories(t, top, base)
+    t.eq(checks(g.vext("host-check", "--json"))["directories"]["result"], "PASS")
+    with faults.full(base, leave="1M"):
+        r = t.rc(g.vext("host-check", "--json"), 0)
+    c = checks(r)["directories"]
+    t.eq(c["result"], "WARN")
+    t.has(c["detail"], base + ": 1.0 MiB free, a merge may take up to 2.")
+    t.ok(top not in c["detail"], c)
+
+
+@test
+@requires("program")
+def a_directory_that_cannot_be_written_is_noticed(t):
+    top, base = t.path("top"), faults.small_fs(t.path("base"), "16M")
+    g = two_directories(t, top, base)
+    run(["mount", "-o", "remount,ro", base])
+    c = checks(g.vext("host-check", "--json"))["directories"]
+    t.eq((c["result"], c["detail"]), ("WARN", base + ": Read-only file system"))
+
+
+@test
+@requires("program")
+def a_driver_that_cannot_do_it_is_said_so(t):
+    r = t.rc(util.run([*util.program(), "-c", "test:///default", "host-check", "--json"],
+                      check=False), 1)
+    c = checks(r)
+    t.eq((c["driver"]["result"], json.loads(r.out)["result"]), ("FAIL", "FAIL"))
+    t.has(c["driver"]["detail"], "only with QEMU's")
+    # nothing that takes QEMU is claimed
+    t.eq(sorted(c), ["admin", "driver", "libvirt"])
+    t.eq(checks(t.daemon().vext("host-check", "--json"))["driver"]["result"], "PASS")
+
+
 @test
 @requires("program")
 def the_embedded_driver_has_no_admin_socket(t):
