@@ -7,6 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402,F403
+from vext import matrix  # noqa: E402
 
 
 def checks(result):
@@ -124,6 +125,27 @@ def a_driver_that_cannot_do_it_is_said_so(t):
     # nothing that takes QEMU is claimed
     t.eq(sorted(c), ["admin", "driver", "libvirt"])
     t.eq(checks(t.daemon().vext("host-check", "--json"))["driver"]["result"], "PASS")
+
+
+@test(cases=["", "bin"])
+@requires("program", matrix.require_faults)
+def no_helper_program_is_taken_from_where_one_happens_to_be(t, value):
+    """An empty value would look along PATH, a relative one below the present directory."""
+    d = t.daemon()
+    folder, ran = t.path("bin"), t.path("ran")
+    os.makedirs(folder)
+    fake = os.path.join(folder, "daemon-admin")
+    with open(fake, "w") as f:
+        f.write(f"#!/bin/sh\ntouch '{ran}'\n")
+    os.chmod(fake, 0o755)
+    env = {**matrix.environment(), "PATH": f"{folder}:{os.environ['PATH']}"}
+    for libexec, taken in ((folder, True), (value, False)):
+        env["VIRSH_EXT_LIBEXECDIR"] = libexec
+        r = util.run([*matrix.program(), "-c", d.uri, "host-check"], env=env, cwd=t.dir)
+        t.has(r.out, "admin socket")
+        t.eq(os.path.exists(ran), taken, f"the program ran with {libexec!r}")
+        if taken:
+            os.unlink(ran)
 
 
 @test
