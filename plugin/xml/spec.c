@@ -72,7 +72,7 @@ static gboolean hide_members(JsonNode *node)
     return any;
 }
 
-/* The values of the option "key" in "rbd:POOL/IMAGE[:KEY=VALUE…]", with "\" before a ":" in one. */
+/* The values of "key" in "rbd:POOL/IMAGE[:KEY=VALUE…]", with "\" before a ":" in one. */
 static char *hide_in_rbd(const char *spec)
 {
     g_autoptr(GString) out = g_string_new(NULL);
