@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """How qemu-img is run on images that others made: with limits, and on files that were opened and
 looked at, not on names that something else can have by then."""
+import json
 import os
 import shutil
 import sys
@@ -56,6 +57,21 @@ def a_map_has_limits_and_no_names(t, kind):
         t.eq((memory, seconds, size), ("1048576", "10", "65536"))
         t.has(args, "/dev/fd/")
         t.ok(g.dir not in args and "/dev/loop" not in args, args)
+
+
+@test
+@requires("program")
+def a_deep_chain_of_a_large_disk_fits_into_the_limits(t):
+    top = t.path("0")
+    qemu_img("create", "-q", "-f", "qcow2", top, "2T")
+    for i in range(1, 60):
+        below, top = top, t.path(str(i))
+        qemu_img("create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", below, top, "2T")
+    g = t.guest(disks=[{"path": top, "create": False}])
+    g.snapshot("s1")
+    r = t.rc(g.vext(DELETE, g.name, "s1", "--dry-run", "--json"), 0)
+    plan = json.loads(r.out)
+    t.eq((plan["bytes_exact"], plan["bytes_moved"]), (True, 0))
 
 
 @test
