@@ -130,6 +130,7 @@ static void test_the_server_notices(Fixture *f, gconstpointer data)
         g_socket_client_connect_to_host(client, "127.0.0.1", (guint16) f->port, NULL, &error);
 
     g_assert_no_error(error);
+    g_assert_nonnull(connection);
     g_assert_cmpint(g_socket_condition_check(f->server, G_IO_IN), ==, G_IO_IN);
 }
 
