@@ -45,10 +45,8 @@ typedef struct {
 static void print_line(const Operation *op, char *text_take)
 {
     g_autofree char *text = text_take;
-    g_autofree char *safe = text_safe(text, text_terminal_options(STDOUT_FILENO).utf8);
-    g_autofree char *line = g_strconcat(safe, "\n", NULL);
 
-    op->host->print_extra(op->host, line);
+    operation_print_line(op->host, text);
 }
 
 static void print_failed(const Operation *op)
@@ -232,6 +230,8 @@ static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *jo
     if (op->host->is_readonly(op->host))
         return refuse_readonly(op, o, journal->plan);
     tidy_log(op);
+    if (!o->json && !o->abort)
+        operation_say_discarded(op->host, plan, FALSE);
     status = execute(op, o, journal, o->abort ? UNDO : RESUME);
     if (status != VEXT_OK)
         return status;
@@ -241,6 +241,7 @@ static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *jo
     } else if (o->abort) {
         print_line(op, g_strdup_printf(_("Undone: %s of domain '%s'"), plan->command, op->name));
     } else {
+        operation_say_discarded(op->host, plan, TRUE);
         for (guint i = 0; plan->operation == PLAN_DELETE && i < plan->snapshots->len; i++)
             print_line(op, g_strdup_printf(_("Domain snapshot %s deleted"),
                                            (char *)g_ptr_array_index(plan->snapshots, i)));

@@ -55,7 +55,7 @@ static char *to_text(GPtrArray *checks)
 
     for (guint i = 0; i < checks->len; i++) {
         const BackendCheck *check = g_ptr_array_index(checks, i);
-        g_autofree char *detail = check->detail ? text_safe(check->detail, options.utf8) : NULL;
+        g_autofree char *detail = check->detail ? text_sentence(check->detail, options.utf8) : NULL;
         const char *title = _(check->title);
 
         g_string_append_printf(text, "  QEMU: %s%*s: %s%s%s", title,

@@ -164,22 +164,20 @@ static void print_failed(VextHost *host, const PlanRequest *request, GPtrArray *
 static void print_deleted(VextHost *host, const DeleteOptions *o, const Plan *plan,
                           const char *asked)
 {
-    gboolean utf8 = text_terminal_options(STDOUT_FILENO).utf8;
     guint n = asked ? 1 : plan->snapshots->len;
 
     if (!plan->steps->len && !asked)
-        host->print_extra(host, _("Nothing to do\n"));
+        operation_print_line(host, _("Nothing to do"));
     else if (!plan->snapshots->len && !asked)
-        host->print_extra(host, _("Unnamed layers merged\n"));
+        operation_print_line(host, _("Unnamed layers merged"));
     for (guint i = 0; i < n; i++) {
-        g_autofree char *name =
-            text_safe(asked ? asked : g_ptr_array_index(plan->snapshots, i), utf8);
+        const char *name = asked ? asked : g_ptr_array_index(plan->snapshots, i);
         g_autofree char *line =
             asked && o->request.children_only
-                ? g_strdup_printf(_("Domain snapshot %s children deleted\n"), name)
-                : g_strdup_printf(_("Domain snapshot %s deleted\n"), name);
+                ? g_strdup_printf(_("Domain snapshot %s children deleted"), name)
+                : g_strdup_printf(_("Domain snapshot %s deleted"), name);
 
-        host->print_extra(host, line);
+        operation_print_line(host, line);
     }
 }
 
@@ -262,6 +260,24 @@ static VextStatus failed(Operation *op, const DeleteOptions *o, const GError *er
     return VEXT_FAILED;
 }
 
+/* What was asked for as far as it is known, with what goes along, then the names that no snapshot
+ * has: which of them is at fault is the reason's to say. New; borrows the names. */
+static GPtrArray *names_refused(const Operation *op, const PlanRequest *request, const Plan *plan)
+{
+    GPtrArray *names = g_ptr_array_copy(plan->snapshots, NULL, NULL);
+
+    g_ptr_array_set_free_func(names, NULL);
+    for (guint i = 0; i < request->names->len; i++) {
+        gpointer name = g_ptr_array_index(request->names, i);
+
+        if (!plan->snapshots->len ||
+            (!chain_domain_snapshot(op->domain, name) &&
+             !g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL)))
+            g_ptr_array_add(names, name);
+    }
+    return names;
+}
+
 static VextStatus delete(Operation *op, const DeleteOptions *o)
 {
     g_autoptr(Journal) journal = NULL;
@@ -292,8 +308,9 @@ static VextStatus delete(Operation *op, const DeleteOptions *o)
         op->host->print(op->host, json);
     }
     if (plan->refusals->len) {
-        print_failed(op->host, &o->request,
-                     plan->snapshots->len ? plan->snapshots : o->request.names);
+        g_autoptr(GPtrArray) names = names_refused(op, &o->request, plan);
+
+        print_failed(op->host, &o->request, names);
         operation_print_refusals(op->host, plan);
         plan_free(plan);
         return VEXT_FAILED;

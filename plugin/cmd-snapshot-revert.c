@@ -69,35 +69,14 @@ static int fail(VextHost *host, const char *name, GPtrArray *reasons, VextStatus
     return status;
 }
 
-static void print_line(VextHost *host, char *text_take)
-{
-    g_autofree char *text = text_take;
-
-    operation_print_line(host, text);
-}
-
-/** What is thrown away: said before and after, with its size. */
-static void say_discarded(VextHost *host, const Plan *plan, gboolean done)
-{
-    for (guint i = 0; i < plan->files->len; i++) {
-        const PlanFile *file = g_ptr_array_index(plan->files, i);
-        g_autofree char *size = text_size(file->bytes, FALSE);
-
-        /* What --save-current makes and throws away again never held anything. */
-        if (file->image && !plan->save_current)
-            print_line(host, done ? g_strdup_printf(_("Discarded %s of disk '%s' in '%s'"), size,
-                                                    file->disk, file->image->path)
-                                  : g_strdup_printf(_("Discarding %s of disk '%s' in '%s'"), size,
-                                                    file->disk, file->image->path));
-    }
-}
-
 static void say_notes(VextHost *host, const Plan *plan)
 {
     for (guint i = 0; i < plan->notes->len; i++)
         operation_print_warning(host, g_ptr_array_index(plan->notes, i));
 }
 
+/** Runs the journal's plan and says what it throws away; @resuming: what its first run said is
+ *  not here to be read. */
 static VextStatus execute(Operation *op, const VextCmd *cmd, Journal *journal, gboolean resuming,
                           const char *daemon_log)
 {
@@ -109,9 +88,24 @@ static VextStatus execute(Operation *op, const VextCmd *cmd, Journal *journal, g
         .resuming = resuming,
         .daemon_log = daemon_log,
     };
-    VextStatus status = operation_run(op, &how, journal, reasons);
+    gboolean json = host->opt_bool(cmd, "json");
+    g_autofree char *text = NULL;
+    VextStatus status;
 
-    return status == VEXT_OK ? VEXT_OK : fail(host, name, reasons, status);
+    if (!json)
+        operation_say_discarded(host, journal->plan, FALSE);
+    status = operation_run(op, &how, journal, reasons);
+    if (status != VEXT_OK)
+        return fail(host, name, reasons, status);
+    if (json) {
+        text = text_plan_json(journal->plan);
+        host->print(host, text);
+    } else {
+        text = g_strdup_printf(_("Domain snapshot %s reverted"), name);
+        operation_say_discarded(host, journal->plan, TRUE);
+        operation_print_line(host, text);
+    }
+    return VEXT_OK;
 }
 
 /** An unfinished revert to the same snapshot, of a client that is dead; else NULL. */
@@ -158,7 +152,6 @@ int cmd_snapshot_revert(VextHost *host, const VextCmd *cmd)
     gboolean dry_run = host->opt_bool(cmd, "dry-run"), json = host->opt_bool(cmd, "json");
     g_autofree char *daemon_log = NULL;
     const char *name;
-    VextStatus status;
 
     if (!operation_daemon_log(host, cmd, &daemon_log))
         return VEXT_FAILED;
@@ -178,10 +171,8 @@ int cmd_snapshot_revert(VextHost *host, const VextCmd *cmd)
         operation_preview(&op, journal, json);
         return VEXT_OK;
     }
-    if (journal) {
-        status = execute(&op, cmd, journal, TRUE, daemon_log);
-        return status;
-    }
+    if (journal)
+        return execute(&op, cmd, journal, TRUE, daemon_log);
 
     plan = make_plan(&op, cmd, FALSE);
     if (json && (dry_run || plan->refusals->len > 0)) {
@@ -208,22 +199,10 @@ int cmd_snapshot_revert(VextHost *host, const VextCmd *cmd)
     }
 
     say_notes(host, plan);
-    if (!json)
-        say_discarded(host, plan, FALSE);
     journal = operation_journal(&op, g_steal_pointer(&plan), &problem);
     if (!journal) {
         g_ptr_array_add(reasons, g_strdup(problem->message));
         return fail(host, name, reasons, VEXT_FAILED);
     }
-    status = execute(&op, cmd, journal, FALSE, daemon_log);
-    if (status == VEXT_OK && json) {
-        g_autofree char *text = text_plan_json(journal->plan);
-
-        host->print(host, text);
-    } else if (status == VEXT_OK) {
-        say_discarded(host, journal->plan, TRUE);
-        print_line(host, g_strdup_printf(_("Domain snapshot %s reverted"),
-                                         (char *) g_ptr_array_index(journal->plan->snapshots, 0)));
-    }
-    return status;
+    return execute(&op, cmd, journal, FALSE, daemon_log);
 }

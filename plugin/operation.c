@@ -47,6 +47,22 @@ void operation_print_errors(VextHost *host, GPtrArray *lines)
         operation_print_error(host, g_ptr_array_index(lines, i));
 }
 
+void operation_say_discarded(VextHost *host, const Plan *plan, gboolean done)
+{
+    for (guint i = 0; plan->operation == PLAN_REVERT && i < plan->files->len; i++) {
+        const PlanFile *file = g_ptr_array_index(plan->files, i);
+        g_autofree char *size = text_size(file->bytes, FALSE), *line = NULL;
+
+        /* What --save-current makes and throws away again never held anything. */
+        if (!file->image || plan->save_current)
+            continue;
+        line = g_strdup_printf(done ? _("Discarded %s of disk '%s' in '%s'")
+                                    : _("Discarding %s of disk '%s' in '%s'"),
+                               size, file->disk, file->image->path);
+        operation_print_line(host, line);
+    }
+}
+
 void operation_print_refusals(VextHost *host, const Plan *plan)
 {
     TextOptions options = text_terminal_options(STDERR_FILENO);

@@ -72,12 +72,14 @@ static GStrv admin_uris(const char *uri, GError **error)
     return result;
 }
 
-/** daemon-admin's path. */
+/** daemon-admin's path. The user's environment is trusted as PATH is, but not that of a set-uid
+ *  program's; and what an empty or relative value meant would depend on where one is. */
 static char *program(void)
 {
     const char *dir = secure_getenv("VIRSH_EXT_LIBEXECDIR");
 
-    return g_build_filename(dir ? dir : PKGLIBEXECDIR, "daemon-admin", NULL);
+    return g_build_filename(dir && g_path_is_absolute(dir) ? dir : PKGLIBEXECDIR, "daemon-admin",
+                            NULL);
 }
 
 /** Starts daemon-admin; NULL with @error. @file: of the verb "log" alone, else NULL. */

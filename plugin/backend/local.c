@@ -8,16 +8,15 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <gio/gio.h>
 #include <linux/fs.h>
 
 #include "include/vext-i18n.h"
 #include "plugin/backend/local.h"
+#include "plugin/backend/qemu-img.h"
 #include "plugin/backend/vir.h"
 #include "plugin/xml/qcow2.h"
 
@@ -88,8 +87,7 @@ static gboolean is_image(const struct stat *st, GError **error)
     return FALSE;
 }
 
-/* A regular file or block device; anything else could block or have effects when opened. */
-static int open_image(const char *path, struct stat *st, GError **error)
+int local_open_image(const char *path, struct stat *st, GError **error)
 {
     int fd = -1;
 
@@ -141,51 +139,6 @@ static gssize read_file(gpointer opaque, guint8 *data, gsize len, GError **error
     return got;
 }
 
-/* A few bytes of header make qemu-img read a table of gigabytes: VDI's is four bytes for each MiB
- * of a size that anyone can write there. Images that hold something come nowhere near. */
-static void limit_reading(gpointer opaque)
-{
-    static const struct rlimit memory = { 1 << 30, 1 << 30 };
-    static const struct rlimit seconds = { 10, 10 };
-
-    setrlimit(RLIMIT_AS, &memory);
-    setrlimit(RLIMIT_CPU, &seconds);
-}
-
-static char *run_qemu_img(const char *const *argv, GSpawnChildSetupFunc setup, GError **error)
-{
-    g_autoptr(GPtrArray) words = g_ptr_array_new();
-    g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(
-        G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
-    g_autoptr(GSubprocess) process = NULL;
-    g_autoptr(GBytes) out = NULL;
-    g_autoptr(GBytes) err = NULL;
-    gsize len;
-    const char *data;
-
-    g_ptr_array_add(words, (gpointer) "qemu-img");
-    for (; *argv; argv++)
-        g_ptr_array_add(words, (gpointer) *argv);
-    g_ptr_array_add(words, NULL);
-    if (setup)
-        g_subprocess_launcher_set_child_setup(launcher, setup, NULL, NULL);
-    process = g_subprocess_launcher_spawnv(launcher, (const char *const *) words->pdata, error);
-    if (!process || !g_subprocess_communicate(process, NULL, NULL, &out, &err, error))
-        return NULL;
-    if (!g_subprocess_get_successful(process)) {
-        g_autofree char *message = NULL;
-
-        data = g_bytes_get_data(err, &len);
-        message = g_utf8_make_valid(data ? data : "", data ? (gssize) len : 0);
-        message[strcspn(message, "\n")] = '\0';
-        g_set_error_literal(error, BACKEND_ERROR, VIR_ERR_INTERNAL_ERROR,
-                            *message ? message : _("qemu-img failed"));
-        return NULL;
-    }
-    data = g_bytes_get_data(out, &len);
-    return g_strndup(data ? data : "", len);
-}
-
 /* A VMDK image can be a list of other files and addresses, or have one in it: then it names what
  * qemu-img would open. */
 static gboolean is_vmdk_alone(int fd)
@@ -199,27 +152,27 @@ static gboolean is_vmdk_alone(int fd)
            (memcmp(data, "KDMV", 4) == 0 && memcmp(data + 12, nothing, sizeof(nothing)) != 0);
 }
 
-/* The format may be an image's word for the one below; some are protocols, or lead elsewhere. */
-static gboolean may_be_opened(int fd, const char *format)
+gboolean local_may_be_opened(int fd, const char *format)
 {
     static const char *const alone[] = { "bochs", "cloop", "dmg", "luks", "parallels", "qcow",
-                                         "qed", "vdi", "vhdx", "vpc", NULL };
+                                         "qcow2", "qed", "raw", "vdi", "vhdx", "vpc", NULL };
 
     return g_strv_contains(alone, format) || (g_str_equal(format, "vmdk") && is_vmdk_alone(fd));
 }
 
 static ImageInfo *read_other(int fd, const char *path, const char *format, GError **error)
 {
-    const char *argv[] = { "info", "--output=json", "-U", "-f", format, path, NULL };
+    g_autofree char *name = qemu_img_file(0);
+    const char *argv[] = { "info", "--output=json", "-U", "-f", format, name, NULL };
     g_autofree char *out = NULL;
     g_autoptr(GPtrArray) infos = NULL;
 
-    if (!may_be_opened(fd, format)) {
+    if (!local_may_be_opened(fd, format)) {
         g_set_error(error, BACKEND_ERROR, VIR_ERR_OPEN_FAILED,
                     _("Format '%s' is not opened here: it may lead to other files"), format);
         return NULL;
     }
-    out = run_qemu_img(argv, limit_reading, error);
+    out = qemu_img_run(argv, &fd, &path, 1, error);
     infos = out ? image_info_parse(out, strlen(out), error) : NULL;
     if (!infos)
         return NULL;
@@ -239,7 +192,7 @@ ImageInfo *local_read_header(const char *path, const char *format, gboolean *imm
     ImageInfo *info = NULL;
     int attributes = 0;
     guint64 bytes;
-    int fd = open_image(path, &st, error);
+    int fd = local_open_image(path, &st, error);
 
     if (fd < 0)
         return NULL;
@@ -268,7 +221,7 @@ gboolean local_has_qcow2_magic(const char *path)
 {
     guint8 data[4];
     struct stat st;
-    int fd = open_image(path, &st, NULL);
+    int fd = local_open_image(path, &st, NULL);
     gboolean has;
 
     if (fd < 0)
@@ -277,9 +230,4 @@ gboolean local_has_qcow2_magic(const char *path)
           qcow2_has_magic(data, sizeof(data));
     close(fd);
     return has;
-}
-
-char *local_qemu_img(const char *const *argv, GError **error)
-{
-    return run_qemu_img(argv, NULL, error);
 }

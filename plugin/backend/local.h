@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <sys/stat.h>
+
 #include "plugin/xml/read.h"
 
 G_BEGIN_DECLS
@@ -50,9 +52,16 @@ ImageInfo *local_read_header(const char *path, const char *format, gboolean *imm
 gboolean local_has_qcow2_magic(const char *path);
 
 /**
- * Runs qemu-img with @argv (NULL-terminated, without the program's name) and gives its output.
- * Returns: new string, or NULL with qemu-img's first line of complaint in @error
+ * Opens the regular file or block device at @path for reading; anything else could block, or have
+ * effects, when it is opened.
+ *
+ * @st: set to what was opened
+ * Returns: a descriptor that is closed on exec, or -1 with @error
  */
-char *local_qemu_img(const char *const *argv, GError **error);
+int local_open_image(const char *path, struct stat *st, GError **error);
+
+/** Whether qemu-img may be given the image in @fd as one of @format: that can be another image's
+ *  word for it, and some formats are protocols or lead to other files. */
+gboolean local_may_be_opened(int fd, const char *format);
 
 G_END_DECLS

@@ -6,13 +6,15 @@
 
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "plugin/backend/local.h"
+#include "plugin/backend/qemu-img.h"
 #include "plugin/backend/read.h"
 #include "plugin/model/json.h"
 
-/* qemu-img opens the whole chain: only where it needs to guess nothing, and no data file, which
- * is any name in an image's header. */
+/* qemu-img opens the whole chain: only where nothing has to be guessed, and no data file, which is
+ * any name in an image's header. */
 static gboolean can_be_mapped(const ChainImage *top)
 {
     const ChainImage *image;
@@ -34,16 +36,86 @@ typedef struct {
     gboolean packed;          /* compressed (QEMU 8.2 and newer say so) */
 } Extent;
 
+/* One image of a chain as json: has it. */
+static JsonObject *image_node(int fd, const char *format, const char *name)
+{
+    JsonObject *image = json_object_new();
+    JsonObject *file = json_object_new();
+    struct stat st;
+
+    json_object_set_string_member(file, "driver", fstat(fd, &st) == 0 && S_ISBLK(st.st_mode)
+                                                  ? "host_device" : "file");
+    json_object_set_string_member(file, "filename", name);
+    json_object_set_string_member(image, "driver", format);
+    json_object_set_object_member(image, "file", file);
+    /* of each image; the 32 MiB that QEMU takes are too much in a deep chain of large disks, and
+     * tables are read one after the other */
+    if (g_str_equal(format, "qcow2"))
+        json_object_set_int_member(image, "l2-cache-size", 1 << 20);
+    return image;
+}
+
+/*
+ * qemu-img's map of a chain, or NULL: it cannot be had.
+ *
+ * @paths, @formats: @n images, the uppermost first
+ *
+ * The whole chain is said, so that no header tells what is below, and by descriptors: neither can
+ * be exchanged before qemu-img opens them. What is left is an external data file that a header
+ * names since it was read; of that a map tells no content.
+ */
+static JsonNode *map_chain(const char *const *paths, const char *const *formats, gsize n)
+{
+    g_autofree int *fds = g_new(int, n);
+    g_autoptr(JsonNode) chain = NULL;
+    g_autofree char *json = NULL, *name = NULL, *out = NULL;
+    const char *argv[] = { "map", "--output=json", "-U", NULL, NULL };
+    gboolean good = TRUE;
+    gsize opened = 0;
+
+    while (good && opened < n) {
+        struct stat st;
+        int fd = local_open_image(paths[opened], &st, NULL);
+
+        good = fd >= 0 && local_may_be_opened(fd, formats[opened]);
+        if (fd >= 0)
+            fds[opened++] = fd;
+    }
+    for (gsize i = n; good && i-- > 0;) {
+        g_autofree char *file = qemu_img_file(i);
+        JsonObject *image = image_node(fds[i], formats[i], file);
+
+        if (chain)
+            json_object_set_member(image, "backing", g_steal_pointer(&chain));
+        else if (!g_str_equal(formats[i], "raw"))
+            json_object_set_null_member(image, "backing");
+        chain = json_node_init_object(json_node_alloc(), image);
+        json_object_unref(image);
+    }
+    if (chain) {
+        json = json_to_string(chain, FALSE);
+        argv[3] = name = g_strconcat("json:", json, NULL);
+        out = qemu_img_run(argv, fds, paths, n, NULL);
+    }
+    while (opened > 0)
+        close(fds[--opened]);
+    return out ? json_read(out, strlen(out), NULL) : NULL;
+}
+
 /* The map of @top with all that it stands on: Extent, by their starts. NULL: it cannot be had. */
 static GArray *map_image(const ChainImage *top)
 {
-    const char *argv[] = { "map", "--output=json", "-U", "-f", top->format, top->source->path,
-                           NULL };
-    g_autofree char *out = local_qemu_img(argv, NULL);
-    g_autoptr(JsonNode) root = out ? json_read(out, strlen(out), NULL) : NULL;
+    g_autoptr(GPtrArray) paths = g_ptr_array_new(), formats = g_ptr_array_new();
+    g_autoptr(JsonNode) root = NULL;
     GArray *extents;
     JsonArray *array;
 
+    for (const ChainImage *image = top; image; image = image->backing) {
+        g_ptr_array_add(paths, image->source->path);
+        g_ptr_array_add(formats, image->format);
+    }
+    root = map_chain((const char *const *) paths->pdata, (const char *const *) formats->pdata,
+                     paths->len);
     if (!root || !JSON_NODE_HOLDS_ARRAY(root))
         return NULL;
     extents = g_array_new(FALSE, FALSE, sizeof(Extent));
@@ -121,47 +193,22 @@ gboolean backend_measure_range(const ChainImage *lo, const ChainImage *hi, const
     return TRUE;
 }
 
-/* The chain as a json: name, so that no header says what is below the images of @sources. */
-static JsonNode *chain_node(const ChainSource *const *sources, const char *const *formats, gsize n)
-{
-    JsonObject *image = json_object_new();
-    JsonObject *file = json_object_new();
-    JsonNode *node = json_node_new(JSON_NODE_OBJECT);
-    struct stat info;
-    gboolean device = stat(sources[0]->path, &info) == 0 && S_ISBLK(info.st_mode);
-
-    json_object_set_string_member(file, "driver", device ? "host_device" : "file");
-    json_object_set_string_member(file, "filename", sources[0]->path);
-    json_object_set_string_member(image, "driver", formats[0]);
-    json_object_set_object_member(image, "file", file);
-    if (n > 1)
-        json_object_set_member(image, "backing", chain_node(sources + 1, formats + 1, n - 1));
-    else if (g_strcmp0(formats[0], "raw") != 0)
-        json_object_set_null_member(image, "backing");
-    json_node_take_object(node, image);
-    return node;
-}
-
 gboolean backend_data_left(const ChainSource *const *sources, const char *const *formats, gsize n,
                            guint64 *bytes)
 {
-    g_autoptr(JsonNode) chain = NULL, root = NULL;
-    g_autofree char *json = NULL, *name = NULL, *out = NULL;
-    const char *argv[] = { "map", "--output=json", "-U", NULL, NULL };
+    g_autofree const char **paths = g_new(const char *, n);
+    g_autoptr(JsonNode) root = NULL;
     guint64 left = 0;
     JsonArray *array;
     gsize i;
 
-    for (i = 0; i < n; i++)
+    for (i = 0; i < n; i++) {
         if ((sources[i]->type != CHAIN_SOURCE_FILE && sources[i]->type != CHAIN_SOURCE_BLOCK &&
              sources[i]->type != CHAIN_SOURCE_VOLUME) || !sources[i]->path || !formats[i])
             return FALSE;
-    chain = chain_node(sources, formats, n);
-    json = json_to_string(chain, FALSE);
-    name = g_strconcat("json:", json, NULL);
-    argv[3] = name;
-    out = local_qemu_img(argv, NULL);
-    root = out ? json_read(out, strlen(out), NULL) : NULL;
+        paths[i] = sources[i]->path;
+    }
+    root = map_chain(paths, formats, n);
     if (!root || !JSON_NODE_HOLDS_ARRAY(root))
         return FALSE;
     array = json_node_get_array(root);

@@ -86,6 +86,11 @@ char *chain_source_key(const ChainSource *source);
 /** What stands for a secret in what is printed. */
 #define CHAIN_HIDDEN "***"
 
+/** Whether the name of an option or parameter, @len bytes (-1: all), speaks of a secret. */
+gboolean chain_names_secret(const char *name, gssize len);
+/** Whether a name as it is shown has a secret taken out of it, and so is no name to be typed. */
+gboolean chain_spec_is_hidden(const char *spec);
+
 /**
  * The URI @spec without its secrets: of USER:PASSWORD@ (with a % in iSCSI) the password, and the
  * value of each parameter of the query whose name speaks of one, as in a signed URL.

@@ -90,6 +90,17 @@ static char *rebase_command(const ChainImage *image, const char *backing)
                          backing, image->path, NULL);
 }
 
+/* A remedy whose command has FILE in the place of a name that, as it is known here, would not work:
+ * @hidden, without its secret; or NULL for one that has none. */
+static char *with_hidden(char *remedy_take, const char *hidden)
+{
+    g_autofree char *remedy = remedy_take;
+
+    return hidden ? g_strdup_printf(_("%s; FILE is '%s' with the secret that is not shown here"),
+                                    remedy, hidden)
+                  : g_steal_pointer(&remedy);
+}
+
 static char *remove_disk(const ChainDomain *d, const ChainDisk *disk)
 {
     const char *where = d->persistent ? "--config" : "--live";
@@ -162,21 +173,25 @@ static void check_format(Check *c, ChainDisk *disk, ChainImage *image)
             !(above->flags & CHAIN_IMAGE_ORPHAN))
             overlay = above;
     }
-    if (overlay)
+    if (overlay) {
+        const char *spec = overlay->backing_spec ? overlay->backing_spec : image->path;
+        gboolean hidden = chain_spec_is_hidden(spec);
+
         check_add(c, "format-not-recorded", CHAIN_WARNING, disk->target, image,
                   g_strdup_printf(guessed
                                   ? _("Image '%s' does not record the format of its backing file "
                                       "'%s', which is not opened therefore")
                                   : _("Image '%s' does not record the format of its backing file "
                                       "'%s'"), overlay->path, image->path),
-                  check_remedy(_("Record it while the domain is shut off: '%s'"),
-                               rebase_command(overlay, overlay->backing_spec
-                                                       ? overlay->backing_spec : image->path)));
-    else if (guessed)
+                  with_hidden(check_remedy(_("Record it while the domain is shut off: '%s'"),
+                                           rebase_command(overlay, hidden ? "FILE" : spec)),
+                              hidden ? spec : NULL));
+    } else if (guessed) {
         check_add(c, "format-not-recorded", CHAIN_WARNING, disk->target, image,
                   g_strdup_printf(_("The format of image '%s' is recorded nowhere"), image->path),
                   check_remedy(_("Record it as the type of the disk's driver with '%s'"),
                                chain_command("edit", chain_domain_word(c->domain), NULL)));
+    }
 }
 
 static void check_shared(Check *c, ChainDisk *disk, ChainImage *image)
@@ -266,6 +281,7 @@ static void check_unmanaged(Check *c, ChainDisk *disk, GPtrArray *images)
 static char *shorten(const Check *c, const ChainDisk *disk, const GPtrArray *chain, guint limit)
 {
     const ChainImage *lower;
+    gboolean hidden;
 
     if (c->domain->snapshots->len)
         return check_remedy(_("Delete snapshots that are not needed with '%s NAME…'"),
@@ -278,10 +294,13 @@ static char *shorten(const Check *c, const ChainDisk *disk, const GPtrArray *cha
                                           "--wait", NULL));
     /* it cannot be started: half of the layers into the active image, and no file goes */
     lower = g_ptr_array_index(chain, chain->len - limit / 2);
-    return check_remedy(_("Merge layers with '%s' while the domain is shut off"),
-                        chain_command("qemu-img", "rebase", "-f", format_of(disk->active), "-F",
-                                      format_of(lower), "-b", lower->path, disk->active->path,
-                                      NULL));
+    hidden = chain_spec_is_hidden(lower->path);
+    return with_hidden(check_remedy(_("Merge layers with '%s' while the domain is shut off"),
+                                    chain_command("qemu-img", "rebase", "-f",
+                                                  format_of(disk->active), "-F", format_of(lower),
+                                                  "-b", hidden ? "FILE" : lower->path,
+                                                  disk->active->path, NULL)),
+                       hidden ? lower->path : NULL);
 }
 
 static void check_depth(Check *c, ChainDisk *disk)

@@ -151,21 +151,34 @@ char *chain_source_key(const ChainSource *source)
     return g_string_free(out, FALSE);
 }
 
+gboolean chain_names_secret(const char *name, gssize len)
+{
+    static const char *const words[] = { "auth", "cookie", "cred", "key", "pass", "secret", "sig",
+                                         "token", NULL };
+    g_autofree char *lower = g_ascii_strdown(name, len);
+
+    for (guint i = 0; words[i]; i++)
+        if (strstr(lower, words[i]))
+            return TRUE;
+    return FALSE;
+}
+
+gboolean chain_spec_is_hidden(const char *spec)
+{
+    /* a file can have that in its name */
+    return spec[strcspn(spec, ":/")] == ':' && strstr(spec, CHAIN_HIDDEN);
+}
+
 /* The value of each parameter whose name speaks of a secret, as in a signed URL. Others stay: they
  * may tell one image from another. Returns: whether there was any */
 static gboolean hide_in_query(GString *out, const char *query)
 {
-    static const char *const words[] = { "auth", "cred", "key", "pass", "secret", "sig", "token",
-                                         NULL };
     gboolean any = FALSE;
 
     for (;;) {
         gsize name = strcspn(query, "=&"), len = strcspn(query, "&");
-        g_autofree char *lower = g_ascii_strdown(query, (gssize) name);
-        gboolean secret = FALSE;
+        gboolean secret = name < len && chain_names_secret(query, (gssize) name);
 
-        for (guint i = 0; words[i] && name < len; i++)
-            secret |= strstr(lower, words[i]) != NULL;
         g_string_append_len(out, query, (gssize) (secret ? name + 1 : len));
         if (secret)
             g_string_append(out, CHAIN_HIDDEN);

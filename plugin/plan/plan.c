@@ -483,8 +483,9 @@ static char *describe_snapshots(const Plan *plan)
     g_autofree char *list = chain_quote_names(plan->snapshots);
 
     if (plan->operation != PLAN_REVERT && plan->snapshots->len > 0)
-        return g_strdup_printf(P_("Delete the metadata of snapshot %s, correct the others'",
-                                  "Delete the metadata of snapshots %s, correct the others'",
+        return g_strdup_printf(P_("Delete the metadata of snapshot %s, correct that of the others",
+                                  "Delete the metadata of snapshots %s, correct that of the "
+                                  "others",
                                   plan->snapshots->len),
                                list);
     if (plan->operation == PLAN_REVERT)

@@ -578,9 +578,9 @@ static void append_operation(Tree *tree, const ChainOperation *operation)
     g_autofree char *words = g_strconcat(operation->command ? operation->command : "?",
                                          named ? " " : "", named ? operation->snapshots : "",
                                          NULL);
-    g_autofree char *what = text_safe(words, options->utf8);
+    g_autofree char *what = text_sentence(words, options->utf8);
     g_autofree char *started = text_safe(operation->started, options->utf8);
-    g_autofree char *step = text_safe(operation->step, options->utf8);
+    g_autofree char *step = text_sentence(operation->step, options->utf8);
     g_autofree char *text =
         g_strdup_printf(operation->alive ? _("%s is under way since %s, at: %s")
                                          : _("%s, begun %s, is unfinished, at: %s"),

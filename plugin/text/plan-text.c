@@ -18,11 +18,12 @@ static gboolean is_possible(const Plan *plan)
 static void append_title(GString *out, const Plan *plan, const TextOptions *options)
 {
     g_autoptr(GString) names = g_string_new(NULL);
-    g_autofree char *domain = text_name(plan->domain, options->utf8);
+    g_autofree char *domain = text_sentence_name(plan->domain, options->utf8);
     guint n = plan->snapshots ? plan->snapshots->len : 0;
 
     for (guint i = 0; i < n; i++) {
-        g_autofree char *name = text_name(g_ptr_array_index(plan->snapshots, i), options->utf8);
+        g_autofree char *name =
+            text_sentence_name(g_ptr_array_index(plan->snapshots, i), options->utf8);
 
         g_string_append_printf(names, "%s%s", i ? ", " : "", name);
     }

@@ -146,16 +146,28 @@ char *text_sentence(const char *s, gboolean utf8)
     return g_string_free(out, FALSE);
 }
 
+static char *one_word(const char *s, gboolean utf8, gboolean backslash)
+{
+    GString *out = g_string_new(NULL);
+
+    if (s && *s && *s != '*' && !strpbrk(s, " \t\n\r\v\f,;'\"()[]{}<>|&")) {
+        append_safe(out, s, utf8, '\0', backslash);
+    } else {
+        g_string_append_c(out, '\'');
+        append_safe(out, s ? s : "", utf8, '\'', backslash);
+        g_string_append_c(out, '\'');
+    }
+    return g_string_free(out, FALSE);
+}
+
 char *text_name(const char *s, gboolean utf8)
 {
-    GString *out;
+    return one_word(s, utf8, TRUE);
+}
 
-    if (s && *s && *s != '*' && !strpbrk(s, " \t\n\r\v\f,;'\"()[]{}<>|&"))
-        return text_safe(s, utf8);
-    out = g_string_new("'");
-    append_safe(out, s ? s : "", utf8, '\'', TRUE);
-    g_string_append_c(out, '\'');
-    return g_string_free(out, FALSE);
+char *text_sentence_name(const char *s, gboolean utf8)
+{
+    return one_word(s, utf8, FALSE);
 }
 
 char *text_size(guint64 size, gboolean bytes)

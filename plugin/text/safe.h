@@ -2,10 +2,16 @@
 /*
  * safe.h: how names, paths, sizes and times from outside are written for people
  *
- * Names and paths are hostile: everything that prints one passes it through text_safe() or
- * text_name(). What comes out has no control character, no escape sequence, nothing that turns
- * or hides text around it, and is valid in the user's locale; and two different names never
- * look the same because of the escaping (a backslash is escaped too).
+ * Names and paths are hostile: everything that prints one passes it through one of the functions
+ * below. What comes out has no control character, no escape sequence, nothing that turns or hides
+ * text around it, and is valid in the user's locale. Which one:
+ *
+ *      text_safe(), text_name()    a name as an entry of a picture, a table, a list: a backslash
+ *                                  is escaped too, so that two different names never look the same
+ *      text_sentence()             a sentence, whole, with the names raw in it: all that commands
+ *                                  say of what they do, did and refuse. A backslash stays as it
+ *                                  is: it may be in a command that is to be typed as it is printed
+ *      text_sentence_name()        a name for a sentence that is put together of safe parts
  *
  * All returned strings are new.
  */
@@ -43,6 +49,9 @@ char *text_safe(const char *s, gboolean utf8);
 /** As text_safe(), and in single quotes (with \' inside) where it could be taken for more than
  *  one word of a list: blanks, commas, quotes, brackets, empty. */
 char *text_name(const char *s, gboolean utf8);
+
+/** As text_name(), and a backslash as in text_sentence(). */
+char *text_sentence_name(const char *s, gboolean utf8);
 
 /** A whole sentence with raw names in it (a finding, a refusal, a step) as text_safe(), but with
  *  backslashes as they are: it may have a command in it that is to be typed as it is printed.

@@ -14,12 +14,34 @@
 
 /* --- secrets -------------------------------------------------------------------------------- */
 
-static gboolean is_secret(const char *name)
+/* A flag is none: qcow2 has some that pass discards on. */
+static gboolean is_secret(const char *name, JsonNode *value)
 {
-    static const char *const secrets[] = { "cookie", "key", "password", "proxy-password", NULL };
-    const char *dot = strrchr(name, '.');
+    return chain_names_secret(name, -1) && !JSON_NODE_HOLDS_NULL(value) &&
+           !(JSON_NODE_HOLDS_VALUE(value) && json_node_get_value_type(value) == G_TYPE_BOOLEAN);
+}
 
-    return g_strv_contains(secrets, dot ? dot + 1 : name);
+static gboolean hide_members(JsonNode *node);
+
+/* What is to be in the place of @value, of an object's member @name or (NULL) of an array; new,
+ * or NULL: it stays, changed in place where something in it was hidden, which *@any tells. */
+static JsonNode *hide_value(const char *name, JsonNode *value, gboolean *any)
+{
+    const char *text = JSON_NODE_HOLDS_VALUE(value) ? json_node_get_string(value) : NULL;
+    g_autofree char *hidden = text ? xml_spec_hide_secrets(text) : NULL;
+
+    if (name && is_secret(name, value)) {
+        g_free(hidden);
+        hidden = g_strdup(CHAIN_HIDDEN);
+    }
+    if (!hidden) {
+        *any |= hide_members(value);
+        return NULL;
+    }
+    if (g_strcmp0(hidden, text) == 0)
+        return NULL;
+    *any = TRUE;
+    return json_node_init_string(json_node_alloc(), hidden);
 }
 
 /* json_read() has limited the depth. Returns: whether there was anything */
@@ -28,28 +50,48 @@ static gboolean hide_members(JsonNode *node)
     JsonObject *object = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
     JsonArray *array = JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
     g_autoptr(GList) names = object ? json_object_get_members(object) : NULL;
+    g_autoptr(JsonArray) shown = array ? json_array_new() : NULL;
     gboolean any = FALSE;
 
     for (GList *name = names; name; name = name->next) {
-        JsonNode *value = json_object_get_member(object, name->data);
-        const char *text = JSON_NODE_HOLDS_VALUE(value) ? json_node_get_string(value) : NULL;
-        g_autofree char *hidden = text ? chain_uri_hide_secrets(text) : NULL;
+        JsonNode *instead = hide_value(name->data, json_object_get_member(object, name->data),
+                                       &any);
 
-        if (is_secret(name->data) || hidden) {
-            json_object_set_string_member(object, name->data, hidden ? hidden : CHAIN_HIDDEN);
-            any = TRUE;
-        } else {
-            any |= hide_members(value);
-        }
+        if (instead)
+            json_object_set_member(object, name->data, instead);
     }
-    for (guint i = 0; array && i < json_array_get_length(array); i++)
-        any |= hide_members(json_array_get_element(array, i));
+    /* an array has no function that sets one of its elements */
+    for (guint i = 0; array && i < json_array_get_length(array); i++) {
+        JsonNode *value = json_array_get_element(array, i);
+        JsonNode *instead = hide_value(NULL, value, &any);
+
+        json_array_add_element(shown, instead ? instead : json_node_copy(value));
+    }
+    if (array && any)
+        json_node_set_array(node, shown);
     return any;
+}
+
+/* The values of "key" in "rbd:POOL/IMAGE[:KEY=VALUE…]", with "\" before a ":" in one. */
+static char *hide_in_rbd(const char *spec)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+    const char *end;
+
+    for (; *spec; spec = end) {
+        gboolean key = g_str_has_prefix(spec, ":key=");
+
+        for (end = spec + 1; *end && *end != ':'; end++)
+            end += *end == '\\' && end[1];
+        g_string_append_len(out, spec, key ? (gssize) strlen(":key=") : end - spec);
+        if (key)
+            g_string_append(out, CHAIN_HIDDEN);
+    }
+    return g_string_free(g_steal_pointer(&out), FALSE);
 }
 
 char *xml_spec_hide_secrets(const char *spec)
 {
-    const char *start, *end;
     char *hidden = NULL;
 
     if (g_str_has_prefix(spec, "json:")) {
@@ -64,11 +106,8 @@ char *xml_spec_hide_secrets(const char *spec)
 
             return g_strconcat("json:", json, NULL);
         }
-    } else if (g_str_has_prefix(spec, "rbd:") && (start = strstr(spec, ":key="))) {
-        start += strlen(":key=");
-        for (end = start; *end && *end != ':'; end++)
-            end += *end == '\\' && end[1];
-        return g_strdup_printf("%.*s" CHAIN_HIDDEN "%s", (int) (start - spec), spec, end);
+    } else if (g_str_has_prefix(spec, "rbd:")) {
+        return hide_in_rbd(spec);
     } else {
         hidden = chain_uri_hide_secrets(spec);
     }

@@ -352,6 +352,8 @@ def a_missing_image_is_a_finding(t):
     t.ok(all(f["remedy"] for f in shown["findings"]), "each finding has a remedy")
     r = t.rc(g.vext("chain-show", g.name, "--check"), 1)
     t.has(r.out, "missing-image")
+    r = t.rc(g.vext("chain-show", g.name, "--check", "--json"), 1)
+    t.eq(json.loads(r.out), {name: shown[name] for name in ("domain", "findings", "unknown")})
 
 
 @test
@@ -698,6 +700,8 @@ def the_json_is_what_the_schema_says(t):
     validator.validate(shown)
     r = t.rc(g.daemon.vext("chain-show", "--all", "--json"), 0)
     validator.validate(json.loads(r.out))
+    for way in ([g.name], ["--all"]):
+        validator.validate(json.loads(g.vext("chain-show", *way, "--check", "--json").out))
     del shown["disks"]
     t.raises(jsonschema.ValidationError, validator.validate, shown)
 

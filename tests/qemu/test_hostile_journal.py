@@ -4,6 +4,7 @@
 import base64
 import json
 import os
+import socket
 import sys
 import zlib
 
@@ -134,6 +135,32 @@ def one_that_cannot_be_run_is_refused(t):
         for command in ("snapshot-delete-external", "snapshot-revert-external"):
             t.rc(g.vext(command, g.name, "s"), 1)
         unplant(g)
+
+
+@test(cases=["document", "entity", "parameter"])
+@requires("program")
+def its_xml_reads_nothing_from_elsewhere(t, kind):
+    """It is packed: libvirt, which accepts no such XML for domains, does not see it."""
+    g = t.guest()
+    secret = t.path("secret")
+    with open(secret, "w", encoding="ascii") as f:
+        f.write("what-only-the-file-says")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        for url in (f"http://127.0.0.1:{server.getsockname()[1]}/x", f"file://{secret}"):
+            head = {"document": f"<!DOCTYPE domainsnapshot SYSTEM '{url}'>",
+                    "entity": f"<!DOCTYPE x [<!ENTITY e SYSTEM '{url}'>]>",
+                    "parameter": f"<!DOCTYPE x [<!ENTITY % e SYSTEM '{url}'> %e;]>"}[kind]
+            inside = "<description>&e;</description>" if kind == "entity" else ""
+            plant(t, g, plan(uuid_of(g), REVERT, step(DEFINE)),
+                  snapshot=f"{head}<domainsnapshot><name>s</name>{inside}</domainsnapshot>")
+            for args in (["chain-show", g.name], ["chain-show", g.name, "--json"],
+                         ["chain-repair", g.name, "--dry-run"], ["chain-repair", g.name],
+                         ["chain-repair", g.name, "--abort"]):
+                r = g.vext(*args)
+                t.ok("what-only" not in r.out + r.err, r)
+            t.raises(BlockingIOError, server.accept)
+            unplant(g)
 
 
 if __name__ == "__main__":

@@ -124,6 +124,41 @@ static void test_format_not_recorded(void)
     check_found(graph, d, "format-not-recorded:warning:vda:/a:-");
 }
 
+static char *first_remedy(ChainGraph *graph, ChainDomain *d)
+{
+    g_autoptr(GPtrArray) findings = NULL;
+
+    chain_graph_link(graph);
+    findings = chain_graph_check(graph, d);
+    g_assert_cmpuint(findings->len, >, 0);
+    return g_strdup(((const ChainFinding *) g_ptr_array_index(findings, 0))->remedy);
+}
+
+/* A command with *** in it would name another file when it is typed. */
+static void test_no_command_with_a_hidden_secret(void)
+{
+    static const char shown[] = "https://u:" CHAIN_HIDDEN "@h/i";
+    g_autoptr(ChainGraph) graph = chain_graph_new();
+    ChainDomain *d = domain(graph, "vm1");
+    ChainImage *top = CHAIN(graph, "/" CHAIN_HIDDEN, "/b");
+    g_autofree char *plain = NULL, *hidden = NULL;
+
+    top->flags |= CHAIN_IMAGE_HEADER_READ;
+    g_clear_pointer(&top->backing_format, g_free);
+    disk(d, "vda", top);
+    g_free(top->backing_spec);
+    top->backing_spec = g_strdup("/" CHAIN_HIDDEN);
+    plain = first_remedy(graph, d);
+    g_assert_cmpstr(plain, ==, "Record it while the domain is shut off: 'qemu-img rebase -u -f "
+                               "qcow2 -F FORMAT -b \"/***\" /b'");
+    g_free(top->backing_spec);
+    top->backing_spec = g_strdup(shown);
+    hidden = first_remedy(graph, d);
+    g_assert_cmpstr(hidden, ==, "Record it while the domain is shut off: 'qemu-img rebase -u -f "
+                                "qcow2 -F FORMAT -b FILE /b'; FILE is 'https://u:***@h/i' with "
+                                "the secret that is not shown here");
+}
+
 static void test_shared(void)
 {
     World w;
@@ -432,6 +467,7 @@ int main(int argc, char **argv)
     ADD(unreadable_and_corrupt);
     ADD(loop);
     ADD(format_not_recorded);
+    ADD(no_command_with_a_hidden_secret);
     ADD(shared);
     ADD(shared_and_written);
     ADD(shared_cdrom_is_normal);

@@ -92,12 +92,20 @@ static void test_name(void)
         { "a\nb", "'a\\nb'" },
         { "* active", "'* active'" },
     };
+    g_autofree char *listed = text_name("b\\s\t", TRUE);
+    g_autofree char *bare = text_sentence_name("b\\s", TRUE);
+    g_autofree char *quoted = text_sentence_name("b\\s\t", TRUE);
 
     for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
         g_autofree char *out = text_name(table[i].in, TRUE);
+        g_autofree char *told = text_sentence_name(table[i].in, TRUE);
 
         g_assert_cmpstr(out, ==, table[i].out);
+        g_assert_cmpstr(told, ==, table[i].out);
     }
+    g_assert_cmpstr(listed, ==, "'b\\\\s\\t'");
+    g_assert_cmpstr(bare, ==, "b\\s");
+    g_assert_cmpstr(quoted, ==, "'b\\s\\t'");
 }
 
 static void test_size(void)
