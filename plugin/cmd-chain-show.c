@@ -127,9 +127,7 @@ static int show(VextHost *host, const VextCmd *cmd, const TextDomain *domains, g
     options.bytes = host->opt_bool(cmd, "bytes");
     options.several = all;
     options.quiet = host->is_quiet(host);
-    if (host->opt_bool(cmd, "json") && check)
-        text = text_chain_findings_json(domains, n, disk, all);
-    else if (host->opt_bool(cmd, "json"))
+    if (host->opt_bool(cmd, "json"))
         text = text_chain_json(domains, n, disk, all);
     else if (check)
         text = text_chain_findings(domains, n, disk, &options);

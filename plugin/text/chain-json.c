@@ -155,49 +155,18 @@ static void add_unknown(JsonBuilder *b, const ChainUnknown *unknown)
     json_builder_end_object(b);
 }
 
-static void add_name(JsonBuilder *b, const ChainDomain *d)
-{
-    json_builder_set_member_name(b, "domain");
-    json_builder_begin_object(b);
-    text_json_string(b, "name", d->name);
-    text_json_string(b, "uuid", d->uuid);
-    text_json_string(b, "state", d->state);
-    json_builder_end_object(b);
-}
-
-static void add_findings(JsonBuilder *b, const TextDomain *td, const char *only)
-{
-    json_builder_set_member_name(b, "findings");
-    json_builder_begin_array(b);
-    for (guint i = 0; td->findings && i < td->findings->len; i++) {
-        ChainFinding *finding = g_ptr_array_index(td->findings, i);
-
-        if (text_finding_wanted(finding, only))
-            add_finding(b, finding);
-    }
-    json_builder_end_array(b);
-}
-
-static void add_unknowns(JsonBuilder *b, const TextDomain *td, const char *only)
-{
-    json_builder_set_member_name(b, "unknown");
-    json_builder_begin_array(b);
-    for (guint i = 0; td->unknown && i < td->unknown->len; i++) {
-        const ChainUnknown *unknown = g_ptr_array_index(td->unknown, i);
-
-        if (!only || !unknown->disk || g_strcmp0(unknown->disk, only) == 0)
-            add_unknown(b, unknown);
-    }
-    json_builder_end_array(b);
-}
-
 static void add_domain(JsonBuilder *b, const TextDomain *td, const char *only)
 {
     ChainDomain *d = td->domain;
     g_autoptr(GPtrArray) disks = chain_domain_all_disks(d);
 
     json_builder_begin_object(b);
-    add_name(b, d);
+    json_builder_set_member_name(b, "domain");
+    json_builder_begin_object(b);
+    text_json_string(b, "name", d->name);
+    text_json_string(b, "uuid", d->uuid);
+    text_json_string(b, "state", d->state);
+    json_builder_end_object(b);
     text_json_string(b, "current_snapshot", d->current ? d->current->name : NULL);
     json_builder_set_member_name(b, "disks");
     json_builder_begin_array(b);
@@ -209,28 +178,33 @@ static void add_domain(JsonBuilder *b, const TextDomain *td, const char *only)
     }
     json_builder_end_array(b);
     add_operation(b, d->operation);
-    add_findings(b, td, only);
+    json_builder_set_member_name(b, "findings");
+    json_builder_begin_array(b);
+    for (guint i = 0; td->findings && i < td->findings->len; i++) {
+        ChainFinding *finding = g_ptr_array_index(td->findings, i);
+
+        if (text_finding_wanted(finding, only))
+            add_finding(b, finding);
+    }
+    json_builder_end_array(b);
     json_builder_set_member_name(b, "snapshots");
     json_builder_begin_array(b);
     for (guint i = 0; i < d->snapshots->len; i++)
         add_snapshot(b, g_ptr_array_index(d->snapshots, i));
     json_builder_end_array(b);
-    add_unknowns(b, td, only);
+    json_builder_set_member_name(b, "unknown");
+    json_builder_begin_array(b);
+    for (guint i = 0; td->unknown && i < td->unknown->len; i++) {
+        const ChainUnknown *unknown = g_ptr_array_index(td->unknown, i);
+
+        if (!only || !unknown->disk || g_strcmp0(unknown->disk, only) == 0)
+            add_unknown(b, unknown);
+    }
+    json_builder_end_array(b);
     json_builder_end_object(b);
 }
 
-/* --check: what could not be seen goes with it, as no finding may only mean that. */
-static void add_check(JsonBuilder *b, const TextDomain *td, const char *only)
-{
-    json_builder_begin_object(b);
-    add_name(b, td->domain);
-    add_findings(b, td, only);
-    add_unknowns(b, td, only);
-    json_builder_end_object(b);
-}
-
-static char *to_json(const TextDomain *domains, gsize n, const char *disk, gboolean array,
-                     void (*add)(JsonBuilder *b, const TextDomain *td, const char *only))
+char *text_chain_json(const TextDomain *domains, gsize n, const char *disk, gboolean array)
 {
     g_autoptr(JsonBuilder) b = json_builder_new();
 
@@ -238,19 +212,8 @@ static char *to_json(const TextDomain *domains, gsize n, const char *disk, gbool
     if (array)
         json_builder_begin_array(b);
     for (gsize i = 0; i < n; i++)
-        add(b, &domains[i], disk);
+        add_domain(b, &domains[i], disk);
     if (array)
         json_builder_end_array(b);
     return text_json_finish(b);
-}
-
-char *text_chain_json(const TextDomain *domains, gsize n, const char *disk, gboolean array)
-{
-    return to_json(domains, n, disk, array, add_domain);
-}
-
-char *text_chain_findings_json(const TextDomain *domains, gsize n, const char *disk,
-                               gboolean array)
-{
-    return to_json(domains, n, disk, array, add_check);
 }

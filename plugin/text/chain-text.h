@@ -97,9 +97,4 @@ char *text_chain_column_help(void);
  */
 char *text_chain_json(const TextDomain *domains, gsize n, const char *disk, gboolean array);
 
-/** As text_chain_json(), with nothing in it but whose findings these are, the findings, and what
- *  is unknown (--check). */
-char *text_chain_findings_json(const TextDomain *domains, gsize n, const char *disk,
-                               gboolean array);
-
 G_END_DECLS

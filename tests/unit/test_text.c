@@ -21,7 +21,7 @@ static const TextOptions bytes = { .utf8 = TRUE, .bytes = TRUE };
 static const TextOptions colours = { .utf8 = TRUE, .width = 100, .colour = TRUE };
 
 /* One way to print a graph's domains. */
-typedef enum { TREE, FINDINGS, TABLE, JSON, JSON_ARRAY, CHECK, CHECK_ARRAY } How;
+typedef enum { TREE, FINDINGS, TABLE, JSON, JSON_ARRAY } How;
 
 static char *print(ChainGraph *graph, How how, const TextOptions *options, const char *disk,
                    const char *columns)
@@ -50,12 +50,6 @@ static char *print(ChainGraph *graph, How how, const TextOptions *options, const
         break;
     case JSON_ARRAY:
         text = text_chain_json(domains, n, disk, TRUE);
-        break;
-    case CHECK:
-        text = text_chain_findings_json(domains, 1, disk, FALSE);
-        break;
-    case CHECK_ARRAY:
-        text = text_chain_findings_json(domains, n, disk, TRUE);
         break;
     }
     for (gsize i = 0; i < n; i++)
@@ -353,10 +347,8 @@ static const struct {
     { "troubles-table.txt", troubles, TABLE, &pipe_utf8 },
     { "troubles-table-narrow.txt", troubles, TABLE, &narrow },
     { "troubles-array.json", troubles, JSON_ARRAY, NULL },
-    { "troubles-check-array.json", troubles, CHECK_ARRAY, NULL },
     { "oddities.txt", oddities, TREE, &pipe_utf8 },
     { "oddities.json", oddities, JSON, NULL },
-    { "oddities-check.json", oddities, CHECK, NULL },
     { "hostile.txt", hostile_names, TREE, &pipe_utf8 },
     { "hostile-ascii.txt", hostile_names, TREE, &pipe_ascii },
     { "hostile-check.txt", hostile_names, FINDINGS, &pipe_utf8 },
