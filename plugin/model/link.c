@@ -359,7 +359,8 @@ int chain_image_written_since(const ChainImage *image, const ChainSnapshot *s,
     gint64 taken = s->creation_time, born = overlay->born / CHAIN_SECOND;
     gint64 written = image->modified / CHAIN_SECOND;
 
-    if (!image->modified || !taken)
+    /* A copy that was made since says when it was copied, not when it was written. */
+    if (!image->modified || !taken || image->born / CHAIN_SECOND > taken + 1)
         return -1;
     /* A copy of the overlay is younger than the snapshot, and one made beforehand older. */
     if ((born == taken || born == taken + 1) && image->modified != overlay->born)

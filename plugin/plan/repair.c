@@ -363,6 +363,39 @@ static void moved(Repair *r, const Merge *m)
                                        m->newest->name, m->target, top->path, m->base->path));
 }
 
+/* Whether its directory shows that its storage is there: something of the connection's is in it. */
+static gboolean would_be_seen(const Repair *r, const ChainImage *image)
+{
+    g_autofree char *dir = g_path_get_dirname(image->path);
+
+    for (guint i = 0; i < r->d->graph->images->len; i++) {
+        const ChainImage *other = g_ptr_array_index(r->d->graph->images, i);
+        g_autofree char *its = missing(other) ? NULL : g_path_get_dirname(other->path);
+
+        if (g_strcmp0(its, dir) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* A file system that is not mounted is no reason to forget what is on it. */
+static void refuse_unseen(Repair *r, const char *target, const ChainImage *image)
+{
+    for (guint i = 0; i < r->d->snapshots->len; i++) {
+        const ChainSnapshot *s = g_ptr_array_index(r->d->snapshots, i);
+        const ChainSnapshotDisk *sd = external(s, target);
+        g_autofree char *command = forget_command(r, s->name);
+
+        if (sd && sd->frozen == image)
+            plan_refuse(r->plan, "missing-image",
+                        g_strdup_printf(_("Image '%s' with the state of snapshot '%s' is missing, "
+                                          "and so is all else in its directory: it may only be out "
+                                          "of reach"), image->path, s->name),
+                        g_strdup_printf(_("Bring it back, or forget the snapshot with '%s'"),
+                                        command));
+    }
+}
+
 static void correct_merge(Repair *r, const Merge *m)
 {
     How how = how_merged(r, m);
@@ -375,7 +408,9 @@ static void correct_merge(Repair *r, const Merge *m)
         const ChainImage *image = g_ptr_array_index(m->run, i);
         gboolean top = i + 1 == m->run->len;
 
-        if (how == BY_PULL ? missing(image) : !top)
+        if (how == BY_PULL && missing(image) && !would_be_seen(r, image))
+            refuse_unseen(r, m->target, image);
+        else if (how == BY_PULL ? missing(image) : !top)
             lose_frozen(r, m->target, image,
                         how == BY_PULL ? _("its image was merged upwards and is gone")
                                        : _("its image was merged downwards, with what came later"));

@@ -173,6 +173,25 @@ static void test_merged_somehow(World *w, gconstpointer data)
     check_lost(repair(w), "s2 s3");
 }
 
+/* When a copy was made says nothing of when the image was written. */
+static void test_copied(World *w, gconstpointer data)
+{
+    gint64 taken = chain_domain_snapshot(w->d, "s3")->creation_time;
+
+    merged(w, (taken + 100) * CHAIN_SECOND);
+    w->base->born = (taken + 50) * CHAIN_SECOND;
+    check_codes(repair(w), "merged-somehow");
+}
+
+/* What is merely not mounted is not forgotten. */
+static void test_out_of_reach(World *w, gconstpointer data)
+{
+    test_pulled(w, NULL);
+    g_free(w->o2->path);
+    w->o2->path = g_strdup("/mnt/o2");
+    check_codes(repair(w), "missing-image");
+}
+
 /* Evidence is more than a word. */
 static void test_evidence_counts(World *w, gconstpointer data)
 {
@@ -200,6 +219,8 @@ int main(int argc, char **argv)
     ADD("committed", test_committed);
     ADD("pulled", test_pulled);
     ADD("merged-somehow", test_merged_somehow);
+    ADD("copied", test_copied);
+    ADD("out-of-reach", test_out_of_reach);
     ADD("evidence-counts", test_evidence_counts);
     ADD("missing", test_missing);
     return g_test_run();
