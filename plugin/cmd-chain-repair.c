@@ -231,7 +231,7 @@ static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *jo
         return refuse_readonly(op, o, journal->plan);
     tidy_log(op);
     if (!o->json && !o->abort)
-        operation_say_discarded(op->host, plan, FALSE);
+        operation_say_discarded(op->host, plan, FALSE, FALSE);
     status = execute(op, o, journal, o->abort ? UNDO : RESUME);
     if (status != VEXT_OK)
         return status;
@@ -241,7 +241,7 @@ static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *jo
     } else if (o->abort) {
         print_line(op, g_strdup_printf(_("Undone: %s of domain '%s'"), plan->command, op->name));
     } else {
-        operation_say_discarded(op->host, plan, TRUE);
+        operation_say_discarded(op->host, plan, TRUE, FALSE);
         for (guint i = 0; plan->operation == PLAN_DELETE && i < plan->snapshots->len; i++)
             print_line(op, g_strdup_printf(_("Domain snapshot %s deleted"),
                                            (char *)g_ptr_array_index(plan->snapshots, i)));

@@ -89,11 +89,13 @@ static VextStatus execute(Operation *op, const VextCmd *cmd, Journal *journal, g
         .daemon_log = daemon_log,
     };
     gboolean json = host->opt_bool(cmd, "json");
+    /* Taken over, standard output has virsh's one line. */
+    gboolean stock = g_str_equal(host->cmd_name(cmd), "snapshot-revert");
     g_autofree char *text = NULL;
     VextStatus status;
 
     if (!json)
-        operation_say_discarded(host, journal->plan, FALSE);
+        operation_say_discarded(host, journal->plan, FALSE, stock);
     status = operation_run(op, &how, journal, reasons);
     if (status != VEXT_OK)
         return fail(host, name, reasons, status);
@@ -102,7 +104,8 @@ static VextStatus execute(Operation *op, const VextCmd *cmd, Journal *journal, g
         host->print(host, text);
     } else {
         text = g_strdup_printf(_("Domain snapshot %s reverted"), name);
-        operation_say_discarded(host, journal->plan, TRUE);
+        if (!stock)
+            operation_say_discarded(host, journal->plan, TRUE, FALSE);
         operation_print_line(host, text);
     }
     return VEXT_OK;

@@ -47,7 +47,7 @@ void operation_print_errors(VextHost *host, GPtrArray *lines)
         operation_print_error(host, g_ptr_array_index(lines, i));
 }
 
-void operation_say_discarded(VextHost *host, const Plan *plan, gboolean done)
+void operation_say_discarded(VextHost *host, const Plan *plan, gboolean done, gboolean warn)
 {
     for (guint i = 0; plan->operation == PLAN_REVERT && i < plan->files->len; i++) {
         const PlanFile *file = g_ptr_array_index(plan->files, i);
@@ -59,7 +59,10 @@ void operation_say_discarded(VextHost *host, const Plan *plan, gboolean done)
         line = g_strdup_printf(done ? _("Discarded %s of disk '%s' in '%s'")
                                     : _("Discarding %s of disk '%s' in '%s'"),
                                size, file->disk, file->image->path);
-        operation_print_line(host, line);
+        if (warn)
+            operation_print_warning(host, line);
+        else
+            operation_print_line(host, line);
     }
 }
 

@@ -76,8 +76,9 @@ void operation_print_error(VextHost *host, const char *line);
 /** Prints a line on standard output, made safe for the terminal, but not under --quiet. */
 void operation_print_line(VextHost *host, const char *line);
 void operation_print_warning(VextHost *host, const char *line);
-/** Prints what a revert throws away, with its size, a line each: before, or (@done) after. */
-void operation_say_discarded(VextHost *host, const Plan *plan, gboolean done);
+/** Prints what a revert throws away, with its size, a line each: before, or (@done) after; @warn:
+ *  on standard error. */
+void operation_say_discarded(VextHost *host, const Plan *plan, gboolean done, gboolean warn);
 /** Prints why @plan is refused. */
 void operation_print_refusals(VextHost *host, const Plan *plan);
 

@@ -339,7 +339,9 @@ def takeover_serves_snapshot_revert(t):
     g = t.guest()
     o = three(g)
     env = dict(os.environ, VIRSH_EXT_TAKEOVER="1")
-    t.rc(g.vext("snapshot-revert", g.name, "s1", env=env), 0)
+    r = t.rc(g.vext("snapshot-revert", g.name, "s1", env=env), 0)
+    t.eq(r.out.strip(), "Domain snapshot s1 reverted")
+    t.has(r.err, "warning: Discarding ")
     o.revert("s1")
     o.check_all()
 
