@@ -200,7 +200,7 @@ def a_shell_goes_on_with_what_it_has_stopped(t):
     o.snapshot("s1")
     o.write("vda", 0, "48M", 0x31)
     o.snapshot("s2")
-    r = g.vext(f"snapshot-delete-external {g.name} s1 --direction commit --bandwidth 1 --timeout 1;"
+    r = g.vext(f"snapshot-delete-external {g.name} s1 --direction commit --bandwidth 1 --timeout 5;"
                f" chain-repair {g.name}")
     t.has(r.err, f"virsh-ext chain-repair {g.name}")
     t.ok("Another client" not in r.err, r)
