@@ -31,6 +31,13 @@ gboolean work_has_flag(const WorkNode *node, guint flag)
     return (node->image->flags & flag) != 0;
 }
 
+static gboolean no_manual(Reason *reason, const WorkNode *node)
+{
+    return no(reason, "manual-snapshot",
+              g_strdup_printf(_("Snapshot '%s' leaves image '%s' to you"), node->manual,
+                              node->image->path));
+}
+
 /* What holds for a range in both directions. @into: its end that takes the data. */
 static gboolean range_possible(DeleteState *st, WorkNode *lo, WorkNode *top, WorkNode *into,
                                Reason *reason)
@@ -40,7 +47,14 @@ static gboolean range_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Wor
     if (st->work->disk && st->work->disk->readonly)
         return no(reason, "read-only-image",
                   g_strdup_printf(_("Disk '%s' is read-only"), st->work->target));
+    /* a helper's disks are made from the domain's */
+    if (!st->work->disk)
+        return no(reason, "no-disk",
+                  g_strdup_printf(_("Domain '%s' has no disk '%s' any more"), st->work->d->name,
+                                  st->work->target));
     for (node = top;; node = node->backing) {
+        if (node->manual)
+            return no_manual(reason, node);
         if (work_has_flag(node, CHAIN_IMAGE_DATA_FILE))
             return no(reason, "data-file",
                       g_strdup_printf(_("Image '%s' has an external data file"),
@@ -124,13 +138,56 @@ static char *stands_too(const WorkNode *other, const WorkNode *below)
                            below->image->path);
 }
 
+/* Whether QEMU can make the image longer. */
+static gboolean can_grow(const ChainImage *image)
+{
+    const ChainSource *source = image->source;
+
+    if (g_strcmp0(image->format, "raw") != 0 && g_strcmp0(image->format, "luks") != 0)
+        return TRUE;
+    if (source->type == CHAIN_SOURCE_NETWORK)
+        return g_strcmp0(source->protocol, "nbd") != 0 &&
+               g_strcmp0(source->protocol, "iscsi") != 0;
+    return source->type == CHAIN_SOURCE_FILE;
+}
+
+/*
+ * A commit writes what is allocated. What an image cut off, by being smaller than the one below
+ * it, is allocated nowhere and comes back: the guest would see old data where it saw the end of
+ * the disk, or zeros where a later image is longer again.
+ */
+static gboolean sizes_possible(WorkNode *lo, WorkNode *top, Reason *reason)
+{
+    WorkNode *node;
+
+    for (node = top;; node = node->backing) {
+        if (node->size == CHAIN_UNKNOWN)
+            return no(reason, "size-unknown",
+                      g_strdup_printf(_("The size of image '%s' is not known, and a commit under "
+                                        "one that is smaller brings old data back"),
+                                      node->image->path));
+        if (node == lo)
+            break;
+        if (node->size < node->backing->size)
+            return no(reason, "smaller-image",
+                      g_strdup_printf(_("Image '%s' is smaller than '%s' below it, and a commit "
+                                        "brings back what it cut off"),
+                                      node->image->path, node->backing->image->path));
+    }
+    if (top->size > lo->size && !can_grow(lo->image))
+        return no(reason, "fixed-size",
+                  g_strdup_printf(_("Image '%s' is larger than '%s', which cannot grow"),
+                                  top->image->path, lo->image->path));
+    return TRUE;
+}
+
 gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *reason)
 {
     WorkNode *above = top->overlays->len > 0 ? g_ptr_array_index(top->overlays, 0) : NULL;
     WorkNode *foreign = work_foreign_above(lo);
     WorkNode *node;
 
-    if (!range_possible(st, lo, top, lo, reason))
+    if (!range_possible(st, lo, top, lo, reason) || !sizes_possible(lo, top, reason))
         return FALSE;
     for (node = top; node != lo; node = node->backing) {
         WorkNode *other = other_overlay(node->backing, node);
@@ -149,6 +206,9 @@ gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *r
         return no(reason, "shared-image",
                   g_strdup_printf(_("Domain '%s' needs image '%s'"), foreign->foreign_domain,
                                   foreign->image->path));
+    /* what the user has kept of it stands on what would go */
+    if (above && above->manual)
+        return no_manual(reason, above);
     foreign = lo->stood_on_by;
     if (foreign)
         return no(reason, "shared-image", stands_too(foreign, lo));
