@@ -152,32 +152,57 @@ static gboolean can_grow(const ChainImage *image)
 }
 
 /*
- * A commit writes what is allocated. What an image cut off, by being smaller than the one below
- * it, is allocated nowhere and comes back: the guest would see old data where it saw the end of
- * the disk, or zeros where a later image is longer again.
+ * QEMU moves what is allocated. What an image cuts off, by being smaller than one below it, it
+ * allocates nowhere, and when the image goes the guest sees old data where it saw the end of the
+ * disk, or zeros if a later image is longer again. (Where the base of a commit grows over an image
+ * below it that is longer, QEMU, from 5.1 on, fills it with zeros.)
  */
-static gboolean sizes_possible(WorkNode *lo, WorkNode *top, Reason *reason)
+static gboolean no_size(Reason *reason, const WorkNode *node)
+{
+    return no(reason, "size-unknown",
+              g_strdup_printf(_("The size of image '%s' is not known: old data may be below its "
+                                "end, which the merge would bring back"), node->image->path));
+}
+
+static gboolean no_cut(Reason *reason, const WorkNode *node, const WorkNode *below)
+{
+    return no(reason, "smaller-image",
+              g_strdup_printf(_("Image '%s' is smaller than '%s' below it: the merge would bring "
+                                "back what it cuts off"),
+                              node->image->path, below->image->path));
+}
+
+static gboolean commit_sizes_possible(WorkNode *lo, WorkNode *top, Reason *reason)
 {
     WorkNode *node;
 
     for (node = top;; node = node->backing) {
         if (node->size == CHAIN_UNKNOWN)
-            return no(reason, "size-unknown",
-                      g_strdup_printf(_("The size of image '%s' is not known, and a commit under "
-                                        "one that is smaller brings old data back"),
-                                      node->image->path));
+            return no_size(reason, node);
         if (node == lo)
             break;
         if (node->size < node->backing->size)
-            return no(reason, "smaller-image",
-                      g_strdup_printf(_("Image '%s' is smaller than '%s' below it, and a commit "
-                                        "brings back what it cut off"),
-                                      node->image->path, node->backing->image->path));
+            return no_cut(reason, node, node->backing);
     }
     if (top->size > lo->size && !can_grow(lo->image))
         return no(reason, "fixed-size",
                   g_strdup_printf(_("Image '%s' is larger than '%s', which cannot grow"),
                                   top->image->path, lo->image->path));
+    return TRUE;
+}
+
+static gboolean pull_sizes_possible(WorkNode *lo, WorkNode *top, Reason *reason)
+{
+    WorkNode *below = lo->backing;
+    guint64 seen = below ? MIN(below->size, top->size) : 0;
+    WorkNode *node;
+
+    for (node = top->backing; node != below; node = node->backing) {
+        if (seen > 0 && (node->size == CHAIN_UNKNOWN || seen == CHAIN_UNKNOWN))
+            return no_size(reason, node->size == CHAIN_UNKNOWN ? node : below);
+        if (node->size < seen)
+            return no_cut(reason, node, below);
+    }
     return TRUE;
 }
 
@@ -187,7 +212,7 @@ gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *r
     WorkNode *foreign = work_foreign_above(lo);
     WorkNode *node;
 
-    if (!range_possible(st, lo, top, lo, reason) || !sizes_possible(lo, top, reason))
+    if (!range_possible(st, lo, top, lo, reason) || !commit_sizes_possible(lo, top, reason))
         return FALSE;
     for (node = top; node != lo; node = node->backing) {
         WorkNode *other = other_overlay(node->backing, node);
@@ -240,7 +265,7 @@ gboolean pull_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *rea
     const ChainDisk *user;
     guint i;
 
-    if (!range_possible(st, lo, top, top, reason))
+    if (!range_possible(st, lo, top, top, reason) || !pull_sizes_possible(lo, top, reason))
         return FALSE;
     for (node = top;; node = node->backing) {
         if (node->internal)

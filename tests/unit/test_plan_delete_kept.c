@@ -120,24 +120,24 @@ static void assert_remedy(Fixture *f, const char *remedy)
 }
 
 /* 1 is a cluster shorter than 0 and 2. */
-static void test_no_commit_of_an_image_that_is_smaller(Fixture *f, const void *data)
+static void test_what_an_image_cuts_off_stays_away(Fixture *f, const void *data)
 {
     static const char *const names[] = { "s0", "s1" };
     guint i;
 
     image(f, 1)->virtual_size -= SIM_CLUSTER_SIZE;
     for (i = 0; i < G_N_ELEMENTS(names); i++) {
-        /* into it, it may: what is cut off is not in the range */
         g_ptr_array_set_size(f->request.names, 0);
         name(f, names[i]);
-        f->request.direction = PLAN_COMMIT;
-        if (i > 0)
-            assert_possible(f);
-        else
-            assert_refused(f, "smaller-image");
-        f->request.direction = PLAN_PULL;
+        f->request.direction = i == 0 ? PLAN_COMMIT : PLAN_PULL;
+        assert_refused(f, "smaller-image");
+        /* it grows, and is filled with zeros; or takes no more than it shows */
+        f->request.direction = i == 0 ? PLAN_PULL : PLAN_COMMIT;
         assert_possible(f);
     }
+    f->request.direction = PLAN_AUTO;
+    assert_possible(f);
+    assert_merge(f, 0, "commit 1..2 gone 2 below 0 above 3");
     /* the root stays, unless it is asked for */
     g_ptr_array_set_size(f->request.names, 0);
     name(f, "s0");
@@ -200,6 +200,11 @@ static void test_unknown_sizes_are_no_proof(Fixture *f, const void *data)
     image(f, 1)->flags |= CHAIN_IMAGE_INTERNAL;
     assert_refused(f, "size-unknown");
     assert_remedy(f, "Do it while the domain runs");
+    image(f, 1)->flags &= ~CHAIN_IMAGE_INTERNAL;
+    g_ptr_array_set_size(f->request.names, 0);
+    name(f, "s1");
+    f->request.direction = PLAN_PULL;
+    assert_refused(f, "size-unknown");
 }
 
 /* --- names of other images -------------------------------------------------------------------- */
@@ -236,7 +241,7 @@ int main(int argc, char **argv)
     ADD("manual/left-alone", test_manual_images_are_left_alone, NULL);
     ADD("manual/not-merged", test_manual_images_are_not_merged, NULL);
     ADD("disks/detached", test_images_of_a_detached_disk_stay, NULL);
-    ADD("sizes/smaller", test_no_commit_of_an_image_that_is_smaller, NULL);
+    ADD("sizes/smaller", test_what_an_image_cuts_off_stays_away, NULL);
     ADD("sizes/auto-pulls", test_auto_pulls_where_a_commit_would_bring_data_back, NULL);
     ADD("sizes/as-left", test_sizes_are_those_that_earlier_merges_leave, NULL);
     ADD("sizes/unknown", test_unknown_sizes_are_no_proof, NULL);
