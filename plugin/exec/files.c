@@ -92,7 +92,28 @@ static char *needed_by(const ExecStep *s, const ChainImage *image, gboolean *own
     return NULL;
 }
 
-static char *memory_needed_by(const ExecStep *s, const char *path)
+/* Whether @path and @other are one file, whose identity is @key where it can be seen here. Where
+ * it cannot, links are not to be seen either: then a file of that name in another directory may be
+ * it, if it is this domain's (@own). */
+static gboolean same_memory(const char *path, const char *key, const char *other, gboolean own)
+{
+    g_autoptr(ChainSource) source = chain_source_new_file(path);
+    g_autoptr(ChainSource) other_source = chain_source_new_file(other);
+    g_autofree char *name = g_path_get_basename(path);
+    g_autofree char *other_name = g_path_get_basename(other);
+    g_autofree char *source_key = chain_source_key(source);
+    g_autofree char *other_key = chain_source_key(other_source);
+    g_autofree char *identity = key ? backend_file_identity(other) : NULL;
+
+    if (g_str_equal(source_key, other_key))
+        return TRUE;
+    if (key && identity)
+        return g_str_equal(identity, key);
+    return own && g_str_equal(name, other_name);
+}
+
+/* @key: its identity, or NULL where it is not known. */
+static char *memory_needed_by(const ExecStep *s, const char *path, const char *key)
 {
     for (guint i = 0; i < s->ctx->world->domains->len; i++) {
         const ChainDomain *d = g_ptr_array_index(s->ctx->world->domains, i);
@@ -100,7 +121,9 @@ static char *memory_needed_by(const ExecStep *s, const char *path)
         for (guint k = 0; k < d->snapshots->len; k++) {
             const ChainSnapshot *snapshot = g_ptr_array_index(d->snapshots, k);
 
-            if (g_strcmp0(snapshot->memory_file, path) == 0)
+            if (snapshot->memory_file &&
+                same_memory(path, key, snapshot->memory_file,
+                            g_strcmp0(d->uuid, s->plan->uuid) == 0))
                 return g_strdup_printf(_("snapshot '%s' of domain '%s'"), snapshot->name,
                                        d->name);
         }
@@ -154,8 +177,8 @@ static gboolean run_remove(ExecStep *s, GError **error)
         if (image)
             who = needed_by(s, image, &own);
     } else {
-        who = memory_needed_by(s, path);
         memory_key = ctx->local ? backend_file_identity(path) : NULL;
+        who = memory_needed_by(s, path, memory_key);
         if (!who && backend_file_exists(ctx->conn, path, ctx->local) &&
             !backend_memory_check(ctx->conn, path, s->plan->uuid, &problem)) {
             exec_note(ctx, g_strdup_printf(_("'%s' stays: %s"), path, problem->message));

@@ -31,6 +31,13 @@ gboolean work_has_flag(const WorkNode *node, guint flag)
     return (node->image->flags & flag) != 0;
 }
 
+static gboolean no_manual(Reason *reason, const WorkNode *node)
+{
+    return no(reason, "manual-snapshot",
+              g_strdup_printf(_("Snapshot '%s' leaves image '%s' to you"), node->manual,
+                              node->image->path));
+}
+
 /* What holds for a range in both directions. @into: its end that takes the data. */
 static gboolean range_possible(DeleteState *st, WorkNode *lo, WorkNode *top, WorkNode *into,
                                Reason *reason)
@@ -40,7 +47,14 @@ static gboolean range_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Wor
     if (st->work->disk && st->work->disk->readonly)
         return no(reason, "read-only-image",
                   g_strdup_printf(_("Disk '%s' is read-only"), st->work->target));
+    /* a helper's disks are made from the domain's */
+    if (!st->work->disk)
+        return no(reason, "no-disk",
+                  g_strdup_printf(_("Domain '%s' has no disk '%s' any more"), st->work->d->name,
+                                  st->work->target));
     for (node = top;; node = node->backing) {
+        if (node->manual)
+            return no_manual(reason, node);
         if (work_has_flag(node, CHAIN_IMAGE_DATA_FILE))
             return no(reason, "data-file",
                       g_strdup_printf(_("Image '%s' has an external data file"),
@@ -124,13 +138,81 @@ static char *stands_too(const WorkNode *other, const WorkNode *below)
                            below->image->path);
 }
 
+/* Whether QEMU can make the image longer. */
+static gboolean can_grow(const ChainImage *image)
+{
+    const ChainSource *source = image->source;
+
+    if (g_strcmp0(image->format, "raw") != 0 && g_strcmp0(image->format, "luks") != 0)
+        return TRUE;
+    if (source->type == CHAIN_SOURCE_NETWORK)
+        return g_strcmp0(source->protocol, "nbd") != 0 &&
+               g_strcmp0(source->protocol, "iscsi") != 0;
+    return source->type == CHAIN_SOURCE_FILE;
+}
+
+/*
+ * QEMU moves what is allocated. What an image cuts off, by being smaller than one below it, it
+ * allocates nowhere, and when the image goes the guest sees old data where it saw the end of the
+ * disk, or zeros if a later image is longer again. (Where the base of a commit grows over an image
+ * below it that is longer, QEMU, from 5.1 on, fills it with zeros.)
+ */
+static gboolean no_size(Reason *reason, const WorkNode *node)
+{
+    return no(reason, "size-unknown",
+              g_strdup_printf(_("The size of image '%s' is not known: old data may be below its "
+                                "end, which the merge would bring back"), node->image->path));
+}
+
+static gboolean no_cut(Reason *reason, const WorkNode *node, const WorkNode *below)
+{
+    return no(reason, "smaller-image",
+              g_strdup_printf(_("Image '%s' is smaller than '%s' below it: the merge would bring "
+                                "back what it cuts off"),
+                              node->image->path, below->image->path));
+}
+
+static gboolean commit_sizes_possible(WorkNode *lo, WorkNode *top, Reason *reason)
+{
+    WorkNode *node;
+
+    for (node = top;; node = node->backing) {
+        if (node->size == CHAIN_UNKNOWN)
+            return no_size(reason, node);
+        if (node == lo)
+            break;
+        if (node->size < node->backing->size)
+            return no_cut(reason, node, node->backing);
+    }
+    if (top->size > lo->size && !can_grow(lo->image))
+        return no(reason, "fixed-size",
+                  g_strdup_printf(_("Image '%s' is larger than '%s', which cannot grow"),
+                                  top->image->path, lo->image->path));
+    return TRUE;
+}
+
+static gboolean pull_sizes_possible(WorkNode *lo, WorkNode *top, Reason *reason)
+{
+    WorkNode *below = lo->backing;
+    guint64 seen = below ? MIN(below->size, top->size) : 0;
+    WorkNode *node;
+
+    for (node = top->backing; node != below; node = node->backing) {
+        if (seen > 0 && (node->size == CHAIN_UNKNOWN || seen == CHAIN_UNKNOWN))
+            return no_size(reason, node->size == CHAIN_UNKNOWN ? node : below);
+        if (node->size < seen)
+            return no_cut(reason, node, below);
+    }
+    return TRUE;
+}
+
 gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *reason)
 {
     WorkNode *above = top->overlays->len > 0 ? g_ptr_array_index(top->overlays, 0) : NULL;
     WorkNode *foreign = work_foreign_above(lo);
     WorkNode *node;
 
-    if (!range_possible(st, lo, top, lo, reason))
+    if (!range_possible(st, lo, top, lo, reason) || !commit_sizes_possible(lo, top, reason))
         return FALSE;
     for (node = top; node != lo; node = node->backing) {
         WorkNode *other = other_overlay(node->backing, node);
@@ -149,6 +231,9 @@ gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *r
         return no(reason, "shared-image",
                   g_strdup_printf(_("Domain '%s' needs image '%s'"), foreign->foreign_domain,
                                   foreign->image->path));
+    /* what the user has kept of it stands on what would go */
+    if (above && above->manual)
+        return no_manual(reason, above);
     foreign = lo->stood_on_by;
     if (foreign)
         return no(reason, "shared-image", stands_too(foreign, lo));
@@ -180,7 +265,7 @@ gboolean pull_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *rea
     const ChainDisk *user;
     guint i;
 
-    if (!range_possible(st, lo, top, top, reason))
+    if (!range_possible(st, lo, top, top, reason) || !pull_sizes_possible(lo, top, reason))
         return FALSE;
     for (node = top;; node = node->backing) {
         if (node->internal)

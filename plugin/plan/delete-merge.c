@@ -2,8 +2,7 @@
 /*
  * delete-merge.c: what becomes of the images of one disk when snapshots are deleted
  *
- *   1. leaves     images of deleted snapshots that nothing stands on go, and what that leaves
- *                 without overlays in its turn
+ *   1. leaves     images of deleted snapshots that nothing stands on go (delete-leaves.c)
  *   2. groups     runs of images that need not be kept as points in time any more:
  *
  *                     kept <- [F_lo <- … <- F_hi] <- O <- …
@@ -61,11 +60,10 @@ static void want_measure(DeleteState *st, WorkNode *lo, WorkNode *top)
 
 /* --- planning a merge --------------------------------------------------------------------- */
 
-/* Whether the image may be removed once nothing stands on it. Never one below all snapshots:
- * whether it is a template that others stand on, or will, nobody here knows. */
+/* Whether the image may be removed once nothing stands on it. */
 static gboolean may_go(const WorkNode *node)
 {
-    return !node->kept && !node->base && !node->foreign && !node->internal &&
+    return !node->kept && !node->foreign && !node->internal &&
            !work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE);
 }
 
@@ -210,11 +208,8 @@ static void apply(DeleteState *st, WorkNode *lo, WorkNode *top, PlanDirection di
             break;
         work_disown(st->work, node);
         plan_note(st->plan,
-                  g_strdup_printf(node->base
-                                  ? _("Image '%s' is not needed for disk '%s' any more, but "
-                                      "stays: it is no snapshot's, and others may need it")
-                                  : _("Image '%s' is not needed for disk '%s' any more, but "
-                                      "stays for others"),
+                  g_strdup_printf(_("Image '%s' is not needed for disk '%s' any more, but stays "
+                                    "for others"),
                                   node->image->path, st->work->target));
     }
     for (i = range->len; i > 0; i--) {
@@ -232,7 +227,7 @@ static void apply(DeleteState *st, WorkNode *lo, WorkNode *top, PlanDirection di
     }
 }
 
-static void stays_unnamed(DeleteState *st, WorkNode *node, const Reason *reason)
+void delete_stays_unnamed(DeleteState *st, WorkNode *node, const Reason *reason)
 {
     node->del = FALSE;
     plan_note(st->plan, g_strdup_printf(_("Image '%s' of disk '%s' stays as an unnamed layer: %s"),
@@ -300,8 +295,26 @@ static WorkNode *shorten(DeleteState *st, WorkNode *lo, WorkNode *top)
     return lo;
 }
 
-/* What the connection cannot do is refused: only the names would go, which nobody asked for. */
-static gboolean refuse_incapable(DeleteState *st, const Reason *reason)
+/* The way round a commit that the sizes of the images do not allow; NULL: it is not about them. */
+static char *size_remedy(DeleteState *st, WorkNode *lo, WorkNode *top, const Reason *why)
+{
+    g_auto(Reason) reason = { NULL, NULL };
+    gboolean unknown = g_str_equal(why->code, "size-unknown");
+
+    if (!unknown && !g_str_equal(why->code, "smaller-image") &&
+        !g_str_equal(why->code, "fixed-size"))
+        return NULL;
+    if (pull_possible(st, lo, top, &reason))
+        return g_strdup(_("Use --direction pull"));
+    if (st->work->d->active)
+        return g_strdup(_("Do it while the domain is shut off"));
+    return unknown ? g_strdup(_("Do it while the domain runs")) : look_at_chain(st);
+}
+
+/* What cannot be done in this way is refused: only the names would go, which nobody asked for.
+ * @reason: why no commit is possible */
+static gboolean refuse_incapable(DeleteState *st, WorkNode *lo, WorkNode *top,
+                                 const Reason *reason)
 {
     g_autofree char *edit =
         chain_command("virsh", "edit", chain_word_for(st->plan->domain, st->plan->uuid), NULL);
@@ -317,6 +330,8 @@ static gboolean refuse_incapable(DeleteState *st, const Reason *reason)
              g_str_equal(reason->code, "format-not-recorded"))
         remedy = look_at_chain(st);
     else
+        remedy = size_remedy(st, lo, top, reason);
+    if (!remedy)
         return FALSE;
     plan_refuse(st->plan, reason->code, g_strdup(reason->message), remedy);
     return TRUE;
@@ -378,13 +393,13 @@ static void join(DeleteState *st, WorkNode *lo, WorkNode *top)
             if (direction != PLAN_AUTO)
                 apply(st, from, top, direction);
             else
-                stays_unnamed(st, from, &reason);
+                delete_stays_unnamed(st, from, &reason);
             return;
         }
-        if (refuse_incapable(st, &first))
+        if (refuse_incapable(st, lo, top, &first))
             return;
         node = g_ptr_array_index(run, hi - 1);
-        stays_unnamed(st, node, &first);
+        delete_stays_unnamed(st, node, &first);
         reason_clear(&first);
         if (pull_possible(st, node, top, &reason) && root_goes(node, top))
             plan_note(st->plan,
@@ -395,186 +410,7 @@ static void join(DeleteState *st, WorkNode *lo, WorkNode *top)
     }
 }
 
-/* --- leaves and groups -------------------------------------------------------------------- */
-
-static void leaf_stays(DeleteState *st, WorkNode *node, char *message_take)
-{
-    Reason reason = { "kept-file", message_take };
-
-    stays_unnamed(st, node, &reason);
-    reason_clear(&reason);
-}
-
-/* Whether a leaf of deleted snapshots goes; says why if it does not. */
-static gboolean leaf_goes(DeleteState *st, WorkNode *node)
-{
-    const ChainImage *image = node->image;
-
-    if (work_has_flag(node, CHAIN_IMAGE_MISSING))
-        return TRUE;
-    if (st->keep_files) {
-        node->del = FALSE;
-        return FALSE;
-    }
-    if (work_has_flag(node, CHAIN_IMAGE_UNREADABLE | CHAIN_IMAGE_LOOP) ||
-        (!node->backing && !image->backing_known))
-        leaf_stays(st, node, g_strdup(_("It cannot be read")));
-    else if (node->foreign)
-        leaf_stays(st, node, g_strdup_printf(_("Domain '%s' needs image '%s'"),
-                                             node->foreign_domain, image->path));
-    else if (node->internal)
-        leaf_stays(st, node, g_strdup(_("It has internal snapshots, which would be lost")));
-    else if (work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE))
-        leaf_stays(st, node, g_strdup(_("It is not writable")));
-    else if (node->named_by)
-        leaf_stays(st, node, g_strdup_printf(_("Snapshot '%s' names it"), node->named_by));
-    else if (work_is_root(node) && st->direction != PLAN_PULL)
-        leaf_stays(st, node, g_strdup(_("It is the root of its chain; --direction pull would "
-                                        "remove it")));
-    else
-        return TRUE;
-    return FALSE;
-}
-
-/* Whether a snapshot of this domain, going or staying, has or had its state in @node. */
-static gboolean is_point_of(const WorkNode *node, const ChainDomain *d)
-{
-    guint i;
-
-    for (i = 0; i < node->image->frozen_by->len; i++) {
-        const ChainSnapshot *snapshot = g_ptr_array_index(node->image->frozen_by, i);
-
-        if (snapshot->domain == d)
-            return TRUE;
-    }
-    return FALSE;
-}
-
-/* Unnamed layers below a leaf that went go too: nothing reaches them any more. But only above
- * an image that is or was a snapshot's (a branch point of this disk was, though its name is
- * deleted): what is below all snapshots, a template, is not of this domain's making. */
-static void take_layers_below(const Work *work, WorkNode *leaf)
-{
-    WorkNode *first = leaf->backing;
-    WorkNode *node, *down;
-
-    for (down = first; down && !down->del && !down->branch_point && !is_point_of(down, work->d);
-         down = down->backing) {
-        if (!down->own || down->kept || down->foreign ||
-            down->overlays->len != (down == first ? 0 : 1))
-            return;
-    }
-    for (node = first; down && node != down; node = node->backing)
-        node->del = TRUE;
-}
-
-static gboolean remove_leaves(DeleteState *st)
-{
-    Work *work = st->work;
-    gboolean any = FALSE, again = TRUE;
-    guint i;
-
-    while (again) {
-        again = FALSE;
-        for (i = 0; i < work->n; i++) {
-            WorkNode *node = &work->nodes[i];
-
-            if (!node->own || !node->del || node->removed || node->overlays->len > 0)
-                continue;
-            if (!leaf_goes(st, node)) {
-                node->del = FALSE;
-                continue;
-            }
-            work_remove_leaf(node);
-            g_ptr_array_add(st->leaves, node);
-            if (!work_has_flag(node, CHAIN_IMAGE_MISSING)) {
-                st->affected = TRUE;
-                plan_add_file(st->plan, node->image, NULL, work->target,
-                              node->image->allocation);
-            }
-            take_layers_below(work, node);
-            any = again = TRUE;
-        }
-    }
-    return any;
-}
-
-/* A branch point whose name went earlier and that has lost its branches but one (or all). */
-static gboolean take_branch_points(DeleteState *st)
-{
-    Work *work = st->work;
-    gboolean any = FALSE;
-    guint i;
-
-    for (i = 0; i < work->n; i++) {
-        WorkNode *node = &work->nodes[i];
-
-        if (!node->own || !node->branch_point || node->removed || node->kept || node->del)
-            continue;
-        if (node->overlays->len > 1 || (node->overlays->len == 0 && work_is_root(node)))
-            continue;
-        node->branch_point = FALSE;
-        node->del = TRUE;
-        any = TRUE;
-    }
-    return any;
-}
-
-/* Whether a snapshot of this domain has its state below @node. @staying: one that stays. */
-static gboolean point_below(const Work *work, const WorkNode *node, gboolean staying)
-{
-    guint i;
-
-    for (node = node->backing; node; node = node->backing) {
-        for (i = 0; i < node->image->frozen_by->len; i++) {
-            ChainSnapshot *s = g_ptr_array_index(node->image->frozen_by, i);
-
-            if (s->domain == work->d && !(staying && g_hash_table_contains(work->deleted, s)))
-                return TRUE;
-        }
-    }
-    return FALSE;
-}
-
-/* What is below all snapshots: a template, or what a revert left one branch of. Only the user
- * can know. */
-static gboolean take_base(DeleteState *st, const WorkNode *node)
-{
-    if (work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE))
-        return FALSE;
-    if (!st->root)
-        plan_note(st->plan,
-                  g_strdup_printf(_("Image '%s' of disk '%s' is below all snapshots and may be a "
-                                    "template: if it is not, --root merges it too"),
-                                  node->image->path, st->work->target));
-    return st->root;
-}
-
-/*
- * Unnamed layers that are merged with the rest: on request those above a snapshot's image and
- * branch points, or all; unasked those below which no snapshot will be left, as nobody could tell
- * them from a template then.
- */
-static void take_unnamed(DeleteState *st)
-{
-    guint i;
-
-    for (i = 0; i < st->work->n; i++) {
-        WorkNode *node = &st->work->nodes[i];
-        guint overlays = work_own_overlays(node, NULL);
-        gboolean above = point_below(st->work, node, FALSE);
-
-        if (!node->own || node->del || node->kept || node->removed || node->foreign ||
-            overlays == 0 || node->overlays->len > overlays)
-            continue;
-        if (st->unnamed && (above || node->branch_point || take_base(st, node))) {
-            node->del = TRUE;
-            node->base = !above && !st->root;
-        } else if (above && overlays == 1) {
-            node->del = !point_below(st->work, node, TRUE);
-        }
-    }
-}
+/* --- groups ---------------------------------------------------------------------------------- */
 
 /* An unnamed layer that a merge of what is below and above it may swallow. */
 static gboolean may_swallow(const WorkNode *node)
@@ -690,7 +526,7 @@ static void find_groups(DeleteState *st, GArray *groups)
                                 ((WorkNode *) g_ptr_array_index(node->overlays, 0))->image->path);
         else
             reason.message = g_strdup(_("It cannot be removed"));
-        stays_unnamed(st, node, &reason);
+        delete_stays_unnamed(st, node, &reason);
     }
     for (i = 0; i < work->n; i++) {
         WorkNode *node = &work->nodes[i];
@@ -702,43 +538,6 @@ static void find_groups(DeleteState *st, GArray *groups)
         add_group(st, groups, run_bottom(node), top, FALSE);
     }
     g_array_sort(groups, by_order);
-}
-
-/* Snapshots that stay and name a removed leaf as their overlay get one that is still there. */
-static void rename_overlays(DeleteState *st)
-{
-    Work *work = st->work;
-    guint i, j;
-
-    for (i = 0; i < st->leaves->len; i++) {
-        WorkNode *leaf = g_ptr_array_index(st->leaves, i);
-        WorkNode *backing = work_now(leaf->backing);
-        WorkNode *to = NULL;
-        PlanRename *rename;
-        gboolean named = FALSE;
-
-        for (j = 0; j < work->d->snapshots->len; j++) {
-            ChainSnapshot *s = g_ptr_array_index(work->d->snapshots, j);
-            ChainSnapshotDisk *sd = chain_snapshot_disk(s, work->target);
-
-            if (sd && !g_hash_table_contains(work->deleted, s) &&
-                (sd->overlay == leaf->image || sd->revert_overlay == leaf->image))
-                named = TRUE;
-        }
-        for (j = 0; named && backing && j < backing->overlays->len; j++) {
-            WorkNode *overlay = g_ptr_array_index(backing->overlays, j);
-
-            if (overlay->own && (!to || work_in_active_chain(work, overlay)))
-                to = overlay;
-        }
-        if (!to)
-            continue;
-        rename = g_new0(PlanRename, 1);
-        rename->disk = g_strdup(work->target);
-        rename->from = plan_image_new(leaf->image);
-        rename->to = plan_image_new(to->image);
-        g_ptr_array_add(st->plan->renames, rename);
-    }
 }
 
 /* Nothing is removed that is not proved unneeded. */
@@ -771,17 +570,13 @@ void delete_disk(DeleteState *st)
 
     st->affected = FALSE;
     g_ptr_array_set_size(st->leaves, 0);
-    do
-        remove_leaves(st);
-    while (take_branch_points(st));
-    take_unnamed(st);
-
+    delete_leaves(st);
     find_groups(st, groups);
     for (i = 0; i < groups->len; i++) {
         Group *group = &g_array_index(groups, Group, i);
 
         join(st, work_now(group->lo), work_now(group->top));
     }
-    rename_overlays(st);
+    delete_rename_overlays(st);
     prove_files(st, first);
 }

@@ -580,6 +580,38 @@ static void refuse_stale(Plan *plan, ChainGraph *graph, ChainDomain *d, GHashTab
     }
 }
 
+/*
+ * The image that a snapshot names is not the one that its overlay stands on: libvirt 9.0 does that
+ * to the next snapshot with --metadata. What it names would be taken for its state, which would be
+ * merged away for an unnamed layer, or deleted in its place; and then nothing tells of it.
+ */
+static void refuse_misnamed(Plan *plan, ChainDomain *d)
+{
+    g_autofree char *repair = chain_command("virsh-ext", "chain-repair", chain_domain_word(d),
+                                            NULL);
+
+    for (guint i = 0; i < d->snapshots->len; i++) {
+        const ChainSnapshot *s = g_ptr_array_index(d->snapshots, i);
+        g_autofree char *forget = chain_command("virsh-ext", "snapshot-delete-external",
+                                                chain_domain_word(d), s->name, "--",
+                                                "--metadata", NULL);
+
+        for (guint k = 0; k < s->disks->len; k++) {
+            const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, k);
+            const ChainImage *state = chain_snapshot_state(sd);
+
+            if (state == sd->frozen)
+                continue;
+            plan_refuse(plan, "stale-snapshot",
+                        g_strdup_printf(_("Snapshot '%s' names '%s' as its state, but the image "
+                                          "that followed it stands on '%s'"),
+                                        s->name, sd->frozen->path, state->path),
+                        g_strdup_printf(_("Run '%s'; what cannot be repaired is forgotten with "
+                                          "'%s'"), repair, forget));
+        }
+    }
+}
+
 void plan_delete(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanRequest *request,
                  const PlanFacts *facts)
 {
@@ -597,8 +629,10 @@ void plan_delete(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
             check_snapshot(plan, s, deleted);
     }
     choose_current(plan, d, deleted);
-    if (!request->metadata_only)
+    if (!request->metadata_only) {
         refuse_stale(plan, graph, d, deleted);
+        refuse_misnamed(plan, d);
+    }
     if (plan->refusals->len > 0)
         return;
 

@@ -20,7 +20,8 @@ WorkNode *work_now(WorkNode *node)
     return node;
 }
 
-/* Whether this kind of snapshot preserves the image that its <domain> names. */
+/* Whether this kind of snapshot preserves the image that its <domain> names. What a manual one
+ * names the user keeps in ways of his own. */
 static gboolean preserves(const ChainSnapshotDisk *sd)
 {
     return sd->kind == CHAIN_SNAP_EXTERNAL || sd->kind == CHAIN_SNAP_MANUAL;
@@ -55,6 +56,20 @@ static void keep_snapshot_disk(Work *work, ChainSnapshot *s, ChainSnapshotDisk *
     }
 }
 
+/* Also of snapshots that go: nobody has said what is to become of these images. */
+static void keep_manual(Work *work, ChainSnapshot *s, ChainSnapshotDisk *sd)
+{
+    ChainImage *images[] = { sd->frozen, sd->frozen_inactive };
+
+    for (guint i = 0; sd->kind == CHAIN_SNAP_MANUAL && i < G_N_ELEMENTS(images); i++) {
+        WorkNode *node = work_node(work, images[i]);
+
+        keep(work, images[i]);
+        if (node && s->domain == work->d)
+            node->manual = s->name;
+    }
+}
+
 Work *work_new(ChainGraph *graph, ChainDomain *d, GHashTable *deleted)
 {
     Work *work = g_new0(Work, 1);
@@ -72,6 +87,7 @@ Work *work_new(ChainGraph *graph, ChainDomain *d, GHashTable *deleted)
         node->image = image;
         node->overlays = g_ptr_array_new();
         node->allocation = image->allocation;
+        node->size = image->virtual_size;
         node->relative = (image->flags & CHAIN_IMAGE_RELATIVE) != 0;
         node->internal = (image->flags & CHAIN_IMAGE_INTERNAL) != 0;
     }
@@ -96,10 +112,11 @@ Work *work_new(ChainGraph *graph, ChainDomain *d, GHashTable *deleted)
         for (j = 0; j < other->snapshots->len; j++) {
             ChainSnapshot *s = g_ptr_array_index(other->snapshots, j);
 
-            if (g_hash_table_contains(deleted, s))
-                continue;
-            for (k = 0; k < s->disks->len; k++)
-                keep_snapshot_disk(work, s, g_ptr_array_index(s->disks, k));
+            for (k = 0; k < s->disks->len; k++) {
+                keep_manual(work, s, g_ptr_array_index(s->disks, k));
+                if (!g_hash_table_contains(deleted, s))
+                    keep_snapshot_disk(work, s, g_ptr_array_index(s->disks, k));
+            }
         }
     }
     return work;
@@ -212,7 +229,7 @@ static void focus_deleted(Work *work)
         ChainSnapshotDisk *sd = chain_snapshot_disk(key, work->target);
         WorkNode *node = NULL;
 
-        if (sd && preserves(sd))
+        if (sd && sd->kind == CHAIN_SNAP_EXTERNAL)
             node = work_node(work, sd->frozen ? sd->frozen : sd->frozen_inactive);
         if (node && !node->removed && !node->kept)
             node->del = TRUE;
@@ -232,7 +249,6 @@ void work_focus(Work *work, const char *target)
         work->nodes[i].foreign = FALSE;
         work->nodes[i].foreign_domain = NULL;
         work->nodes[i].branch_point = FALSE;
-        work->nodes[i].base = FALSE;
         work->nodes[i].stood_on_by = NULL;
     }
     for (i = 0; i < work->graph->domains->len; i++) {
@@ -395,6 +411,7 @@ void work_commit(Work *work, WorkNode *lo, WorkNode *top)
     /* it holds now what the top held; whoever kept that keeps this */
     if (top->kept)
         lo->kept = TRUE; /* NOLINT(clang-analyzer-core.NullDereference): @top stands on @lo */
+    lo->size = top->size;
     if (work->active == top)
         work->active = lo;
 }

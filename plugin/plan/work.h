@@ -28,10 +28,13 @@ struct WorkNode {
     gboolean removed;      /**< not there any more, as far as this plan goes */
     gboolean relative;     /**< its backing is recorded by a relative name */
     guint64 allocation;    /**< estimate after what is planned */
+    guint64 size;          /**< bytes that are seen through it, or CHAIN_UNKNOWN */
 
     /* of all domains, set once */
     gboolean kept;         /**< active, configured, or frozen by a snapshot that stays */
     gboolean internal;     /**< has internal snapshots */
+    const char *manual;    /**< a snapshot of this domain, also one that goes, that leaves it to the
+                                user (snapshot='manual'): kept as it is; or NULL */
     const char *named_by;  /**< a snapshot of this domain that stays and that names it as a
                                 disk's source, whether or not it preserves it; or NULL */
 
@@ -41,7 +44,6 @@ struct WorkNode {
     gboolean foreign;      /**< somebody else uses it: another domain, another disk */
     const char *foreign_domain; /**< whose, for words */
     gboolean branch_point; /**< had several overlays, all of this disk */
-    gboolean base;         /**< to be merged, and no snapshot's image is below: its file stays */
     WorkNode *stood_on_by; /**< an image of somebody else that stood on it when the plan was begun,
                                 or NULL: what an earlier merge takes off it may run later than a
                                 merge into it */
@@ -98,6 +100,15 @@ void work_pull(Work *work, WorkNode *lo, WorkNode *top,
  *  New set of strings borrowed from the graph and @plan. */
 GHashTable *work_needed(const Work *work, const Plan *plan);
 
+/** Why a direction is not possible. */
+typedef struct {
+    const char *code;      /**< as in PlanRefusal */
+    char *message;
+} Reason;
+
+void reason_clear(Reason *reason);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reason, reason_clear)
+
 /* --- delete-merge.c ----------------------------------------------------------------------- */
 
 /** What the merges of one request have in common. */
@@ -123,21 +134,21 @@ typedef struct {
 
 /** Plans the leaves and merges of the disk in focus. */
 void delete_disk(DeleteState *state);
+/** Says why an image that was to be merged is not. */
+void delete_stays_unnamed(DeleteState *st, WorkNode *node, const Reason *reason);
+
+/* --- delete-leaves.c ---------------------------------------------------------------------- */
+
+/** Plans which files go and marks what is to be merged. */
+void delete_leaves(DeleteState *st);
+/** Snapshots that stay and name a leaf that went as their overlay get one that is there. */
+void delete_rename_overlays(DeleteState *st);
 
 /* --- delete-can.c: which direction is possible for one range, and what it costs ------------ */
 
 /** Flags of an image that no job may touch. */
 #define WORK_BROKEN (CHAIN_IMAGE_MISSING | CHAIN_IMAGE_UNREADABLE | CHAIN_IMAGE_LOOP | \
                      CHAIN_IMAGE_FORMAT_GUESSED | CHAIN_IMAGE_CORRUPT)
-
-/** Why a direction is not possible. */
-typedef struct {
-    const char *code;      /**< as in PlanRefusal */
-    char *message;
-} Reason;
-
-void reason_clear(Reason *reason);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reason, reason_clear)
 
 gboolean work_has_flag(const WorkNode *node, guint flag);
 /** Whether a merge into or of @top would run on the running domain. */

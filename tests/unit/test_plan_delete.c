@@ -404,10 +404,14 @@ static void test_a_root_with_branches_keeps_its_file(Fixture *f, const void *dat
     g_assert_cmpuint(f->plan->notes->len, ==, 1);
     f->request.direction = PLAN_PULL;
     assert_possible(f);
+    g_assert_cmpuint(f->plan->merges->len, ==, 0);
+    g_assert_nonnull(strstr(g_ptr_array_index(f->plan->notes, 0), "--root"));
+    f->request.root = TRUE;
+    assert_possible(f);
     g_assert_cmpuint(f->plan->merges->len, ==, 2);
     assert_merge(f, 0, "pull 0..1 gone");
     assert_merge(f, 1, "pull 0..4 gone 0");
-    g_assert_false(removes(f, 0));
+    g_assert_true(removes(f, 0));
 }
 
 /* --- sharing ------------------------------------------------------------------------------ */
