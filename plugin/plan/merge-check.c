@@ -146,8 +146,29 @@ static gboolean is_too_small(const WorkNode *lo, const WorkNode *top, Plan *chec
     return TRUE;
 }
 
+/* @begun: the headers may say already what they are to say in the end. */
+static gboolean in_place(Plan *check, Work *work, const PlanMerge *merge, gboolean begun)
+{
+    const WorkNode *lo = find(work, merge->base), *top = find(work, merge->top);
+    const WorkNode *above = merge->above ? find(work, merge->above) : NULL;
+    const PlanImage *upper = merge->top, *lower = merge->base;
+    gboolean same = lo && top && lo != top && (begun || stands_on(top, lo));
+
+    /* Somebody who merged what is above may have merged it into the base as well. */
+    if (same && merge->direction == PLAN_COMMIT && merge->above) {
+        same = above && (above->backing == top || (begun && above->backing == lo));
+        upper = merge->above;
+        lower = merge->top;
+    }
+    if (!same)
+        plan_refuse(check, "changed-chain",
+                    g_strdup_printf(_("Image '%s' does not stand on '%s' any more"), upper->path,
+                                    lower->path), NULL);
+    return same;
+}
+
 static void check_images(Plan *check, const Plan *plan, const PlanMerge *merge, ChainGraph *graph,
-                         ChainDomain *d, const PlanFacts *facts)
+                         ChainDomain *d, const PlanFacts *facts, gboolean begun)
 {
     g_autoptr(GHashTable) deleted = deleted_of(plan, d);
     g_autoptr(Work) work = work_new(graph, d, deleted);
@@ -157,12 +178,8 @@ static void check_images(Plan *check, const Plan *plan, const PlanMerge *merge, 
     g_auto(Reason) reason = { 0 };
     gboolean may;
 
-    if (!lo || !top || lo == top || !stands_on(top, lo)) {
-        plan_refuse(check, "changed-chain",
-                    g_strdup_printf(_("Image '%s' does not stand on '%s' any more"),
-                                    merge->top->path, merge->base->path), NULL);
+    if (!in_place(check, work, merge, begun) || begun)
         return;
-    }
     leave_out(work, plan, merge);
     work_focus(work, merge->disk);
     if (merge->direction == PLAN_COMMIT &&
@@ -195,7 +212,7 @@ Plan *plan_check_merge(const Plan *plan, const PlanMerge *merge, ChainGraph *gra
         if (!counts(g_ptr_array_index(check->refusals, i), begun))
             g_ptr_array_remove_index(check->refusals, i);
     }
-    if (!check->refusals->len && !begun)
-        check_images(check, plan, merge, graph, d, &facts);
+    if (!check->refusals->len)
+        check_images(check, plan, merge, graph, d, &facts, begun);
     return check;
 }

@@ -300,8 +300,8 @@ gboolean plan_same_work(const Plan *a, const Plan *b);
  * removed yet, and block jobs are the caller's to look at.
  *
  * @graph: linked, complete and with orphans; @d: the domain in it
- * @begun: some of it is written already: it can only go on, and just what would be lost by that
- *         is in the way
+ * @begun: some of it may be written already: it can only go on, and just what would be lost by
+ *         that is in the way
  * Returns: a new plan, never NULL: its refusals say what is in the way
  */
 Plan *plan_check_merge(const Plan *plan, const PlanMerge *merge, ChainGraph *graph, ChainDomain *d,

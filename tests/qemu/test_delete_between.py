@@ -155,7 +155,24 @@ def the_guest_is_saved(t, point):
     g.oracle.check_active()
 
 
-@test(cases=["s2", "s3", "s4"])
+@test
+@requires("program", need_faults)
+def libvirt_merges_what_stands_above(t):
+    """It is another plan then: that one is undone, and made anew."""
+    g = made(t, snapshots=["s1", "s2", "s3"], start=True)
+    killed(t, g, "step-1-before")
+    if g.virsh("snapshot-delete", g.name, "s2", check=False).rc:
+        raise Skip("this libvirt does not delete external snapshots")
+    g.oracle.forget("s2")
+    repair(t, g, 3, "does not stand on", "To undo the operation instead")
+    g.oracle.check_all()
+    repair(t, g, 0, args=["--abort"])
+    g.oracle.check_all()
+    t.rc(g.vext(COMMAND, g.name, "s1", *COMMIT))
+    g.oracle.deleted("s1")
+
+
+@test(cases=["s3", "s4"])
 @requires("program", need_faults)
 def libvirt_deletes_another_snapshot(t, which):
     """It stays deleted, and the others say what libvirt has made of them."""
