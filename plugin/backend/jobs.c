@@ -345,6 +345,24 @@ gboolean backend_jobs_pivot(BackendJobs *jobs, const char *disk, GError **error)
     return TRUE;
 }
 
+const char *backend_job_type_name(int type)
+{
+    switch (type) {
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_PULL:
+        return "pull";
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_COPY:
+        return "copy";
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT:
+        return "commit";
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT:
+        return "active-commit";
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_BACKUP:
+        return "backup";
+    default:
+        return "unknown";
+    }
+}
+
 gboolean backend_jobs_abort(BackendJobs *jobs, const char *disk, GError **error)
 {
     BackendJobInfo info;

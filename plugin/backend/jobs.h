@@ -88,6 +88,8 @@ BackendJobState backend_jobs_wait(BackendJobs *jobs, const char *disk, gboolean 
 char *backend_jobs_reason(BackendJobs *jobs, const char *disk);
 /** Ends a ready active commit on the base. */
 gboolean backend_jobs_pivot(BackendJobs *jobs, const char *disk, GError **error);
+/** "commit", "active-commit", "pull", "copy", "backup", "unknown"; static. */
+const char *backend_job_type_name(int type);
 /** Cancels a job and waits for its end. No job is success. */
 gboolean backend_jobs_abort(BackendJobs *jobs, const char *disk, GError **error);
 

@@ -10,6 +10,7 @@
 
 #include "include/vext-i18n.h"
 #include "plugin/backend/domain.h"
+#include "plugin/backend/jobs.h"
 #include "plugin/backend/read.h"
 #include "plugin/backend/read-private.h"
 
@@ -248,24 +249,6 @@ static gboolean read_snapshots(Reading *r, ChainDomain *d, virDomainPtr dom, GEr
 
 /* --- jobs ----------------------------------------------------------------------------------- */
 
-static const char *job_name(int type)
-{
-    switch (type) {
-    case VIR_DOMAIN_BLOCK_JOB_TYPE_PULL:
-        return "pull";
-    case VIR_DOMAIN_BLOCK_JOB_TYPE_COPY:
-        return "copy";
-    case VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT:
-        return "commit";
-    case VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT:
-        return "active-commit";
-    case VIR_DOMAIN_BLOCK_JOB_TYPE_BACKUP:
-        return "backup";
-    default:
-        return "unknown";
-    }
-}
-
 static void read_jobs(ChainDomain *d, virDomainPtr dom)
 {
     guint i;
@@ -279,7 +262,7 @@ static void read_jobs(ChainDomain *d, virDomainPtr dom)
         if (!disk->job)
             disk->job = g_new0(ChainJob, 1);
         g_free(disk->job->type);
-        disk->job->type = g_strdup(job_name(info.type));
+        disk->job->type = g_strdup(backend_job_type_name(info.type));
         disk->job->cur = info.cur;
         disk->job->end = info.end;
     }

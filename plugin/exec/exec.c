@@ -11,6 +11,7 @@
 #include "plugin/backend/read.h"
 #include "plugin/backend/snapshots.h"
 #include "plugin/exec/exec.h"
+#include "plugin/exec/guard.h"
 #include "plugin/exec/merge.h"
 #include "plugin/exec/revert.h"
 #include "plugin/exec/settle.h"
@@ -38,6 +39,7 @@ void exec_context_init(ExecContext *ctx, VextHost *host, virConnectPtr conn)
     ctx->conn = conn;
     ctx->notes = g_ptr_array_new_with_free_func(g_free);
     ctx->worker_merges = g_array_new(FALSE, FALSE, sizeof(guint));
+    ctx->begun = g_hash_table_new(NULL, NULL);
     ctx->finished = g_hash_table_new(NULL, NULL);
 }
 
@@ -49,7 +51,9 @@ void exec_context_clear(ExecContext *ctx)
     chain_graph_free(ctx->world);
     g_clear_pointer(&ctx->notes, g_ptr_array_unref);
     g_clear_pointer(&ctx->worker_merges, g_array_unref);
+    g_clear_pointer(&ctx->begun, g_hash_table_unref);
     g_clear_pointer(&ctx->finished, g_hash_table_unref);
+    g_free(ctx->remedy);
     memset(ctx, 0, sizeof(*ctx));
 }
 
@@ -169,9 +173,41 @@ static void say_step(const ExecStep *s, const ExecStepOps *ops)
     s->ctx->say(s->ctx->host, what);
 }
 
+/* Records that @s is about to run. */
+static gboolean record_step(const ExecStep *s, GError **error)
+{
+    ExecContext *ctx = s->ctx;
+
+    if (s->step->action == PLAN_STEP_LOCK || s->step->action == PLAN_STEP_UNLOCK)
+        return TRUE;
+    if (s->step->action == PLAN_STEP_MERGE && s->plan->operation == PLAN_DELETE) {
+        const PlanMerge *merge = g_ptr_array_index(s->plan->merges, s->step->merge);
+
+        if (merge->direction == PLAN_COMMIT)
+            s->journal->committing = TRUE;
+        ctx->merging = TRUE;
+    }
+    return journal_step(ctx->conn, s->journal, s->index, error);
+}
+
+/*
+ * A merge has failed of which libvirt says that its job never ran: no byte was written. Recorded
+ * as begun it could not be undone any more. That this cannot be recorded is no harm.
+ */
+static void take_back_record(const ExecStep *s, guint step, gboolean committing)
+{
+    if (s->step->action != PLAN_STEP_MERGE || s->plan->operation != PLAN_DELETE ||
+        exec_merge_begun(s->ctx, s->step->merge))
+        return;
+    s->journal->committing = committing;
+    journal_step(s->ctx->conn, s->journal, step, NULL);
+}
+
 static gboolean run_step(ExecStep *s, const ExecStepOps *ops, GError **error)
 {
     ExecContext *ctx = s->ctx;
+    guint before = s->journal->step;
+    gboolean committing = s->journal->committing;
 
     if (ctx->resuming && ops->is_done) {
         switch (ops->is_done(s, error)) {
@@ -186,20 +222,13 @@ static gboolean run_step(ExecStep *s, const ExecStepOps *ops, GError **error)
     if (ops->check && !ops->check(s, error))
         return FALSE;
     fault_step(s, "before");
-    if (s->step->action != PLAN_STEP_LOCK && s->step->action != PLAN_STEP_UNLOCK) {
-        if (s->step->action == PLAN_STEP_MERGE && s->plan->operation == PLAN_DELETE) {
-            const PlanMerge *merge = g_ptr_array_index(s->plan->merges, s->step->merge);
-
-            if (merge->direction == PLAN_COMMIT)
-                s->journal->committing = TRUE;
-            ctx->merging = TRUE;
-        }
-        if (!journal_step(ctx->conn, s->journal, s->index, error))
-            return FALSE;
-    }
-    say_step(s, ops);
-    if (!ops->run(s, error))
+    if (!record_step(s, error))
         return FALSE;
+    say_step(s, ops);
+    if (!ops->run(s, error)) {
+        take_back_record(s, before, committing);
+        return FALSE;
+    }
     if (s->step->action == PLAN_STEP_LOCK && ctx->recheck &&
         !ctx->recheck(ctx->recheck_data, error))
         return FALSE;
@@ -241,6 +270,25 @@ static VextStatus incomplete(const Plan *plan, GPtrArray *reasons)
     return VEXT_INCOMPLETE;
 }
 
+/* What can be done about what is in the way of a merge, and what can be done instead. */
+static void add_ways_out(ExecContext *ctx, GPtrArray *reasons)
+{
+    const Plan *plan = ctx->journal->plan;
+    const char *remedy = ctx->remedy;
+    g_autofree char *command = exec_repair_command(plan);
+
+    if (!remedy)
+        g_ptr_array_add(reasons, g_strdup(_("Remove what is in the way, or have it stand on other "
+                                            "images")));
+    else if (g_str_has_prefix(remedy, "virsh"))
+        g_ptr_array_add(reasons, g_strdup_printf(_("Run: %s"), remedy));
+    else
+        g_ptr_array_add(reasons, g_strdup(remedy));
+    if (exec_delete_can_abort(ctx, ctx->journal, NULL))
+        g_ptr_array_add(reasons, g_strdup_printf(_("To undo the operation instead, run: %s --abort"),
+                                                 command));
+}
+
 static VextStatus stopped(ExecStep *s, const ExecStepOps *ops, GError *problem,
                           GPtrArray *reasons)
 {
@@ -272,6 +320,8 @@ static VextStatus stopped(ExecStep *s, const ExecStepOps *ops, GError *problem,
                                         ? _("Stopped at step %u of %u (%s)")
                                         : _("Stopped at step %u of %u (%s); nothing is lost"),
                                     s->index + 1, s->plan->steps->len, what));
+    if (g_error_matches(problem, EXEC_ERROR, EXEC_ERROR_BLOCKED))
+        add_ways_out(ctx, reasons);
     return incomplete(s->plan, reasons);
 }
 

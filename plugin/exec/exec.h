@@ -43,6 +43,7 @@ typedef enum {
     EXEC_ERROR_CHANGED,     /**< the world is not as planned: somebody else was at it */
     EXEC_ERROR_INTERRUPTED, /**< SIGINT and the like */
     EXEC_ERROR_TIMEOUT,
+    EXEC_ERROR_BLOCKED,     /**< somebody has come to need what a merge would change */
     EXEC_ERROR_LOST,        /**< somebody else's work has cost a snapshot its state */
 } ExecErrorCode;
 #define EXEC_ERROR (exec_error_quark())
@@ -73,11 +74,14 @@ typedef struct {
     guint reached;          /**< taken up: the step that had not ended */
     gboolean merging;       /**< delete: a merge was begun */
     gboolean merged_all;    /**< delete: all merges are behind us */
+    char *remedy;           /**< of EXEC_ERROR_BLOCKED: a command or a sentence; or NULL */
     GPtrArray *notes;       /**< char *: words for the user, printed as warnings at the end */
     /* merges */
     BackendJobs *jobs;      /**< of jobs_dom */
     virDomainPtr jobs_dom;
     GArray *worker_merges;  /**< guint: indices in plan->merges that the running helper serves */
+    GHashTable *begun;      /**< merge index + 1 -> itself: we asked for its job, and libvirt did
+                                 not say that there is none */
     GHashTable *finished;   /**< merge index + 1 -> itself: pivoted by us, the configuration may
                                  not say so yet */
     /* remove-file */

@@ -11,6 +11,7 @@
 #include "plugin/backend/domain.h"
 #include "plugin/backend/files.h"
 #include "plugin/backend/helper.h"
+#include "plugin/exec/guard.h"
 #include "plugin/exec/layers.h"
 #include "plugin/exec/merge.h"
 #include "plugin/exec/progress.h"
@@ -341,7 +342,7 @@ void exec_merges_abort(ExecContext *ctx)
         const PlanMerge *merge = merge_at(plan, i);
         BackendJobInfo info;
 
-        if (merge->live && backend_jobs_info(ctx->jobs, merge->disk, &info, NULL) == 1)
+        if (merge->live && exec_own_job(ctx, i, &info, NULL) == 1)
             abort_job(ctx, merge);
     }
 }
@@ -540,6 +541,44 @@ static gboolean verify(ExecStep *s, GError **error)
     return TRUE;
 }
 
+/* Before anything of it is written, and before the journal says that it may be. */
+static gboolean check_merge(ExecStep *s, GError **error)
+{
+    ExecContext *ctx = s->ctx;
+    g_auto(ExecMergeView) view = { 0 };
+    BackendJobInfo info;
+
+    if (!exec_merge_look(ctx, merge_of(s), &view, error))
+        return FALSE;
+    /* What else it is run_merge() says. */
+    if (view.state != EXEC_MERGE_OLD)
+        return TRUE;
+    if (view.live && !served(ctx, s->step->merge)) {
+        int rc = use_jobs_of(ctx, ctx->dom, error) ?
+                     exec_own_job(ctx, s->step->merge, &info, error) : -1;
+
+        /* Ours, left running by a client that died. */
+        if (rc != 0)
+            return rc == 1;
+    }
+    return exec_merge_may_begin(s, &view, error);
+}
+
+/* Asks for the job of merge @n. Unless libvirt is sure that there is none it counts as begun. */
+static gboolean begin_job(ExecContext *ctx, const PlanMerge *merge, guint n, gboolean *pivot,
+                          GError **error)
+{
+    BackendJobInfo info;
+    gboolean before = g_hash_table_contains(ctx->begun, GUINT_TO_POINTER(n + 1));
+
+    g_hash_table_add(ctx->begun, GUINT_TO_POINTER(n + 1));
+    if (start_job(ctx, merge, pivot, error))
+        return TRUE;
+    if (!before && backend_jobs_info(ctx->jobs, merge->disk, &info, NULL) == 0)
+        g_hash_table_remove(ctx->begun, GUINT_TO_POINTER(n + 1));
+    return FALSE;
+}
+
 static gboolean run_merge(ExecStep *s, GError **error)
 {
     ExecContext *ctx = s->ctx;
@@ -576,16 +615,16 @@ static gboolean run_merge(ExecStep *s, GError **error)
         !backend_free_space(ctx->conn, grows->source->path, ctx->local, &space))
         space = CHAIN_UNKNOWN;
 
-    rc = backend_jobs_info(ctx->jobs, merge->disk, &info, error);
+    rc = exec_own_job(ctx, s->step->merge, &info, error);
     if (rc < 0)
         return FALSE;
-    if (rc == 1 && ctx->resuming) {
+    if (rc == 1) {
         /* Left running by a client that died; what it did is judged by the chain. */
         pivot = info.type == VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT;
         backend_jobs_attach(ctx->jobs, merge->disk);
     } else if (!exec_go_on(ctx, error)) {
         return FALSE;
-    } else if (!start_job(ctx, merge, &pivot, &problem)) {
+    } else if (!begin_job(ctx, merge, s->step->merge, &pivot, &problem)) {
         if (ctx->taken_up && view.live && exec_merge_unseen(ctx, merge))
             g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
                         _("The images of disk '%s' are merged, but libvirt did not see it: shut "
@@ -628,6 +667,7 @@ static gboolean run_pivot(ExecStep *s, GError **error)
     ExecContext *ctx = s->ctx;
     const PlanMerge *merge = merge_of(s);
     g_autoptr(GError) problem = NULL;
+    BackendJobInfo info;
     BackendJobState state;
 
     /* It ended without one: a snapshot was taken on top meanwhile, or it was done before. */
@@ -640,7 +680,8 @@ static gboolean run_pivot(ExecStep *s, GError **error)
             return TRUE;
         return done == EXEC_CANNOT_TELL ? FALSE : changed(error, merge);
     }
-    if (!backend_jobs_pivot(ctx->jobs, merge->disk, error))
+    if (exec_own_job(ctx, s->step->merge, &info, error) < 0 ||
+        !backend_jobs_pivot(ctx->jobs, merge->disk, error))
         return FALSE;
     EXEC_FAULT("pivot-running");
     state = backend_jobs_wait(ctx->jobs, merge->disk, FALSE, -1, 0, NULL, NULL, &problem);
@@ -684,7 +725,7 @@ gboolean exec_delete_can_abort(ExecContext *ctx, const Journal *journal, GError 
 
 const ExecStepOps exec_merge_ops[] = {
     { PLAN_STEP_START_HELPER, EXEC_DELETE, NULL, NULL, run_start_helper, NULL, NULL },
-    { PLAN_STEP_MERGE, EXEC_DELETE, NULL, NULL, run_merge, merge_is_done, NULL },
+    { PLAN_STEP_MERGE, EXEC_DELETE, NULL, check_merge, run_merge, merge_is_done, NULL },
     { PLAN_STEP_PIVOT, EXEC_DELETE, NULL, NULL, run_pivot, merge_is_done, NULL },
     { PLAN_STEP_STOP_HELPER, EXEC_DELETE, NULL, NULL, run_stop_helper, NULL, NULL },
     { 0 },

@@ -5,8 +5,10 @@
  * libvirt's versions differ in what deleting the metadata of one snapshot changes in others
  * (9.0 points children at images although nothing was merged). So those that go are forgotten,
  * and then every one that stays is defined again from the journal's copy, parents first, with
- * the images that now hold its state. Snapshots that somebody took since are mapped the same
- * way from what libvirt says of them now. <backingStore>, which would be stale, is left out of
+ * the images that now hold its state. That copy is as old as the operation: right before the
+ * first one is forgotten it is compared with what libvirt says, so that what somebody deleted
+ * stays deleted, and what somebody changed stays changed; after that what libvirt says may be
+ * our own work half done, and the copy is what counts. <backingStore>, which would be stale, is left out of
  * them, but where images are encrypted: there it is written anew, with the secrets.
  */
 #include "config.h"
@@ -15,6 +17,7 @@
 
 #include "include/vext-i18n.h"
 #include "plugin/backend/domain.h"
+#include "plugin/backend/files.h"
 #include "plugin/backend/helper.h"
 #include "plugin/backend/snapshots.h"
 #include "plugin/exec/layers.h"
@@ -22,6 +25,7 @@
 #include "plugin/exec/world.h"
 #include "plugin/xml/edit.h"
 #include "plugin/xml/parse.h"
+#include "plugin/xml/read.h"
 
 /* --- which source becomes which -------------------------------------------------------------- */
 
@@ -137,9 +141,96 @@ static gboolean run_define(ExecStep *s, GError **error)
     return exec_helper_stop(ctx, error);
 }
 
+/* --- what the journal knows ------------------------------------------------------------------ */
+
+/*
+ * What libvirt says of a snapshot that is not what it was. libvirt 9.0 has it name the image of
+ * its parent when that was deleted with --metadata, though nothing was merged: the image that its
+ * overlay stands on is the one. New string, NULL with @error.
+ */
+static char *with_state(const ChainGraph *graph, const Plan *plan, const char *name,
+                        const char *xml, GError **error)
+{
+    const ChainDomain *d = chain_graph_domain(graph, plan->domain);
+    const ChainSnapshot *s = d ? chain_domain_snapshot(d, name) : NULL;
+    g_autoptr(XmlSourceMap) map = xml_source_map_new();
+
+    for (guint i = 0; s && i < s->disks->len; i++) {
+        const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, i);
+        const ChainImage *state = chain_snapshot_state(sd);
+
+        if (sd->frozen && state != sd->frozen) {
+            PlanImage *from = plan_image_new(sd->frozen), *to = plan_image_new(state);
+
+            map_image(map, graph, from, to);
+            plan_image_free(from);
+            plan_image_free(to);
+        }
+    }
+    return xml_map_snapshot_sources(xml, map, NULL, NULL, error);
+}
+
+static const char *journal_xml(const Journal *journal, const char *name)
+{
+    for (guint i = 0; i < journal->snapshot_names->len; i++) {
+        if (g_str_equal(g_ptr_array_index(journal->snapshot_names, i), name))
+            return g_ptr_array_index(journal->snapshot_xml, i);
+    }
+    return NULL;
+}
+
+/* Takes what libvirt says into the journal where that is something else, and records that from
+ * now on the journal is right. */
+static gboolean record_snapshots(ExecStep *s, const ChainGraph *graph, GError **error)
+{
+    ExecContext *ctx = s->ctx;
+    Journal *journal = s->journal;
+    g_autoptr(GPtrArray) names = backend_snapshot_names(ctx->dom, error);
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *current = NULL;
+    g_autoptr(GError) problem = NULL;
+    gboolean same = names && names->len == journal->snapshot_names->len;
+
+    if (!names)
+        return FALSE;
+    for (guint i = 0; i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i), *old = journal_xml(journal, name);
+        g_autofree char *xml = backend_snapshot_xml(ctx->dom, name, error);
+
+        if (!xml)
+            return FALSE;
+        if (g_strcmp0(xml, old) == 0) {
+            g_ptr_array_add(texts, g_steal_pointer(&xml));
+            continue;
+        }
+        same = FALSE;
+        g_ptr_array_add(texts, with_state(graph, s->plan, name, xml, error));
+        if (!g_ptr_array_index(texts, i))
+            return FALSE;
+    }
+    current = backend_snapshot_current(ctx->dom, &problem);
+    if (problem) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    if (!same || g_strcmp0(current, journal->current) != 0) {
+        g_ptr_array_unref(journal->snapshot_names);
+        journal->snapshot_names = g_steal_pointer(&names);
+        g_ptr_array_unref(journal->snapshot_xml);
+        journal->snapshot_xml = g_steal_pointer(&texts);
+        g_free(journal->current);
+        journal->current = g_steal_pointer(&current);
+        if (!journal_rewrite(ctx->conn, journal, error))
+            return FALSE;
+    }
+    journal->updating = TRUE;
+    return journal_step(ctx->conn, journal, s->index, error);
+}
+
 /* --- update-snapshots ------------------------------------------------------------------------ */
 
-/* What is known of all snapshots: the journal's copy, or of newer ones what libvirt says. */
+/* What is known of all snapshots: the journal's copy, or, of those taken since it was made, what
+ * libvirt says. */
 typedef struct {
     GPtrArray *names;    /* char *, parents first, borrowed from where they come */
     GHashTable *xml;     /* name -> XML, owned */
@@ -173,6 +264,56 @@ static gboolean add_snapshot(Snapshots *all, const char *name, const char *xml, 
     return TRUE;
 }
 
+static const char *staying_parent(const Snapshots *all, const char *name)
+{
+    const char *parent = g_hash_table_lookup(all->parents, name);
+
+    /* a cycle cannot be in libvirt's tree; hostile text could have one */
+    for (guint i = 0; parent && i <= all->names->len; i++) {
+        if (!g_hash_table_contains(all->going, parent))
+            return parent;
+        parent = g_hash_table_lookup(all->parents, parent);
+    }
+    return NULL;
+}
+
+/* Which one is current afterwards: the one that is so now, or, where that goes, as planned. */
+static const char *staying_current(const ExecStep *s, const Snapshots *all)
+{
+    const char *current = s->journal->current, *planned = s->plan->new_current;
+
+    if (current && !g_hash_table_contains(all->going, current))
+        return current;
+    if (!s->plan->current_changes)
+        return current ? staying_parent(all, current) : NULL;
+    if (planned && !g_hash_table_contains(all->xml, planned))
+        return current ? staying_parent(all, current) : NULL;
+    return planned;
+}
+
+/* Whether a snapshot that is not there, though it was when the update began, was deleted with its
+ * images: then it was not this update that lost it. */
+static gboolean overlay_is_gone(ExecContext *ctx, const char *xml)
+{
+    g_autoptr(ChainGraph) graph = chain_graph_new();
+    XmlReader reader = { .graph = graph };
+    ChainSnapshot *s = xml_read_snapshot(&reader, chain_graph_add_domain(graph, "", ""), xml, NULL);
+
+    for (guint i = 0; s && i < s->disks->len; i++) {
+        const ChainSnapshotDisk *sd = g_ptr_array_index(s->disks, i);
+
+        if (ctx->local && sd->overlay && sd->overlay->source->path &&
+            !backend_file_exists(ctx->conn, sd->overlay->source->path, ctx->local))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean has_name(const GPtrArray *names, const char *name)
+{
+    return g_ptr_array_find_with_equal_func((GPtrArray *)names, name, g_str_equal, NULL);
+}
+
 static gboolean collect(ExecStep *s, Snapshots *all, GError **error)
 {
     ExecContext *ctx = s->ctx;
@@ -190,8 +331,13 @@ static gboolean collect(ExecStep *s, Snapshots *all, GError **error)
     for (guint i = 0; i < s->plan->snapshots->len; i++)
         g_hash_table_add(all->going, g_ptr_array_index(s->plan->snapshots, i));
     for (guint i = 0; i < s->journal->snapshot_names->len; i++) {
-        if (!add_snapshot(all, g_ptr_array_index(s->journal->snapshot_names, i),
-                          g_ptr_array_index(s->journal->snapshot_xml, i), error))
+        const char *name = g_ptr_array_index(s->journal->snapshot_names, i);
+        const char *xml = g_ptr_array_index(s->journal->snapshot_xml, i);
+
+        if (!has_name(now, name) && !g_hash_table_contains(all->going, name) &&
+            overlay_is_gone(ctx, xml))
+            continue;
+        if (!add_snapshot(all, name, xml, error))
             return FALSE;
     }
     current = backend_snapshot_current(ctx->dom, &problem);
@@ -214,22 +360,8 @@ static gboolean collect(ExecStep *s, Snapshots *all, GError **error)
     if (newer)
         all->current = g_steal_pointer(&current);
     else
-        all->current = g_strdup(s->plan->current_changes ? s->plan->new_current
-                                                         : s->journal->current);
+        all->current = g_strdup(staying_current(s, all));
     return TRUE;
-}
-
-static const char *staying_parent(const Snapshots *all, const char *name)
-{
-    const char *parent = g_hash_table_lookup(all->parents, name);
-
-    /* a cycle cannot be in libvirt's tree; hostile text could have one */
-    for (guint i = 0; parent && i <= all->names->len; i++) {
-        if (!g_hash_table_contains(all->going, parent))
-            return parent;
-        parent = g_hash_table_lookup(all->parents, parent);
-    }
-    return NULL;
 }
 
 /* Disks of @s with libvirt's own mark of a deletion of which nothing is left to be finished: no
@@ -291,10 +423,11 @@ static gboolean run_update(ExecStep *s, GError **error)
     g_auto(Snapshots) all = { 0 };
     g_autoptr(GError) problem = NULL;
 
-    if (!exec_find_domain(ctx, error) || !collect(s, &all, error))
+    if (!exec_find_domain(ctx, error))
         return FALSE;
     graph = exec_read_domain(ctx, error);
-    if (!graph)
+    if (!graph || (!s->journal->updating && !record_snapshots(s, graph, error)) ||
+        !collect(s, &all, error))
         return FALSE;
     map = source_map(graph, s->plan, FALSE);
     overlays = source_map(graph, s->plan, TRUE);
@@ -332,6 +465,8 @@ static gboolean run_update(ExecStep *s, GError **error)
         }
         EXEC_FAULT("update-snapshots-redefined");
     }
+    /* Recorded with the next step: what is changed from then on is somebody else's doing. */
+    s->journal->updating = FALSE;
     return TRUE;
 }
 

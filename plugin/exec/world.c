@@ -28,6 +28,7 @@ ChainGraph *exec_read_world(ExecContext *ctx, GError **error)
         .complete = TRUE,
         .scan_orphans = TRUE,
         .pools = TRUE,
+        .state = TRUE,
         .domain_of_helper = journal_domain_of_helper,
         .operation_from_xml = journal_operation_from_xml,
     };

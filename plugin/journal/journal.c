@@ -97,6 +97,14 @@ static gboolean wrap(GError **error, GError *cause)
     return FALSE;
 }
 
+static gboolean too_big(GError **error, const Journal *journal)
+{
+    g_set_error(error, JOURNAL_ERROR, JOURNAL_ERROR_TOO_BIG,
+                _("The snapshots of domain '%s' have too much metadata for the journal"),
+                journal->domain);
+    return FALSE;
+}
+
 gboolean journal_begin(virConnectPtr conn, Journal *journal, const char *base_xml,
                        GError **error)
 {
@@ -117,6 +125,7 @@ gboolean journal_begin(virConnectPtr conn, Journal *journal, const char *base_xm
     g_free(journal->client);
     journal->client = journal_client_describe();
     journal->step = 0;
+    journal->updating = FALSE;
 
     operation = journal_operation_element(journal, error);
     if (!operation)
@@ -128,12 +137,8 @@ gboolean journal_begin(virConnectPtr conn, Journal *journal, const char *base_xm
     xml = xml_domain_set_metadata(plain, JOURNAL_NS_PROGRESS, progress, error);
     if (!xml)
         return FALSE;
-    if (strlen(xml) > JOURNAL_MAX_XML) {
-        g_set_error(error, JOURNAL_ERROR, JOURNAL_ERROR_TOO_BIG,
-                    _("The snapshots of domain '%s' have too much metadata for the journal"),
-                    journal->domain);
-        return FALSE;
-    }
+    if (strlen(xml) > JOURNAL_MAX_XML)
+        return too_big(error, journal);
     if (backend_helper_define(conn, xml, &journal->helper_uuid, &problem))
         return TRUE;
 
@@ -285,6 +290,25 @@ gboolean journal_step(virConnectPtr conn, Journal *journal, guint n, GError **er
         return FALSE;
     journal->step = n;
     return write_progress(helper, journal, error);
+}
+
+gboolean journal_rewrite(virConnectPtr conn, Journal *journal, GError **error)
+{
+    g_autoptr(virDomain) helper = lookup(conn, journal, error);
+    g_autofree char *operation = NULL;
+    GError *problem = NULL;
+
+    if (!helper || !check_owner(helper, journal, error))
+        return FALSE;
+    operation = journal_operation_element(journal, error);
+    if (!operation)
+        return FALSE;
+    if (strlen(operation) > JOURNAL_MAX_XML)
+        return too_big(error, journal);
+    if (!backend_domain_set_metadata(helper, JOURNAL_OPERATION_PREFIX, JOURNAL_NS_OPERATION,
+                                     operation, &problem))
+        return wrap(error, problem);
+    return TRUE;
 }
 
 gboolean journal_end(virConnectPtr conn, Journal *journal, GError **error)

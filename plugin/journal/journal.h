@@ -8,7 +8,8 @@
  *   lock      It is defined without a UUID: libvirt then lets exactly one client succeed, on
  *             whatever machine it runs. A second one gets JOURNAL_ERROR_BUSY.
  *   journal   <metadata> holds two elements of ours: the operation (the plan, the XML of every
- *             snapshot and of the domain as they were; written once, with the definition) and
+ *             snapshot and of the domain as they were; written with the definition, and once more
+ *             where somebody has changed snapshots before their metadata is updated) and
  *             the progress (the step that is about to run; rewritten before each step).
  *   worker    For work on a domain that is shut off it is started, paused, AUTODESTROY, on the
  *             images of the chain. QEMU's image locks then keep D from starting.
@@ -81,6 +82,9 @@ struct Journal {
     char *owner;                 /**< random token of the client that holds it */
     guint step;                  /**< the step that was about to run, an index in plan->steps */
     gboolean committing;         /**< a commit has been started: only forward is safe */
+    gboolean updating;           /**< the snapshots' metadata is being written: what libvirt says
+                                      of them now may be half of that, snapshot_* and current are
+                                      what it said before */
     gboolean suspended;          /**< the guest is suspended for a moment, see exec/settle.h */
 };
 
@@ -102,6 +106,8 @@ gboolean journal_claim(virConnectPtr conn, Journal *journal, const char *base_xm
                        GError **error);
 /** Records that step @n is about to run (and that a commit begins). */
 gboolean journal_step(virConnectPtr conn, Journal *journal, guint n, GError **error);
+/** Writes all of it again but the progress: its snapshots are others than when it was begun. */
+gboolean journal_rewrite(virConnectPtr conn, Journal *journal, GError **error);
 /** Destroys the helper if it runs and undefines it. Not there is success. */
 gboolean journal_end(virConnectPtr conn, Journal *journal, GError **error);
 /** Reads the journal of @domain. Returns NULL without @error set when there is none. */

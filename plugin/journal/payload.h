@@ -7,7 +7,7 @@
  *        <payload>base64(zlib(JSON))</payload>   plan, XML of domain and snapshots
  *      </operation>
  *      <progress xmlns=… owner=… client='host pid' process='…' step='3' action=… committing='no'
- *                suspended='no'/>
+ *                updating='no' suspended='no'/>
  *
  * Everybody with a read-only connection can read it: secrets are taken out (xml/secrets.h).
  *
@@ -19,6 +19,7 @@
 
 G_BEGIN_DECLS
 
+#define JOURNAL_OPERATION_PREFIX "vext-operation"
 #define JOURNAL_PROGRESS_PREFIX "vext-progress"
 
 /** New text, NULL with @error. */

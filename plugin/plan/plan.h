@@ -294,6 +294,19 @@ char *plan_measure_key(const char *lo, const char *top);
  *  merges, overlays, files and order of steps agree. */
 gboolean plan_same_work(const Plan *a, const Plan *b);
 
+/**
+ * Whether a merge of a plan may begin in the world as it is now: since it was planned somebody may
+ * have come to need what it changes. Earlier merges of the plan may be done, its files are not
+ * removed yet, and block jobs are the caller's to look at.
+ *
+ * @graph: linked, complete and with orphans; @d: the domain in it
+ * @begun: some of it may be written already: it can only go on, and just what would be lost by
+ *         that is in the way
+ * Returns: a new plan, never NULL: its refusals say what is in the way
+ */
+Plan *plan_check_merge(const Plan *plan, const PlanMerge *merge, ChainGraph *graph, ChainDomain *d,
+                       gboolean begun);
+
 /** What an image is after the merges: the one that stands for it now (itself, if none does; NULL
  *  if the plan does not speak of it, it is then itself too).
  *  Rule for snapshot XML: commit: gone -> base; pull: gone -> top. */

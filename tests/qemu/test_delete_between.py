@@ -1,0 +1,347 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""snapshot-delete-external while it lies interrupted, or between the merges of its disks: somebody
+comes to need an image, saves the guest, copies a disk or deletes other snapshots. What they have
+stays theirs, and the operation can be finished or undone."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from vext import *  # noqa: E402,F403
+from vext import matrix  # noqa: E402
+
+COMMAND = "snapshot-delete-external"
+COMMIT = ["--direction", "commit"]
+
+
+def need_faults():
+    matrix.require_faults()
+
+
+def killed(t, g, point, *args):
+    """The delete of s1, killed at the point."""
+    r = run([*matrix.program(), "-c", g.daemon.uri, COMMAND, g.name, "s1", *(args or COMMIT)],
+            env=matrix.environment(point, "kill"), check=False)
+    t.eq(r.rc, -9, str(r))
+
+
+def repair(t, g, rc, *parts, args=()):
+    r = t.rc(g.vext("chain-repair", g.name, *args), rc)
+    for part in parts:
+        t.has(r.err, part)
+    if rc == 3:
+        t.has(r.err.strip().split("\n")[-1], f"virsh-ext chain-repair {g.name}")
+    return r
+
+
+def made(t, disks=1, snapshots=("s1",), **kwargs):
+    g = t.guest(disks=disks, **kwargs)
+    o = g.oracle
+    for i, name in enumerate(snapshots):
+        for d in o.model:
+            o.write(d, f"{i}M", "2M", 0x11 + i, verify=False)
+        o.snapshot(name)
+    for d in o.model:
+        o.write(d, "8M", "64k", 0x77)
+    return g
+
+
+def clone(t, g, disk, start=False):
+    """A guest on the image that s1 has frozen."""
+    base = g.sources(g.snapshot_xml("s1").find("domain"))[disk].path
+    other = t.guest(name="clone", disks=[{"target": "vda", "backing": base}], dir=t.path("clone"))
+    other.oracle.check_all()
+    if start:
+        other.start()
+    return other
+
+
+def drop(g):
+    if g.is_active():
+        g.destroy()
+    g.virsh("undefine", g.name)
+    for disk in g.disks.values():
+        os.unlink(disk.path)
+
+
+def no_operation(t, g):
+    t.ok(g.name + ".virsh-ext" not in g.daemon.virsh("list", "--all", "--name").out.split(),
+         "the record is gone")
+
+
+@test(cases=[(d, how) for d in ("vda", "vdb") for how in ("abort", "finish")])
+@requires("program", need_faults)
+def a_clone_of_an_image_that_was_to_be_committed_to(t, disk, how):
+    g = made(t, disks=2)
+    killed(t, g, "step-1-before")
+    other = clone(t, g, disk)
+    r = repair(t, g, 3, f"Disk '{disk}' cannot be merged now", "stands on",
+               f"To undo the operation instead, run: virsh-ext chain-repair {g.name} --abort")
+    t.has(r.err, "nothing is lost")
+    other.oracle.check_all()
+    g.oracle.check_all()
+    if how == "abort":
+        repair(t, g, 0, args=["--abort"])
+        other.oracle.check_all()
+    else:
+        drop(other)
+        repair(t, g, 0)
+        g.oracle.forget("s1")
+    no_operation(t, g)
+    g.oracle.check_all()
+    g.oracle.check_chain_clean(start=True,
+                               allow=[] if how == "finish" else [other.disks["vda"].path])
+
+
+@test(cases=["off", "running"])
+@requires("program")
+def a_clone_made_while_another_disk_is_merged(t, state):
+    g = t.guest(disks=2, start=state == "running", size="32M")
+    o = g.oracle
+    for d in ("vda", "vdb"):
+        o.write(d, 0, "4M", 0x11)
+    o.snapshot("s1")
+    o.write("vda", 0, "20M", 0x77)
+    o.write("vdb", "1M", "64k", 0x77)
+    o.snapshot("s2")
+    p = g.daemon.spawn_vext(COMMAND, g.name, "s1", *COMMIT, "--bandwidth", "2")
+    worker = g.name if state == "running" else g.name + ".virsh-ext"
+    t.wait_for(lambda: g.virsh("blockjob", worker, "vda", "--raw", check=False,
+                               log=False).out.strip(), "the job")
+    other = clone(t, g, "vdb")
+    g.virsh("blockjob", worker, "vda", "--bandwidth", "0", check=False)
+    _, err = p.communicate(timeout=60)
+    t.eq(p.returncode, 3, str(err))
+    other.oracle.check_all()
+    o.check_active()
+    repair(t, g, 3, "Disk 'vdb' cannot be merged now")
+    repair(t, g, 1, "can only be finished", args=["--abort"])
+    other.oracle.check_all()
+    drop(other)
+    repair(t, g, 0)
+    o.deleted("s1")
+    no_operation(t, g)
+
+
+@test
+@requires("program", need_faults)
+def a_clone_of_an_image_that_is_half_merged(t):
+    """What it saw was no state of anything: the commit can only go on."""
+    g = made(t)
+    killed(t, g, "block-commit-running")
+    clone(t, g, "vda")
+    repair(t, g, 0)
+    g.oracle.deleted("s1")
+
+
+@test(cases=["step-1-before", "block-commit-running"])
+@requires("program", need_faults)
+def the_guest_is_saved(t, point):
+    """Restored it would go on writing to what is not in the configuration any more."""
+    g = made(t, start=point.startswith("step"))
+    killed(t, g, point)
+    if not g.is_active():
+        g.virsh("destroy", g.name + ".virsh-ext", check=False)
+        g.start()
+    g.virsh("managedsave", g.name)
+    repair(t, g, 3, "has a managed save image", "Start the domain, or discard the saved state")
+    g.start()
+    g.oracle.write("vda", "4M", "1M", 0x44)
+    repair(t, g, 0)
+    g.oracle.write("vda", "6M", "1M", 0x45)
+    g.oracle.deleted("s1")
+    g.destroy()
+    g.oracle.check_active()
+
+
+@test
+@requires("program", need_faults)
+def libvirt_merges_what_stands_above(t):
+    """It is another plan then: that one is undone, and made anew."""
+    g = made(t, snapshots=["s1", "s2", "s3"], start=True)
+    killed(t, g, "step-1-before")
+    if g.virsh("snapshot-delete", g.name, "s2", check=False).rc:
+        raise Skip("this libvirt does not delete external snapshots")
+    g.oracle.forget("s2")
+    repair(t, g, 3, "does not stand on", "To undo the operation instead")
+    g.oracle.check_all()
+    repair(t, g, 0, args=["--abort"])
+    g.oracle.check_all()
+    t.rc(g.vext(COMMAND, g.name, "s1", *COMMIT))
+    g.oracle.deleted("s1")
+
+
+@test(cases=["s3", "s4"])
+@requires("program", need_faults)
+def libvirt_deletes_another_snapshot(t, which):
+    """It stays deleted, and the others say what libvirt has made of them."""
+    g = made(t, snapshots=["s1", "s2", "s3", "s4"], start=True)
+    killed(t, g, "step-1-before")
+    if g.virsh("snapshot-delete", g.name, which, check=False).rc:
+        raise Skip("this libvirt does not delete external snapshots")
+    current = "s3" if which == "s4" else "s4"
+    t.eq(g.current(), current)
+    g.oracle.forget(which)
+    repair(t, g, 0)
+    g.oracle.deleted("s1")
+    t.eq(g.current(), current)
+    t.has(g.vext("chain-repair", g.name).out, "Nothing to repair")
+
+
+@test(cases=["step-1-before", "update-snapshots-before", "step-3-before"])
+@requires("program", need_faults)
+def metadata_is_changed(t, point):
+    """s3 is forgotten, s2 gets a description."""
+    g = made(t, snapshots=["s1", "s2", "s3"], start=True)
+    killed(t, g, point)
+    path = os.path.join(g.workdir, "s2.xml")
+    text = g.virsh("snapshot-dumpxml", g.name, "s2", "--security-info").out
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text.replace("<state>", "<description>mine</description>\n<state>", 1))
+    g.virsh("snapshot-create", g.name, path, "--redefine")
+    g.virsh("snapshot-delete", g.name, "s3", "--metadata")
+    g.oracle.forget("s3")
+    left = g.oracle._files()
+    repair(t, g, 0)
+    g.oracle.forget("s1")
+    t.eq(g.snapshots(), ["s2"])
+    t.has(g.virsh("snapshot-dumpxml", g.name, "s2").out, "<description>mine</description>")
+    g.oracle.check_all()
+    g.oracle.check_chain_clean(start=True, allow=left)
+
+
+@test(cases=["update-snapshots-forgotten", "update-snapshots-redefined"])
+@requires("program", need_faults)
+def what_the_update_itself_took_away_comes_back(t, point):
+    g = made(t, snapshots=["s1", "s2", "s3"], start=True)
+    killed(t, g, point)
+    # as a daemon that could not write it
+    g.virsh("snapshot-delete", g.name, "s3", "--metadata")
+    repair(t, g, 0)
+    g.oracle.deleted("s1")
+    t.eq(g.current(), "s3")
+
+
+@test
+@requires("program", need_faults)
+def a_snapshot_deleted_with_its_images_does_not_come_back(t):
+    g = made(t, snapshots=["s1", "s2", "s3"], start=True)
+    killed(t, g, "update-snapshots-forgotten")
+    if g.virsh("snapshot-delete", g.name, "s3", check=False).rc:
+        raise Skip("this libvirt does not delete external snapshots")
+    g.oracle.forget("s3")
+    repair(t, g, 0)
+    g.oracle.forget("s1")
+    t.eq(g.snapshots(), ["s2"])
+    g.oracle.check_all()
+
+
+def copied(g, disk):
+    return g.active(disk).mirror is not None
+
+
+@test
+@requires("program")
+def a_disk_is_copied_while_another_one_is_merged(t):
+    g = t.guest(disks=2, start=True, size="32M")
+    o = g.oracle
+    for d in ("vda", "vdb"):
+        o.write(d, 0, "4M", 0x11)
+    o.snapshot("s1")
+    o.write("vda", 0, "20M", 0x22)
+    o.write("vdb", "1M", "1M", 0x22)
+    o.snapshot("s2")
+    p = g.daemon.spawn_vext(COMMAND, g.name, "s1", *COMMIT, "--bandwidth", "2")
+    t.wait_for(lambda: g.virsh("blockjob", g.name, "vda", "--raw", check=False,
+                               log=False).out.strip(), "the job")
+    g.virsh("blockcopy", g.name, "vdb", t.path("copy.qcow2"), "--format", "qcow2",
+            "--transient-job")
+    g.virsh("blockjob", g.name, "vda", "--bandwidth", "0", check=False)
+    _, err = p.communicate(timeout=60)
+    t.eq(p.returncode, 3, str(err))
+    t.has(str(err), "Disk 'vdb' has a block job (copy) that somebody else began")
+    t.ok(copied(g, "vdb"), "the copy goes on")
+    g.virsh("blockjob", g.name, "vdb", "--abort")
+    repair(t, g, 0)
+    o.deleted("s1")
+
+
+@test(cases=["finish", "abort"])
+@requires("program", need_faults)
+def a_disk_is_copied_while_it_lies_interrupted(t, how):
+    """A copy that is ready waits for somebody, and that is not us."""
+    g = made(t, start=True)
+    killed(t, g, "step-1-before")
+    g.virsh("blockcopy", g.name, "vda", t.path("copy.qcow2"), "--format", "qcow2",
+            "--transient-job")
+    t.wait_for(lambda: copied(g, "vda") and g.active("vda").mirror.get("ready") == "yes", "ready")
+    repair(t, g, 3, "has a block job (copy) that somebody else began",
+           f"virsh blockjob {g.name} vda --abort")
+    t.ok(copied(g, "vda"), "the copy goes on")
+    if how == "abort":
+        repair(t, g, 0, args=["--abort"])
+        t.ok(copied(g, "vda"), "the copy goes on")
+        g.virsh("blockjob", g.name, "vda", "--abort")
+        g.oracle.check_all()
+        return
+    g.virsh("blockjob", g.name, "vda", "--abort")
+    repair(t, g, 0)
+    g.oracle.deleted("s1")
+
+
+@test(cases=["first", "second", "interrupted"])
+@requires("program", need_faults)
+def a_commit_that_is_refused_has_not_begun(t, when):
+    """Somebody reads the base and lets nobody write to it."""
+    g = made(t, disks=2)
+    if when == "interrupted":
+        killed(t, g, "step-1-before")
+    base = g.sources(g.snapshot_xml("s1").find("domain"))["vdb" if when == "second" else "vda"].path
+    p = spawn(["qemu-io", "-r", "-f", "qcow2", base], stdin=subprocess.PIPE)
+    try:
+        p.stdin.write("info\n")
+        p.stdin.flush()
+        p.stdout.readline()
+        if when == "interrupted":
+            repair(t, g, 3)
+            repair(t, g, 0, args=["--abort"])
+        else:
+            r = g.vext(COMMAND, g.name, "s1", *COMMIT)
+            t.rc(r, 3 if when == "second" else 1)
+    finally:
+        p.communicate("quit\n", timeout=20)
+    if when == "second":
+        repair(t, g, 0)
+        g.oracle.deleted("s1")
+        return
+    no_operation(t, g)
+    g.oracle.check_all()
+    t.rc(g.vext(COMMAND, g.name, "s1", *COMMIT))
+    g.oracle.deleted("s1")
+
+
+@test(cases=["off", "running"])
+@requires("program")
+def a_device_is_too_small(t, state):
+    g = t.guest(format="raw", kind="block")
+    o = g.oracle
+    o.write("vda", 0, "1M", 0x11)
+    g.virsh("snapshot-create-as", g.name, "s1", "--disk-only", "--diskspec",
+            f"vda,snapshot=external,file={g.overlay_path('s1', 'vda')}")
+    o.taken("s1")
+    qemu_img("resize", "-f", "qcow2", g.overlay_path("s1", "vda"), "48M")
+    o.resize("vda", "48M")
+    o.write("vda", "40M", "1M", 0x22)
+    if state == "running":
+        g.start()
+    t.rc(g.vext(COMMAND, g.name, "s1", *COMMIT), 1)
+    no_operation(t, g)
+    o.check_all()
+    t.rc(g.vext(COMMAND, g.name, "s1", "--direction", "pull"))
+    o.forget("s1")
+    o.check_all()
+
+
+if __name__ == "__main__":
+    main()
