@@ -217,17 +217,37 @@ ImageInfo *local_read_header(const char *path, const char *format, gboolean *imm
     return info;
 }
 
-gboolean local_has_qcow2_magic(const char *path)
+gboolean local_has_qcow2_magic(const char *path, gboolean *closed)
 {
     guint8 data[4];
     struct stat st;
     int fd = local_open_image(path, &st, NULL);
     gboolean has;
 
+    if (closed)
+        *closed = fd < 0 && access(path, R_OK) < 0 && errno == EACCES;
     if (fd < 0)
         return FALSE;
     has = S_ISREG(st.st_mode) && read_start(fd, data, sizeof(data)) == sizeof(data) &&
           qcow2_has_magic(data, sizeof(data));
     close(fd);
     return has;
+}
+
+gboolean local_names_no_other(const char *path)
+{
+    /* cow, qcow and qcow2, qed, vmdk */
+    static const char magic[][5] = { "OOOM", "QFI\xfb", "QED", "KDMV", "COWD", "# Di" };
+    guint8 data[4] = { 0 };
+    struct stat st;
+    int fd = local_open_image(path, &st, NULL);
+    gboolean none;
+
+    if (fd < 0)
+        return FALSE;
+    none = read_start(fd, data, sizeof(data)) >= 0;
+    for (gsize i = 0; i < G_N_ELEMENTS(magic); i++)
+        none = none && memcmp(data, magic[i], sizeof(data)) != 0;
+    close(fd);
+    return none;
 }

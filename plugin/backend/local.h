@@ -48,8 +48,12 @@ guint64 local_free_bytes(const char *path);
 ImageInfo *local_read_header(const char *path, const char *format, gboolean *immutable,
                              GError **error);
 
-/** Whether the file begins as a qcow2 image does. For files that no domain uses. */
-gboolean local_has_qcow2_magic(const char *path);
+/** Whether the file begins as a qcow2 image does. For files that no domain uses.
+ *  @closed: whether it may not be read; or NULL. */
+gboolean local_has_qcow2_magic(const char *path, gboolean *closed);
+/** Whether the file begins as no image does that can have a backing file, as far as libvirt knows
+ *  formats; FALSE where it cannot be read. */
+gboolean local_names_no_other(const char *path);
 
 /**
  * Opens the regular file or block device at @path for reading; anything else could block, or have

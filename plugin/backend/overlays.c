@@ -117,7 +117,7 @@ static gboolean stands_on_no_file(const char *path, const char *dir)
     ImageInfo *info = NULL;
     struct stat st;
 
-    if (local_has_qcow2_magic(path))
+    if (local_has_qcow2_magic(path, NULL))
         info = local_read_header(path, "qcow2", &immutable, NULL);
     if (info && info->backing)
         source = xml_source_from_spec(info->backing, dir, NULL, NULL);

@@ -29,16 +29,21 @@ static void storage_failed(Reading *r)
         r->storage = FALSE;
 }
 
+/* What stands for the path of a volume on the network. */
+#define VOLUME_REMOTE "remote"
+
 /* Where a volume is whose pool is not active, or was not read anew since it was made. */
 static char *path_in_pool(virStoragePoolPtr pool, const char *volume)
 {
     g_autofree char *xml = virStoragePoolGetXMLDesc(pool, 0);
     g_autofree char *target = xml ? xml_read_pool_target(xml) : NULL;
 
+    if (xml && xml_pool_is_remote(xml))
+        return g_strdup(VOLUME_REMOTE);
     return target && !strchr(volume, '/') ? g_build_filename(target, volume, NULL) : NULL;
 }
 
-/* The path of a pool's volume, borrowed, "" when the pool cannot say it. */
+/* The path of a pool's volume, or VOLUME_REMOTE; borrowed. "": the pool cannot say it. */
 static const char *volume_path(Reading *r, const ChainSource *source)
 {
     g_autofree char *key = g_strconcat(source->pool, "/", source->volume, NULL);
@@ -56,12 +61,12 @@ static const char *volume_path(Reading *r, const ChainSource *source)
         path = virStorageVolGetPath(volume);
     if (!path)
         storage_failed(r);
-    if (!path && pool)
-        path = path_in_pool(pool, source->volume);
-    if (!path || path[0] != '/') {
+    if (pool && (!path || path[0] != '/')) {
         g_free(path);
-        path = g_strdup("");
+        path = path_in_pool(pool, source->volume);
     }
+    if (!path)
+        path = g_strdup("");
     g_hash_table_insert(r->volumes, g_steal_pointer(&key), path);
     return path;
 }
@@ -138,8 +143,10 @@ ChainImage *reading_image(XmlReader *reader, ChainSource *source)
     if (source->type == CHAIN_SOURCE_VOLUME && !source->path) {
         const char *path = volume_path(r, source);
 
-        if (*path)
+        if (*path == '/')
             source->path = g_strdup(path);
+        else if (*path)
+            source->protocol = g_strdup(path);
     }
     if (r->local && source->path && source->path[0] == '/')
         file = reading_file(r, source->path);
@@ -169,8 +176,9 @@ void reading_set_backing(Reading *r, ChainImage *image, const char *spec, const 
         image->backing_spec = xml_spec_hide_secrets(spec);
         image->backing_format = g_strdup(format);
         image->backing = reading_image(&r->reader, source);
-        if (!image->backing->format)
-            image->backing->format = g_strdup(format);
+        /* as raw it is nothing but its own bytes, however else it is read */
+        if (!image->backing->format || g_strcmp0(format, "raw") != 0)
+            chain_image_record_format(image->backing, format);
         if (relative)
             image->flags |= CHAIN_IMAGE_RELATIVE;
     }
@@ -295,6 +303,17 @@ static gboolean read_volume(Reading *r, ChainImage *image)
     return FALSE;
 }
 
+/* Nobody recorded its format. It is not probed for one: only whether it could name another. */
+static void look_at_start(Reading *r, ChainImage *image)
+{
+    const char *path = image->source->path;
+
+    image->flags |= CHAIN_IMAGE_FORMAT_GUESSED;
+    if (r->local && path && path[0] == '/' && reading_file(r, path)->state == LOCAL_FOUND &&
+        local_names_no_other(path))
+        image->flags |= CHAIN_IMAGE_NO_HEADER;
+}
+
 /* Returns: FALSE when it has to be looked at again once its format is known. */
 static gboolean read_image(Reading *r, ChainImage *image)
 {
@@ -356,7 +375,7 @@ void reading_images(Reading *r)
         ChainImage *image = g_ptr_array_index(r->graph->images, i);
 
         if (!image->format && !(image->flags & CHAIN_IMAGE_MISSING))
-            image->flags |= CHAIN_IMAGE_FORMAT_GUESSED;
+            look_at_start(r, image);
     }
 }
 

@@ -6,7 +6,8 @@
  * domain and no snapshot names are opened, and only those that begin as qcow2 images do. Whether
  * such a file is one is recorded nowhere: it may be a raw disk of a guest that is not defined here,
  * which that guest has written. What it names is compared with names that are known and not looked
- * up (read-names.h); and nothing in it speaks for or against other files.
+ * up (read-names.h); and nothing in it speaks for or against other files. Of what may not be read
+ * from here the pools tell.
  */
 #include "config.h"
 
@@ -43,6 +44,7 @@ typedef struct {
     Reading *r;
     GPtrArray *candidates;
     GHashTable *dirs;     /* directories that were looked through */
+    GHashTable *closed;   /* files, and why not, directories, that could not be: path -> message */
     GHashTable *far;      /* those on another host, which pools have or nobody looks through */
     HostNames *names;
 } Scan;
@@ -56,19 +58,42 @@ static ChainImage *known(Reading *r, const char *path, const char *identity)
     return image ? image : chain_graph_find(r->graph, source);
 }
 
+/* libvirt makes them so that others cannot read them. */
+static gboolean is_memory(const ChainGraph *graph, const char *path)
+{
+    for (guint i = 0; i < graph->domains->len; i++) {
+        const ChainDomain *d = g_ptr_array_index(graph->domains, i);
+
+        for (guint k = 0; k < d->snapshots->len; k++) {
+            const ChainSnapshot *s = g_ptr_array_index(d->snapshots, k);
+
+            if (g_strcmp0(s->memory_file, path) == 0)
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 static void scan_file(Scan *scan, const char *path)
 {
     g_autoptr(LocalFile) file = local_file_new(path);
     g_autofree char *dir = g_path_get_dirname(path);
     ChainImage *image = file->state == LOCAL_FOUND ? known(scan->r, path, file->identity) : NULL;
-    gboolean immutable = FALSE;
+    gboolean immutable = FALSE, closed = FALSE, begins;
     ImageInfo *info;
     Candidate *c;
 
     if (image)
         host_names_file(scan->names, path, image);
     if (image || file->state != LOCAL_FOUND || file->block ||
-        reading_is_written(scan->r, path, file->identity) || !local_has_qcow2_magic(path))
+        reading_is_written(scan->r, path, file->identity))
+        return;
+    begins = local_has_qcow2_magic(path, &closed);
+    if (closed && !is_memory(scan->r->graph, path))
+        g_hash_table_insert(scan->closed, g_strdup(path),
+                            g_strdup_printf(_("Not all files in directory '%s' could be read: "
+                                              "'%s'"), dir, path));
+    if (!begins)
         return;
     info = local_read_header(path, "qcow2", &immutable, NULL);
     if (!info)
@@ -97,9 +122,9 @@ static void scan_dir(Scan *scan, const char *dir)
         return;
     entries = g_dir_open(dir, 0, &problem);
     if (!entries && !g_error_matches(problem, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-        reading_unknown(scan->r, "directory", dir,
-                        g_strdup_printf(_("Directory '%s' could not be looked through: %s"), dir,
-                                        problem->message));
+        g_hash_table_insert(scan->closed, g_strdup(dir),
+                            g_strdup_printf(_("Directory '%s' could not be looked through: %s"),
+                                            dir, problem->message));
     while (entries && (name = g_dir_read_name(entries))) {
         g_autofree char *path = g_build_filename(dir, name, NULL);
 
@@ -109,15 +134,20 @@ static void scan_dir(Scan *scan, const char *dir)
         host_names_dir(scan->names, dir);
 }
 
+static gboolean has_active_pool(const Reading *r, const char *dir)
+{
+    g_autoptr(virStoragePool) pool = r->storage ? virStoragePoolLookupByTargetPath(r->conn, dir)
+                                                : NULL;
+
+    return pool && virStoragePoolIsActive(pool) == 1;
+}
+
 /* On another host only what pools have is seen. */
 static void scan_far_dir(Scan *scan, const char *dir)
 {
-    g_autoptr(virStoragePool) pool = NULL;
-
     if (!g_hash_table_add(scan->far, g_strdup(dir)))
         return;
-    pool = scan->r->storage ? virStoragePoolLookupByTargetPath(scan->r->conn, dir) : NULL;
-    if (!pool || virStoragePoolIsActive(pool) != 1)
+    if (!has_active_pool(scan->r, dir))
         reading_unknown(scan->r, "directory", dir,
                         g_strdup_printf(_("Directory '%s' could not be looked through: it is on "
                                           "another host, and no active storage pool there has it"),
@@ -134,18 +164,23 @@ static void scan_volume(Scan *scan, virStorageVolPtr volume)
     g_autoptr(XmlVolume) told = NULL;
     Candidate *c;
 
-    if (!path || path[0] != '/' || g_hash_table_contains(scan->dirs, dir))
+    if (!path || path[0] != '/')
         return;
     if (scan->r->local) {
-        host_names_readable_dir(scan->names, dir);
-        scan_file(scan, path);
-        return;
+        if (!g_hash_table_contains(scan->dirs, dir) || g_hash_table_contains(scan->closed, dir)) {
+            host_names_readable_dir(scan->names, dir);
+            scan_file(scan, path);
+        }
+        if (!g_hash_table_contains(scan->closed, path))
+            return;
     }
     host_names_dir(scan->names, dir);
     if (known(scan->r, path, NULL) || reading_is_written(scan->r, path, NULL))
         return;
     xml = virStorageVolGetXMLDesc(volume, 0);
     told = xml ? xml_read_volume(xml, NULL) : NULL;
+    if (told)
+        g_hash_table_remove(scan->closed, path);
     if (!told || !told->backing_path || g_strcmp0(told->format, "qcow2") != 0)
         return;
     c = g_new0(Candidate, 1);
@@ -189,6 +224,25 @@ static void scan_pools(Scan *scan)
         virStoragePoolFree(pools[i]);
     }
     free(pools);
+}
+
+/* What the pools did not tell either. Of the files one in each directory. */
+static void tell_closed(Scan *scan)
+{
+    g_autoptr(GHashTable) told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GList) paths = g_list_sort(g_hash_table_get_keys(scan->closed),
+                                         (GCompareFunc) strcmp);
+
+    for (GList *p = paths; p; p = p->next) {
+        const char *path = p->data, *message = g_hash_table_lookup(scan->closed, path);
+        gboolean is_dir = g_hash_table_contains(scan->dirs, path);
+        g_autofree char *dir = is_dir ? g_strdup(path) : g_path_get_dirname(path);
+
+        if ((is_dir && has_active_pool(scan->r, dir)) || g_hash_table_contains(told, dir))
+            continue;
+        g_hash_table_add(told, g_steal_pointer(&dir));
+        reading_unknown(scan->r, is_dir ? "directory" : "file", path, g_strdup(message));
+    }
 }
 
 /* The aliases of @image, a file that is met by several names, are @c's of the same identity. */
@@ -246,8 +300,9 @@ void reading_orphans(Reading *r)
     g_autoptr(GPtrArray) candidates = g_ptr_array_new_with_free_func(candidate_free);
     g_autoptr(GHashTable) dirs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GHashTable) far = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GHashTable) closed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_autoptr(HostNames) names = host_names_new(r->graph);
-    Scan scan = { r, candidates, dirs, far, names };
+    Scan scan = { r, candidates, dirs, closed, far, names };
     guint n = r->graph->images->len;
     gboolean again = TRUE;
     guint i;
@@ -275,6 +330,7 @@ void reading_orphans(Reading *r)
         }
     }
     scan_pools(&scan);
+    tell_closed(&scan);
     while (again) {
         again = FALSE;
         for (i = 0; i < candidates->len; i++) {

@@ -145,6 +145,18 @@ static const char *identity_of(const ExecStep *s, const PlanFile *file, const Ch
     return file->image->key;
 }
 
+/* What this operation has made nothing stands on that cannot be seen now. */
+static gboolean made_here(const ExecStep *s, const PlanFile *file)
+{
+    for (guint i = 0; i < s->plan->save_overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(s->plan->save_overlays, i);
+
+        if (g_str_equal(o->overlay->key, file->image->key))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static gboolean run_remove(ExecStep *s, GError **error)
 {
     ExecContext *ctx = s->ctx;
@@ -186,9 +198,11 @@ static gboolean run_remove(ExecStep *s, GError **error)
         }
         key = memory_key;
     }
-    if (file->image && !who && (unknown = chain_graph_unknown(ctx->world))) {
-        exec_note(ctx, g_strdup_printf(_("'%s' stays: what image '%s' stands on is not known"),
-                                       file->image->path, unknown->path));
+    if (file->image && !who && !made_here(s, file) &&
+        (unknown = chain_graph_unknown(ctx->world, NULL))) {
+        g_autofree char *message = chain_unknown_message(ctx->world, unknown);
+
+        exec_note(ctx, g_strdup_printf(_("'%s' stays: %s"), file->image->path, message));
         return TRUE;
     }
     if (who && own) {

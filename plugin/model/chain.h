@@ -60,7 +60,8 @@ typedef struct {
     char *path;      /**< file, block: absolute. volume: its path when the pool told it */
     char *pool;      /**< volume, also kept when type became file or block by resolving it */
     char *volume;
-    char *protocol;  /**< network: nbd, rbd, iscsi, … */
+    char *protocol;  /**< network: nbd, rbd, iscsi, …; volume, other: what tells that it is no
+                          file or device of the host, else NULL */
     char *name;      /**< network: export, image */
     char *host;      /**< network: "host:port" or a socket's path, of the first host */
     char *other;     /**< other: the text */
@@ -115,6 +116,9 @@ typedef enum {
     CHAIN_IMAGE_CORRUPT = 1 << 10,      /**< its header says dirty or corrupt */
     CHAIN_IMAGE_NOT_WRITABLE = 1 << 11, /**< read-only permissions or immutable (where seen) */
     CHAIN_IMAGE_ORPHAN = 1 << 12,       /**< found only by looking through directories and pools */
+    CHAIN_IMAGE_FORMATS_DIFFER = 1 << 13,/**< other_format is recorded for it too */
+    CHAIN_IMAGE_NO_HEADER = 1 << 14,    /**< of no recorded format, and it begins as no image does
+                                             that can have a backing file: to libvirt it is raw */
 } ChainImageFlags;
 
 /** One image. */
@@ -125,6 +129,7 @@ struct ChainImage {
     char *path;            /**< chain_source_describe(source): what is printed */
     GPtrArray *aliases;    /**< char *: all other source keys met for it */
     char *format;          /**< as domain or overlay record it: "qcow2", "raw", … or NULL */
+    char *other_format;    /**< what somebody else records, where that is not the same; or NULL */
     unsigned int flags;    /**< ChainImageFlags */
 
     char *backing_spec;    /**< as written in the header or XML; NULL: none (if known) */
@@ -333,11 +338,11 @@ typedef struct {
 
 /** Something that could not be found out: the view is incomplete there. */
 typedef struct {
-    const char *code;       /**< "backing", "directory", "domain", "managed-save", "orphans",
-                                 "pool"; static */
+    const char *code;       /**< "backing", "directory", "domain", "file", "managed-save",
+                                 "orphans", "pool"; static */
     char *disk;             /**< target or NULL */
     ChainImage *image;      /**< or NULL */
-    char *path;             /**< of a directory, or NULL */
+    char *path;             /**< of a directory or file, or NULL */
     char *message;          /**< whole sentence without a full stop, translated */
 } ChainUnknown;
 
@@ -387,6 +392,9 @@ ChainSnapshotDisk *chain_snapshot_add_disk(ChainSnapshot *s, const char *target)
 /** Computes everything marked "set by link", breaks loops (flag LOOP), sorts. Idempotent. */
 void chain_graph_link(ChainGraph *graph);
 
+/** Records what somebody says of the format of @image; NULL is nothing. Where two do not agree the
+ *  one that has a backing file goes, unless the image was read already, and the other is kept. */
+void chain_image_record_format(ChainImage *image, const char *format);
 /** Images from @top down to the root or to where it is unknown; loops end it. New array. */
 GPtrArray *chain_image_chain(ChainImage *top);
 /** Whether @image is @below or stands on it. */
@@ -406,10 +414,21 @@ ChainImage *chain_snapshot_state(const ChainSnapshotDisk *sd);
  */
 int chain_image_written_since(const ChainImage *image, const ChainSnapshot *s,
                               const ChainImage *overlay);
-/** An image that may stand on any other for all that could be found out; NULL: there is none.
- *  Images that are not there, of formats that nobody recorded (which libvirt does not start) or
- *  on the network do not count. */
-const ChainImage *chain_graph_unknown(const ChainGraph *graph);
+/**
+ * An image that somebody needs and that may stand on any other for all that could be found out, or
+ * be any other; NULL: there is none. What is not there counts: it may be on storage that is not
+ * mounted, or not to be seen from here.
+ *
+ * Needed is what a domain has or will have, and what snapshots preserve, but for those of @gone (a
+ * set, or NULL); not what they merely name in <disks>, which goes when somebody reverts. Where the
+ * XML of a disk tells the whole chain, that is what counts. Formats without backing files stand on
+ * nothing, there or not.
+ */
+const ChainImage *chain_graph_unknown(const ChainGraph *graph, GHashTable *gone);
+/** What is not known about such an image, and whose it is: a sentence. New string. */
+char *chain_unknown_message(const ChainGraph *graph, const ChainImage *image);
+/** What can be done about it. New string. */
+char *chain_unknown_remedy(const ChainImage *image);
 /** All images that belong to @disk: the active chain, root first, then other branches (all
  *  images that snapshots of the domain name for this target, what stands on them). New array. */
 GPtrArray *chain_disk_images(ChainDisk *disk);

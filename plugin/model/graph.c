@@ -17,6 +17,7 @@ static void image_free(gpointer data)
     g_free(image->path);
     g_ptr_array_unref(image->aliases);
     g_free(image->format);
+    g_free(image->other_format);
     g_free(image->backing_spec);
     g_free(image->backing_format);
     g_free(image->problem);
@@ -193,6 +194,27 @@ static gboolean says_more(const ChainSource *other, const ChainSource *source)
     return chain_source_decrypts(other) && !chain_source_decrypts(source);
 }
 
+void chain_image_record_format(ChainImage *image, const char *format)
+{
+    gboolean read = image->backing_known || image->flags & CHAIN_IMAGE_HEADER_READ;
+
+    if (!format || g_strcmp0(image->format, format) == 0)
+        return;
+    if (!image->format) {
+        image->format = g_strdup(format);
+        return;
+    }
+    image->flags |= CHAIN_IMAGE_FORMATS_DIFFER;
+    g_free(image->other_format);
+    /* what it stands on matters to one of the two, whoever was read first */
+    if (!read && g_str_equal(image->format, "raw")) {
+        image->other_format = image->format;
+        image->format = g_strdup(format);
+    } else {
+        image->other_format = g_strdup(format);
+    }
+}
+
 /* @gone turned out to be @image. Who points to @gone is set right by chain_graph_link(). */
 static void merge(ChainGraph *graph, ChainImage *image, ChainImage *gone)
 {
@@ -214,7 +236,8 @@ static void merge(ChainGraph *graph, ChainImage *image, ChainImage *gone)
         g_free(image->path);
         image->path = chain_source_describe(image->source);
     }
-    take_string(&image->format, &gone->format);
+    chain_image_record_format(image, gone->format);
+    take_string(&image->other_format, &gone->other_format);
     if (!image->backing_known && gone->backing_known) {
         image->backing_known = TRUE;
         image->backing = gone->backing;

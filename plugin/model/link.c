@@ -308,21 +308,6 @@ GPtrArray *chain_image_chain(ChainImage *top)
     return chain;
 }
 
-const ChainImage *chain_graph_unknown(const ChainGraph *graph)
-{
-    guint i;
-
-    for (i = 0; i < graph->images->len; i++) {
-        const ChainImage *image = g_ptr_array_index(graph->images, i);
-
-        if (image->format && !image->backing && !image->backing_known &&
-            !(image->flags & (CHAIN_IMAGE_MISSING | CHAIN_IMAGE_LOOP)) &&
-            image->source->type != CHAIN_SOURCE_NETWORK)
-            return image;
-    }
-    return NULL;
-}
-
 gboolean chain_image_stands_on(const ChainImage *image, const ChainImage *below)
 {
     const ChainImage *slow = image;

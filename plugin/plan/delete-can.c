@@ -237,6 +237,13 @@ gboolean commit_possible(DeleteState *st, WorkNode *lo, WorkNode *top, Reason *r
     foreign = lo->stood_on_by;
     if (foreign)
         return no(reason, "shared-image", stands_too(foreign, lo));
+    if (st->unknown)
+        return no(reason, "incomplete-view", delete_unproved(st));
+    /* where it is asked for it is done, and said (note_unseen) */
+    if (delete_unseen_here(st) && st->direction != PLAN_COMMIT)
+        return no(reason, "unseen-images",
+                  g_strdup_printf(_("%s; another image that stands on '%s' would be damaged by a "
+                                    "commit"), st->unseen->message, lo->image->path));
     /* written: base, and the header of what is above; removed: the others */
     for (node = above ? above : top;; node = node->backing) {
         if (work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE))

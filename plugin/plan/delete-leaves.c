@@ -29,6 +29,7 @@ static void leaf_stays(DeleteState *st, WorkNode *node, char *message_take)
 static gboolean leaf_goes(DeleteState *st, WorkNode *node)
 {
     const ChainImage *image = node->image;
+    g_autofree char *unproved = delete_unproved(st);
 
     if (work_has_flag(node, CHAIN_IMAGE_MISSING))
         return TRUE;
@@ -51,6 +52,8 @@ static gboolean leaf_goes(DeleteState *st, WorkNode *node)
     else if (work_is_root(node) && st->direction != PLAN_PULL)
         leaf_stays(st, node, g_strdup(_("It is the root of its chain; --direction pull would "
                                         "remove it")));
+    else if (unproved)
+        leaf_stays(st, node, g_steal_pointer(&unproved));
     else
         return TRUE;
     return FALSE;

@@ -109,6 +109,12 @@ static void refuse_broken(DeleteState *st, WorkNode *node)
                                       "nowhere"),
                                     path, st->work->target),
                     look_at_chain(st));
+    else if (work_has_flag(node, CHAIN_IMAGE_FORMATS_DIFFER))
+        plan_refuse(st->plan, "format-not-recorded",
+                    g_strdup_printf(_("The format of image '%s' of disk '%s' is recorded as '%s' "
+                                      "and as '%s'"), path, st->work->target,
+                                    node->image->format, node->image->other_format),
+                    chain_unknown_remedy(node->image));
     else if (work_has_flag(node, CHAIN_IMAGE_BITMAPS))
         plan_refuse(st->plan, "bitmaps",
                     g_strdup_printf(_("Image '%s' of disk '%s' has dirty bitmaps, which would "
@@ -157,6 +163,7 @@ static void apply(DeleteState *st, WorkNode *lo, WorkNode *top, PlanDirection di
     g_autoptr(GPtrArray) range = g_ptr_array_new();
     g_auto(Reason) reason = { NULL, NULL };
     WorkNode *above = top->overlays->len == 1 ? g_ptr_array_index(top->overlays, 0) : NULL;
+    g_autofree char *unproved = delete_unproved(st);
     gboolean commit = direction == PLAN_COMMIT;
     WorkNode *node;
     guint i;
@@ -196,7 +203,7 @@ static void apply(DeleteState *st, WorkNode *lo, WorkNode *top, PlanDirection di
         if (above)
             above->relative = merge->relative;
     } else {
-        work_pull(st->work, lo, top, may_go);
+        work_pull(st->work, lo, top, unproved ? delete_may_not_go : may_go);
         top->relative = merge->relative;
     }
     /* from the top down: what is not removed, but not in a chain of ours any more either */
@@ -207,10 +214,7 @@ static void apply(DeleteState *st, WorkNode *lo, WorkNode *top, PlanDirection di
         if (work_own_overlays(node, NULL) > 0)
             break;
         work_disown(st->work, node);
-        plan_note(st->plan,
-                  g_strdup_printf(_("Image '%s' is not needed for disk '%s' any more, but stays "
-                                    "for others"),
-                                  node->image->path, st->work->target));
+        delete_note_kept(st, node, may_go(node) ? unproved : NULL);
     }
     for (i = range->len; i > 0; i--) {
         node = g_ptr_array_index(range, i - 1);
@@ -249,16 +253,15 @@ static PlanDirection choose(DeleteState *st, WorkNode *lo, WorkNode *top, Reason
         return pull_possible(st, lo, top, reason) ? PLAN_PULL : PLAN_AUTO;
 
     commit = commit_possible(st, lo, top, reason);
-    pull = pull_possible(st, lo, top, &no_pull) && !root_goes(lo, top);
+    /* what may have others on it stays, and is their root */
+    pull = pull_possible(st, lo, top, &no_pull) &&
+           (st->unknown || st->unseen || !root_goes(lo, top));
     if (!commit && !pull)
         return PLAN_AUTO;
     if (!commit || !pull)
         return commit ? PLAN_COMMIT : PLAN_PULL;
     if (st->prefer != PLAN_AUTO)
         return st->prefer;
-    /* a pull harms nothing that may stand there unseen */
-    if (st->unseen)
-        return PLAN_PULL;
     commit_bytes = commit_cost(st, lo, top);
     pull_bytes = pull_cost(st, lo, top);
     if (commit_bytes == CHAIN_UNKNOWN || pull_bytes == CHAIN_UNKNOWN)
@@ -332,7 +335,7 @@ static gboolean refuse_incapable(DeleteState *st, WorkNode *lo, WorkNode *top,
     else
         remedy = size_remedy(st, lo, top, reason);
     if (!remedy)
-        return FALSE;
+        return delete_refuse_unknown(st, reason);
     plan_refuse(st->plan, reason->code, g_strdup(reason->message), remedy);
     return TRUE;
 }
@@ -358,10 +361,10 @@ static void join(DeleteState *st, WorkNode *lo, WorkNode *top)
     if (st->direction != PLAN_AUTO) {
         PlanDirection direction = choose(st, lo, top, &reason);
 
-        if (direction == PLAN_AUTO)
+        if (direction == PLAN_AUTO && !delete_refuse_unknown(st, &reason))
             plan_refuse(st->plan, reason.code, g_strdup(reason.message),
                         g_strdup(_("Use --direction auto")));
-        else
+        else if (direction != PLAN_AUTO)
             apply(st, lo, top, direction);
         return;
     }
@@ -570,6 +573,8 @@ void delete_disk(DeleteState *st)
 
     st->affected = FALSE;
     g_ptr_array_set_size(st->leaves, 0);
+    if (!delete_chain_there(st))
+        return;
     delete_leaves(st);
     find_groups(st, groups);
     for (i = 0; i < groups->len; i++) {

@@ -506,20 +506,22 @@ static void forget(Plan *plan)
 /* Whether images that nobody knows may be where @unknown was not looked. */
 static gboolean hides_images(const ChainUnknown *unknown)
 {
-    return g_str_equal(unknown->code, "directory") || g_str_equal(unknown->code, "pool");
+    return g_str_equal(unknown->code, "directory") || g_str_equal(unknown->code, "file") ||
+           g_str_equal(unknown->code, "pool");
 }
 
-static gboolean any_unseen(const ChainGraph *graph)
+static const ChainUnknown *find_unseen(const ChainGraph *graph)
 {
     for (guint i = 0; i < graph->unknown->len; i++) {
         if (hides_images(g_ptr_array_index(graph->unknown, i)))
-            return TRUE;
+            return g_ptr_array_index(graph->unknown, i);
     }
-    return FALSE;
+    return NULL;
 }
 
 /* A commit changes what else stands on its base. That nobody can look for it (another host without
- * pools, a directory closed to this user) is no reason to refuse, but has to be said. */
+ * pools, a directory closed to this user) is no reason to refuse one that was asked for, but has to
+ * be said. */
 static void note_unseen(Plan *plan, const ChainGraph *graph)
 {
     for (guint i = 0; i < plan->merges->len; i++) {
@@ -547,7 +549,8 @@ static gboolean plan_images(Plan *plan, ChainGraph *graph, ChainDomain *d, GHash
     g_autoptr(GArray) spaces = g_array_new(FALSE, FALSE, sizeof(PlanSpace));
     DeleteState state = {
         .plan = plan, .work = work, .facts = facts, .direction = request->direction,
-        .prefer = prefer, .unseen = any_unseen(graph), .keep_files = request->keep_files,
+        .prefer = prefer, .keep_files = request->keep_files,
+        .unknown = chain_graph_unknown(graph, deleted), .unseen = find_unseen(graph),
         .unnamed = request->unnamed, .root = request->root, .leaves = leaves, .spaces = spaces,
     };
     guint i;

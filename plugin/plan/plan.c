@@ -575,7 +575,6 @@ static char *describe_operation(const ChainOperation *operation)
 
 void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanFacts *facts)
 {
-    const ChainImage *unknown = chain_graph_unknown(graph);
     g_autofree char *repair = NULL;
     g_autofree char *discard = NULL;
     g_autofree char *checkpoints = NULL;
@@ -613,13 +612,6 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
                     g_strdup(_("Not all domains and snapshots of the connection could be read: "
                                "nobody knows who else needs the images")),
                     chain_command("virsh-ext", "chain-show", "--", "--all", "--check", NULL));
-    if (unknown)
-        plan_refuse(plan, "incomplete-view",
-                    g_strdup_printf(_("What image '%s' stands on is not known: it may need what "
-                                      "would be changed or removed"),
-                                    unknown->path),
-                    g_strdup(_("Start a storage pool over its directory, or run this where the "
-                               "image can be read")));
     repair = chain_command("virsh-ext", "chain-repair", chain_domain_word(d), NULL);
     discard = chain_command("virsh", "managedsave-remove", chain_domain_word(d), NULL);
     checkpoints = chain_command("virsh", "checkpoint-list", chain_domain_word(d), NULL);

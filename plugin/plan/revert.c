@@ -338,6 +338,8 @@ static void note_stop(Plan *plan, const ChainDisk *disk, const ChainImage *stop)
 static void add_discarded(Plan *plan, ChainDisk *disk, const ChainImage *target)
 {
     g_autoptr(GPtrArray) chain = chain_image_chain(disk->active);
+    const ChainGraph *graph = disk->domain->graph;
+    const ChainImage *unknown = chain_graph_unknown(graph, NULL);
     guint n = 0;
 
     if (disk->active->flags & CHAIN_IMAGE_MISSING) {
@@ -361,6 +363,14 @@ static void add_discarded(Plan *plan, ChainDisk *disk, const ChainImage *target)
         return;
     }
     note_stop(plan, disk, g_ptr_array_index(chain, n));
+    if (n > 0 && unknown) {
+        g_autofree char *message = chain_unknown_message(graph, unknown);
+
+        g_ptr_array_add(plan->notes,
+                        g_strdup_printf(_("The present image '%s' of disk '%s' stays: %s"),
+                                        disk->active->path, disk->target, message));
+        return;
+    }
     for (guint i = 0; i < n; i++) {
         const ChainImage *image = g_ptr_array_index(chain, i);
         PlanFile *file = g_new0(PlanFile, 1);

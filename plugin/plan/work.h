@@ -118,7 +118,10 @@ typedef struct {
     const PlanFacts *facts;
     PlanDirection direction;   /**< asked for */
     PlanDirection prefer;      /**< for auto: the fewer bytes (AUTO), or this one if possible */
-    gboolean unseen;           /**< not all that may stand on the images could be looked for */
+    const ChainImage *unknown; /**< one that may stand on any image, or NULL: nothing is committed
+                                    into, and nothing removed */
+    const ChainUnknown *unseen;/**< where what may stand on the images could not be looked for, or
+                                    NULL: the same, unless a commit was asked for */
     gboolean keep_files;
     gboolean unnamed, root;    /**< as in PlanRequest */
     gboolean affected;         /**< something is done with the disk in focus */
@@ -144,11 +147,33 @@ void delete_leaves(DeleteState *st);
 /** Snapshots that stay and name a leaf that went as their overlay get one that is there. */
 void delete_rename_overlays(DeleteState *st);
 
+/* --- delete-unproved.c: what nobody here can know ------------------------------------------ */
+
+/** Whether files on this machine could not be looked for: another user could. On another host what
+ *  the connection's domains and snapshots name is all that can be known, which is said, and is no
+ *  reason to refuse. */
+gboolean delete_unseen_here(const DeleteState *st);
+/** Why it cannot be proved that nobody needs an image that nobody is known to need: a sentence, new
+ *  string, or NULL. */
+char *delete_unproved(const DeleteState *st);
+/** For work_pull(), where that cannot be proved. */
+gboolean delete_may_not_go(const WorkNode *node);
+/** Notes that @node stays. @unproved: why what could go otherwise does, or NULL. */
+void delete_note_kept(DeleteState *st, const WorkNode *node, const char *unproved);
+/** Whether all images are there that the guest needs to start, where something is to be done with
+ *  the disk in focus: one that is missing may stand on what would be merged or removed. Refuses. */
+gboolean delete_chain_there(DeleteState *st);
+
 /* --- delete-can.c: which direction is possible for one range, and what it costs ------------ */
 
 /** Flags of an image that no job may touch. */
 #define WORK_BROKEN (CHAIN_IMAGE_MISSING | CHAIN_IMAGE_UNREADABLE | CHAIN_IMAGE_LOOP | \
-                     CHAIN_IMAGE_FORMAT_GUESSED | CHAIN_IMAGE_CORRUPT)
+                     CHAIN_IMAGE_FORMAT_GUESSED | CHAIN_IMAGE_FORMATS_DIFFER | \
+                     CHAIN_IMAGE_CORRUPT)
+
+/** Refuses, with a remedy, a merge that is not possible because not all is known; FALSE: that is
+ *  not why. */
+gboolean delete_refuse_unknown(DeleteState *st, const Reason *reason);
 
 gboolean work_has_flag(const WorkNode *node, guint flag);
 /** Whether a merge into or of @top would run on the running domain. */

@@ -24,10 +24,12 @@ static ChainImage *node_for(XmlReader *reader, xmlNode *disk)
 /* What the XML records beside the source: the format named by @named, encryption. */
 static void record_format(ChainImage *image, xmlNode *disk, const char *named)
 {
+    g_autofree char *format = NULL;
+
     if (!image)
         return;
-    if (!image->format)
-        image->format = xml_attr(xml_child(disk, named), "type");
+    format = xml_attr(xml_child(disk, named), "type");
+    chain_image_record_format(image, format);
     if (xml_child(disk, "encryption") || xml_child(xml_child(disk, "source"), "encryption"))
         image->flags |= CHAIN_IMAGE_ENCRYPTED;
 }
@@ -322,6 +324,19 @@ char *xml_read_pool_target(const char *xml)
             return xml_text(xml_child(xml_child(root, "target"), "path"));
     }
     return NULL;
+}
+
+gboolean xml_pool_is_remote(const char *xml)
+{
+    static const char *const types[] = { "gluster", "iscsi-direct", "rbd", "sheepdog" };
+    g_autoptr(xmlDoc) doc = xml_parse(xml, "pool", NULL);
+    xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
+
+    for (gsize i = 0; root && i < G_N_ELEMENTS(types); i++) {
+        if (xml_attr_is(root, "type", types[i]))
+            return TRUE;
+    }
+    return FALSE;
 }
 
 static void add_path(GPtrArray *paths, char *path_take)

@@ -52,6 +52,8 @@ ChainSnapshot *xml_read_snapshot(XmlReader *reader, ChainDomain *d, const char *
 /** The directory of a pool whose volumes are the files and devices in it, or NULL: its type is
  *  another or it is no pool's XML. New string. */
 char *xml_read_pool_target(const char *xml);
+/** Whether the volumes of a pool are on the network and no files or devices of the host. */
+gboolean xml_pool_is_remote(const char *xml);
 
 /**
  * Files that a domain writes and that are no disks of it: what devices print, and variables of its

@@ -333,6 +333,18 @@ static ChainSource *json_protocol(JsonObject *object, const char *prefix, const 
     return NULL;
 }
 
+/* Of names that are not understood those with such a driver are at least no file of the host. */
+static ChainSource *other_place(const char *spec, const char *driver)
+{
+    static const char *const network[] = { "ftp", "ftps", "gluster", "http", "https", "iscsi",
+                                           "nbd", "nfs", "rbd", "sheepdog", "ssh", "vxhs", NULL };
+    ChainSource *source = other(spec);
+
+    if (driver && g_strv_contains(network, driver))
+        source->protocol = g_strdup(driver);
+    return source;
+}
+
 static ChainSource *json_spec(const char *spec, const char *base_dir, char **format,
                               gboolean *relative)
 {
@@ -355,8 +367,11 @@ static ChainSource *json_spec(const char *spec, const char *base_dir, char **for
         source = json_protocol(object, "file.", base_dir, relative);
     else if (object)
         source = json_protocol(object, "", base_dir, relative);
-    if (!source)
-        return other(spec);
+    if (!source) {
+        g_autofree char *nested = json_member_string(file, "driver");
+
+        return other_place(spec, nested ? nested : dotted_driver ? dotted_driver : driver);
+    }
     if (format && driver && (file || dotted_driver || dotted_name)) {
         g_free(*format);
         *format = g_steal_pointer(&driver);

@@ -82,7 +82,7 @@ static void test_no_fifo_is_opened(Fixture *f, gconstpointer data)
 
     g_assert_cmpint(mkfifo(f->path, 0600), ==, 0);
     g_assert_null(local_read_header(f->path, "qcow2", &immutable, NULL));
-    g_assert_false(local_has_qcow2_magic(f->path));
+    g_assert_false(local_has_qcow2_magic(f->path, NULL));
 }
 
 /* What a guest writes into a raw disk makes no other image of it. */

@@ -86,10 +86,10 @@ static void cannot_see(Fixture *f, const char *code)
     g_ptr_array_add(f->graph->unknown, unknown);
 }
 
-/* What may stand on the image unseen is not harmed by a pull. */
+/* What may stand on the image unseen is not harmed by a pull that leaves it. */
 static void test_where_not_all_is_seen_it_is_pulled(Fixture *f, const void *data)
 {
-    const char *codes[] = { "directory", "pool" };
+    const char *codes[] = { "directory", "file", "pool" };
 
     name(f, "s2");                      /* three clusters to pull, two to commit */
     assert_possible(f);
@@ -103,18 +103,55 @@ static void test_where_not_all_is_seen_it_is_pulled(Fixture *f, const void *data
         f->request.direction = PLAN_AUTO;
         assert_possible(f);
         assert_merge(f, 0, "pull 2..3 gone 2 below 1");
-        g_assert_cmpuint(f->plan->notes->len, ==, 0);
+        g_assert_cmpuint(f->plan->files->len, ==, 0);
+        g_assert_cmpuint(f->plan->notes->len, ==, 1);
         f->request.direction = PLAN_COMMIT;
         assert_possible(f);
         assert_merge(f, 0, "commit 2..3 gone 3 below 1");
+        g_assert_cmpuint(f->plan->files->len, ==, 1);
         g_assert_cmpuint(f->plan->notes->len, ==, 1);
     }
-    /* no room for that: as asked for, but said */
+    /* no room for that: a commit has to be asked for */
     f->request.direction = PLAN_AUTO;
     image(f, 3)->fs_free = 2 * SIM_CLUSTER_SIZE;
+    assert_refused(f, "no-space");
+    /* the root stays too, and is nobody's any more as far as is known */
+    image(f, 3)->fs_free = CHAIN_UNKNOWN;
+    g_ptr_array_set_size(f->request.names, 0);
+    name(f, "s1");
+    assert_possible(f);
+    g_assert_cmpint(merge(f, 0)->direction, ==, PLAN_PULL);
+    g_assert_cmpuint(f->plan->files->len, ==, 0);
+}
+
+/* Another domain's image that is not there may stand on any image. */
+static void test_what_is_not_there_may_stand_on_it(Fixture *f, const void *data)
+{
+    ChainDomain *other = chain_graph_add_domain(graph(f)->graph, "other", "0-0-0-0-0");
+    g_autoptr(ChainSource) source = chain_source_new_file("/elsewhere/disk");
+    ChainDisk *disk = chain_domain_add_disk(other, "vda");
+
+    other->persistent = TRUE;
+    disk->active = disk->configured = chain_graph_image(f->graph, source, NULL);
+    disk->active->flags |= CHAIN_IMAGE_MISSING;
+    disk->active->format = g_strdup("raw");
+    name(f, "s2");
     assert_possible(f);
     assert_merge(f, 0, "commit 2..3 gone 3 below 1");
-    g_assert_cmpuint(f->plan->notes->len, ==, 1);
+    /* not as a raw one */
+    g_free(disk->active->format);
+    disk->active->format = g_strdup("qcow2");
+    assert_possible(f);
+    assert_merge(f, 0, "pull 2..3 gone 2 below 1");
+    g_assert_cmpuint(f->plan->files->len, ==, 0);
+    f->request.direction = PLAN_COMMIT;
+    assert_refused(f, "incomplete-view");
+    /* the configuration says what it stands on */
+    disk->config_chain = g_ptr_array_new();
+    g_ptr_array_add(disk->config_chain, disk->active);
+    assert_refused(f, "incomplete-view");
+    disk->config_chain_ends = TRUE;
+    assert_possible(f);
 }
 
 static void test_the_root_stays(Fixture *f, const void *data)
@@ -692,6 +729,7 @@ int main(int argc, char **argv)
     ADD("direction/a-tie-goes-to-pull", test_a_tie_goes_to_pull);
     ADD("direction/unknown-sizes-go-to-commit", test_unknown_sizes_go_to_commit);
     ADD("direction/where-not-all-is-seen-it-is-pulled", test_where_not_all_is_seen_it_is_pulled);
+    ADD("direction/what-is-not-there-may-stand-on-it", test_what_is_not_there_may_stand_on_it);
     ADD("direction/the-root-stays", test_the_root_stays);
     ADD("runs/a-run-is-one-merge", test_a_run_is_one_merge);
     ADD("runs/separate-runs-follow-each-other", test_separate_runs_follow_each_other);
