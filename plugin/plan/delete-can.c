@@ -138,11 +138,15 @@ static char *stands_too(const WorkNode *other, const WorkNode *below)
                            below->image->path);
 }
 
-/* Whether QEMU can make the image longer. */
-static gboolean can_grow(const ChainImage *image)
+/* Whether QEMU can make the image longer. With internal snapshots it depends on QEMU and on the
+ * image's version. */
+static gboolean can_grow(const WorkNode *node)
 {
+    const ChainImage *image = node->image;
     const ChainSource *source = image->source;
 
+    if (node->internal)
+        return FALSE;
     if (g_strcmp0(image->format, "raw") != 0 && g_strcmp0(image->format, "luks") != 0)
         return TRUE;
     if (source->type == CHAIN_SOURCE_NETWORK)
@@ -184,7 +188,7 @@ static gboolean commit_sizes_possible(WorkNode *lo, WorkNode *top, Reason *reaso
         if (node->size < node->backing->size)
             return no_cut(reason, node, node->backing);
     }
-    if (top->size > lo->size && !can_grow(lo->image))
+    if (top->size > lo->size && !can_grow(lo))
         return no(reason, "fixed-size",
                   g_strdup_printf(_("Image '%s' is larger than '%s', which cannot grow"),
                                   top->image->path, lo->image->path));
@@ -322,14 +326,14 @@ const PlanMeasure *merge_measured(DeleteState *st, WorkNode *lo, WorkNode *top)
 
 static guint64 sum_allocation(WorkNode *from, WorkNode *until)
 {
-    guint64 size = from->image->virtual_size;
-    guint64 sum = 0;
+    guint64 sum = 0, size = 0;
     WorkNode *node;
 
     for (node = from; node != until; node = node->backing) {
         if (node->allocation == CHAIN_UNKNOWN)
             return CHAIN_UNKNOWN;
         sum += MIN(node->allocation, G_MAXINT64 - sum);
+        size = MAX(size, node->image->virtual_size);
     }
     return size == CHAIN_UNKNOWN ? sum : MIN(sum, size);
 }

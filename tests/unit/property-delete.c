@@ -69,13 +69,60 @@ static int overlays_of(const SimWorld *w, int image, int *one)
     return n;
 }
 
+/* Whether a snapshot of the domain that goes, or one that stays, has its state in @image: they are
+ * set, not cleared. */
+static gboolean is_point(const Case *c, int image, gboolean *going, gboolean *staying)
+{
+    const SimWorld *w = c->before;
+    int i, j;
+
+    for (i = 0; i < w->n_snapshots; i++) {
+        for (j = 0; w->snapshots[i].exists && j < SIM_DISKS; j++) {
+            if (w->snapshots[i].domain != 0 || w->snapshots[i].frozen[j] != image ||
+                w->snapshots[i].kind[j] == CHAIN_SNAP_NO ||
+                w->snapshots[i].kind[j] == CHAIN_SNAP_MANUAL)
+                continue;
+            *going = *going || c->deleted[i];
+            *staying = *staying || !c->deleted[i];
+        }
+    }
+    return *going || *staying;
+}
+
+/* The same below @image: what is below all of them may be a template. */
+static gboolean is_above_point(const Case *c, int image, gboolean *going, gboolean *staying)
+{
+    *going = *staying = FALSE;
+    while ((image = c->before->images[image].backing) != SIM_NONE)
+        is_point(c, image, going, staying);
+    return *going || *staying;
+}
+
+/* Whether the user keeps @image himself. */
+static gboolean is_manual(const Case *c, int image)
+{
+    const SimWorld *w = c->before;
+    int i, j;
+
+    for (i = 0; i < w->n_snapshots; i++) {
+        for (j = 0; w->snapshots[i].exists && j < SIM_DISKS; j++) {
+            if (w->snapshots[i].kind[j] == CHAIN_SNAP_MANUAL &&
+                w->snapshots[i].frozen[j] == image)
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /* A branch point whose name went earlier: merged away when one branch is left. */
 static gboolean is_unnamed_branch_point(const Case *c, int image)
 {
     const SimWorld *w = c->before;
+    gboolean going, staying;
     int one;
 
-    return !property_is_active(w, image) && !is_frozen(c, image, FALSE) &&
+    return (is_above_point(c, image, &going, &staying) || c->request->root) &&
+           !property_is_active(w, image) && !is_frozen(c, image, FALSE) &&
            !is_frozen(c, image, TRUE) && overlays_of(w, image, &one) >= 2;
 }
 
@@ -123,36 +170,26 @@ static gboolean all_above_goes(const Case *c, int image)
 /* An unnamed layer of a branch of which nothing else is left, above a point in time. */
 static gboolean is_of_lost_branch(const Case *c, int image)
 {
+    gboolean going = FALSE, staying = FALSE;
     int down = image;
 
     do
         down = c->before->images[down].backing;
-    while (down != SIM_NONE && is_unnamed(c, down));
+    while (down != SIM_NONE && is_unnamed(c, down) && !is_point(c, down, &going, &staying));
     return down != SIM_NONE && all_above_goes(c, image);
 }
 
 /* An unnamed layer above a point in time: merged when asked for, or as none is left below it. */
 static gboolean is_taken(const Case *c, int image)
 {
-    const SimWorld *w = c->before;
-    gboolean going = FALSE, staying = FALSE;
-    int down, i, j;
+    gboolean going, staying;
+    int one;
 
-    if (overlays_of(w, image, &i) == 0)
+    if (overlays_of(c->before, image, &one) == 0)
         return FALSE;
     if (c->request->root)
         return TRUE;
-    for (down = w->images[image].backing; down != SIM_NONE; down = w->images[down].backing) {
-        for (i = 0; i < w->n_snapshots; i++) {
-            for (j = 0; w->snapshots[i].exists && j < SIM_DISKS; j++) {
-                if (w->snapshots[i].domain != 0 || w->snapshots[i].frozen[j] != down ||
-                    w->snapshots[i].kind[j] == CHAIN_SNAP_NO)
-                    continue;
-                going = going || c->deleted[i];
-                staying = staying || !c->deleted[i];
-            }
-        }
-    }
+    is_above_point(c, image, &going, &staying);
     return c->request->unnamed ? going || staying : going && !staying;
 }
 
@@ -170,10 +207,11 @@ static void promise(Case *c)
         else if (c->request->keep_files && overlays_of(w, i, &one) == 0)
             c->may_change[i] = FALSE;
         else
-            c->may_change[i] = is_deleted_image(c, i) || is_unnamed_branch_point(c, i) ||
-                               (is_unnamed(c, i) &&
-                                (is_between(c, i) || is_of_lost_branch(c, i) ||
-                                 is_taken(c, i)));
+            c->may_change[i] = !is_manual(c, i) &&
+                               (is_deleted_image(c, i) || is_unnamed_branch_point(c, i) ||
+                                (is_unnamed(c, i) &&
+                                 (is_between(c, i) || is_of_lost_branch(c, i) ||
+                                  is_taken(c, i))));
     }
 }
 
@@ -257,6 +295,9 @@ static void check_kept(const Case *c, const SimWorld *now, const char *step)
             fail(c, now, step, "an image that nobody knows was written");
         if (w->images[i].exists && !now->images[i].exists && was_shared(c, i))
             fail(c, now, step, "an image that another domain uses is gone");
+        if (w->images[i].exists && is_manual(c, i) &&
+            memcmp(&now->images[i], &w->images[i], sizeof(SimImage)) != 0)
+            fail(c, now, step, "an image that the user keeps himself was written");
         if (c->may_change[i] || same(c, now, i, i))
             continue;
         if (w->images[i].orphan)
@@ -371,6 +412,7 @@ static void check_end(const Case *c, const SimWorld *now)
             continue;
         if (w->images[i].backing == SIM_NONE || w->images[i].internal ||
             w->images[i].read_only || was_shared(c, i) || is_named_out(c, now, i) ||
+            is_manual(c, i) ||
             holds_layer(c, i))
             continue;
         fail(c, now, "all", "an image that nobody needs was left behind");
@@ -480,6 +522,17 @@ static char *describe(const PlanRequest *r, const SimWorld *w)
     return g_string_free(out, FALSE);
 }
 
+static gboolean was_resized(const SimWorld *w)
+{
+    int i;
+
+    for (i = 0; i < w->n_images; i++) {
+        if (w->images[i].size != SIM_CLUSTERS)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 gboolean property_delete(const SimWorld *w, ChainGraph *graph, const PlanRequest *request,
                          GRand *rand, guint seed, SimWorld *after)
 {
@@ -506,9 +559,12 @@ gboolean property_delete(const SimWorld *w, ChainGraph *graph, const PlanRequest
 
         /* only what was asked for too precisely is refused: and damage, which is not made here */
         if (request->direction == PLAN_AUTO && strcmp(refusal->code, "internal-snapshot") != 0 &&
+            !((strcmp(refusal->code, "smaller-image") == 0 ||
+               strcmp(refusal->code, "fixed-size") == 0) && was_resized(w)) &&
             !(strcmp(refusal->code, "deep-chain") == 0 && w->layer_limit > 0))
             fail(&c, w, "planning", refusal->message);
         stats->refused++;
+        stats->cut += strcmp(refusal->code, "smaller-image") == 0;
         stats->deep += strcmp(refusal->code, "deep-chain") == 0;
         return FALSE;
     }

@@ -16,7 +16,7 @@
 /** What happened, so that a generator that makes nothing interesting is noticed. */
 typedef struct {
     guint plans, refused, commits, pulls, live, helper, pivots, leaves, ranges, notes, renames,
-        branches, chosen_pulls, deep, unnamed;
+        branches, chosen_pulls, deep, unnamed, cut;
 } PropertyStats;
 
 extern PropertyStats property_stats; /* of deletes */

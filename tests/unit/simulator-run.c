@@ -96,6 +96,14 @@ static char *check_place(const SimWorld *w, int domain, const PlanMerge *merge)
     return problem ? problem : lock_conflict(w, tip, TRUE, -1);
 }
 
+static int seen_at(const SimWorld *w, int image, int cluster)
+{
+    while (image != SIM_NONE && cluster < w->images[image].size && !w->images[image].data[cluster])
+        image = w->images[image].backing;
+    return image != SIM_NONE && cluster < w->images[image].size ? w->images[image].data[cluster]
+                                                                : SIM_ZERO;
+}
+
 static char *run_merge(SimWorld *w, int domain, const PlanMerge *merge, guint clusters,
                        guint *copied)
 {
@@ -106,23 +114,22 @@ static char *run_merge(SimWorld *w, int domain, const PlanMerge *merge, guint cl
     int until = commit ? base : w->images[base].backing;
     int into = commit ? base : top;
     char *problem;
-    int i, image;
+    guint moved;
+    int i;
 
     problem = check_chain(w, merge);
     if (!problem)
         problem = check_place(w, domain, merge);
     if (problem)
         return problem;
+    if (commit)
+        sim_grow(w, base, w->images[top].size);
+    moved = sim_allocated(w, from, until) & clusters & ((1u << w->images[top].size) - 1);
     for (i = 0; i < SIM_CLUSTERS; i++) {
-        if (!(clusters & (1u << i)) || (!commit && w->images[top].data[i]))
+        if (!(moved & (1u << i)) || (!commit && w->images[top].data[i]))
             continue;
-        for (image = from; image != until; image = w->images[image].backing) {
-            if (!w->images[image].data[i])
-                continue;
-            w->images[into].data[i] = w->images[image].data[i];
-            (*copied)++;
-            break;
-        }
+        w->images[into].data[i] = seen_at(w, from, i);
+        (*copied)++;
     }
     if (clusters != SIM_ALL_CLUSTERS)
         return NULL;

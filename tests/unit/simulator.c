@@ -37,6 +37,7 @@ int sim_add_image(SimWorld *w, int backing)
     memset(image, 0, sizeof(*image));
     image->exists = TRUE;
     image->backing = backing;
+    image->size = backing == SIM_NONE ? SIM_CLUSTERS : w->images[backing].size;
     return w->n_images++;
 }
 
@@ -61,7 +62,10 @@ int sim_add_disk(SimWorld *w, int domain, int backing)
 
 void sim_write(SimWorld *w, int domain, int disk, int cluster)
 {
-    w->images[w->domains[domain].active[disk]].data[cluster] = w->next_value++;
+    SimImage *image = &w->images[w->domains[domain].active[disk]];
+
+    if (cluster < image->size)
+        image->data[cluster] = w->next_value++;
 }
 
 int sim_snapshot(SimWorld *w, int domain, guint disks)
@@ -116,7 +120,8 @@ void sim_commit_by_hand(SimWorld *w, int domain, int disk)
     int base = w->images[top].backing;
     int i, j;
 
-    if (base == SIM_NONE || w->images[base].read_only || w->images[top].internal)
+    if (base == SIM_NONE || w->images[base].read_only || w->images[top].internal ||
+        w->images[base].size != w->images[top].size)
         return;
     for (i = 0; i < w->n_images; i++) {
         if (w->images[i].exists && i != top && (w->images[i].backing == base ||
@@ -195,6 +200,44 @@ void sim_layer(SimWorld *w, int domain, int disk)
 
     if (w->n_images < SIM_IMAGES)
         d->active[disk] = sim_add_image(w, d->active[disk]);
+}
+
+void sim_clone_anew(SimWorld *w, int domain, int disk, gboolean keep)
+{
+    SimDomain *d = &w->domains[domain];
+    int old = d->active[disk], template = old;
+
+    while (w->images[template].backing != SIM_NONE)
+        template = w->images[template].backing;
+    if (template == old || w->n_images == SIM_IMAGES)
+        return;
+    d->active[disk] = sim_add_image(w, template);
+    if (!keep && !named(w, old))
+        w->images[old].exists = FALSE;
+}
+
+void sim_grow(SimWorld *w, int image, int clusters)
+{
+    SimImage *grown = &w->images[image];
+    gboolean hide = grown->backing != SIM_NONE &&
+                    w->images[grown->backing].size > grown->size;
+
+    for (; grown->size < clusters; grown->size++)
+        grown->data[grown->size] = hide ? SIM_ZERO : 0;
+}
+
+void sim_resize(SimWorld *w, int domain, int disk, int clusters)
+{
+    SimImage *image = &w->images[w->domains[domain].active[disk]];
+    int i;
+
+    /* QEMU refuses it for the sake of the internal snapshots */
+    if (image->internal || image->read_only)
+        return;
+    for (i = clusters; i < image->size; i++)
+        image->data[i] = 0;
+    sim_grow(w, w->domains[domain].active[disk], clusters);
+    image->size = clusters;
 }
 
 void sim_drop_name(SimWorld *w, int snapshot)
@@ -284,6 +327,7 @@ void sim_random(SimWorld *w, GRand *rand)
 {
     int ops = g_rand_int_range(rand, 3, 24);
     gboolean sharing = g_rand_int_range(rand, 0, 3) == 0;
+    gboolean resizing = g_rand_int_range(rand, 0, 4) == 0;
     int n, i, j;
 
     sim_init(w);
@@ -311,7 +355,7 @@ void sim_random(SimWorld *w, GRand *rand)
         guint all = (1u << w->domains[d].n_disks) - 1;
         int s = any_snapshot(w, rand, d);
 
-        switch (g_rand_int_range(rand, 0, 18)) {
+        switch (g_rand_int_range(rand, 0, 20)) {
         case 0: case 1: case 2: case 3: case 4:
             s = sim_snapshot(w, d, g_rand_int_range(rand, 0, 4) > 0
                                        ? all : (guint) g_rand_int_range(rand, 0, (gint) all + 1));
@@ -346,6 +390,19 @@ void sim_random(SimWorld *w, GRand *rand)
             if (g_rand_int_range(rand, 0, 3) == 0)
                 sim_commit_by_hand(w, d, disk);
             break;
+        case 14:
+            if (g_rand_int_range(rand, 0, 3) == 0)
+                sim_clone_anew(w, d, disk, g_rand_boolean(rand));
+            break;
+        case 15:
+            if (resizing)
+                sim_resize(w, d, disk, g_rand_int_range(rand, 1, SIM_CLUSTERS + 1));
+            break;
+        case 16:
+            if (s != SIM_NONE && w->snapshots[s].kind[disk] == CHAIN_SNAP_NO &&
+                g_rand_boolean(rand))
+                w->snapshots[s].kind[disk] = CHAIN_SNAP_MANUAL;
+            break;
         default:
             break;
         }
@@ -359,6 +416,7 @@ void sim_random(SimWorld *w, GRand *rand)
 
 gboolean sim_read(const SimWorld *w, int image, int content[SIM_CLUSTERS])
 {
+    int size = w->images[image].size;
     int i;
 
     memset(content, 0, sizeof(int) * SIM_CLUSTERS);
@@ -367,23 +425,33 @@ gboolean sim_read(const SimWorld *w, int image, int content[SIM_CLUSTERS])
             return FALSE;
         for (i = 0; i < SIM_CLUSTERS; i++) {
             if (content[i] == 0)
-                content[i] = w->images[image].data[i];
+                content[i] = i < w->images[image].size ? w->images[image].data[i] : SIM_ZERO;
         }
+    }
+    for (i = 0; i < SIM_CLUSTERS; i++) {
+        if (i >= size)
+            content[i] = SIM_PAST_THE_END;
+        else if (content[i] == SIM_ZERO)
+            content[i] = 0;
     }
     return TRUE;
 }
 
 gboolean sim_read_internal(const SimWorld *w, int image, int content[SIM_CLUSTERS])
 {
+    SimWorld *then;
+    gboolean ok;
     int i;
 
-    if (!w->images[image].exists || !sim_read(w, w->images[image].backing, content))
+    if (!w->images[image].exists)
         return FALSE;
-    for (i = 0; i < SIM_CLUSTERS; i++) {
-        if (w->images[image].internal_data[i])
-            content[i] = w->images[image].internal_data[i];
-    }
-    return TRUE;
+    /* as the image was: its data, and its size, which does not change any more */
+    then = g_memdup2(w, sizeof(*w));
+    for (i = 0; i < SIM_CLUSTERS; i++)
+        then->images[image].data[i] = w->images[image].internal_data[i];
+    ok = sim_read(then, image, content);
+    g_free(then);
+    return ok;
 }
 
 gboolean sim_stands_on(const SimWorld *w, int image, int below)
@@ -437,7 +505,7 @@ static void graph_images(ChainGraph *graph, const SimWorld *w)
         ChainImage *image = graph_image(graph, i);
 
         image->format = g_strdup("qcow2");
-        image->virtual_size = SIM_CLUSTERS * SIM_CLUSTER_SIZE;
+        image->virtual_size = (guint64) from->size * SIM_CLUSTER_SIZE;
         image->allocation = allocation(from);
         image->fs_free = CHAIN_UNKNOWN;
         if (!from->exists) {
@@ -524,7 +592,8 @@ void sim_dump(const SimWorld *w, GString *out)
 
         if (!image->exists)
             continue;
-        g_string_append_printf(out, "# image %d on %d%s%s%s:", i, image->backing,
+        g_string_append_printf(out, "# image %d on %d, %d long%s%s%s:", i, image->backing,
+                               image->size,
                                image->orphan ? " orphan" : "",
                                image->read_only ? " read-only" : "",
                                image->internal ? " internal" : "");
@@ -558,8 +627,7 @@ void sim_dump(const SimWorld *w, GString *out)
     }
 }
 
-/* Clusters that are allocated somewhere from @from down to above @until. */
-static guint allocated(const SimWorld *w, int from, int until)
+guint sim_allocated(const SimWorld *w, int from, int until)
 {
     guint mask = 0;
     int i;
@@ -591,14 +659,15 @@ GHashTable *sim_measure(const SimWorld *w, const Plan *plan)
         const PlanRange *range = g_ptr_array_index(plan->wanted, i);
         int lo = sim_image_of_key(range->lo);
         int top = sim_image_of_key(range->top);
+        guint seen = (1u << w->images[top].size) - 1;
         PlanMeasure *m = g_new0(PlanMeasure, 1);
 
         /* the commit copies what is above base; the pull what top itself has not */
-        m->commit_bytes = bytes_of(allocated(w, top, lo));
-        m->commit_growth = bytes_of(allocated(w, top, lo) &
-                                    ~allocated(w, lo, w->images[lo].backing));
-        m->pull_bytes = bytes_of(allocated(w, w->images[top].backing, w->images[lo].backing) &
-                                 ~allocated(w, top, w->images[top].backing));
+        m->commit_bytes = bytes_of(sim_allocated(w, top, lo) & seen);
+        m->commit_growth = bytes_of(sim_allocated(w, top, lo) & seen &
+                                    ~sim_allocated(w, lo, w->images[lo].backing));
+        m->pull_bytes = bytes_of(sim_allocated(w, w->images[top].backing, w->images[lo].backing) &
+                                 seen & ~sim_allocated(w, top, w->images[top].backing));
         g_hash_table_insert(measures, plan_measure_key(range->lo, range->top), m);
     }
     return measures;

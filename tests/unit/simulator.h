@@ -21,11 +21,14 @@
 #define SIM_DISKS 2
 #define SIM_SNAPSHOTS 20
 #define SIM_NONE (-1)
+#define SIM_ZERO (-2)         /* allocated, and reads as zeros */
+#define SIM_PAST_THE_END (-3) /* only in what is read */
 #define SIM_ALL_CLUSTERS ((1u << SIM_CLUSTERS) - 1)
 
 typedef struct {
     gboolean exists;
     int backing;              /* index or SIM_NONE */
+    int size;                 /* clusters; what is past it is neither seen nor written */
     int data[SIM_CLUSTERS];   /* 0: not allocated */
     gboolean orphan;          /* known to no domain and no snapshot */
     gboolean read_only;
@@ -98,6 +101,13 @@ void sim_layer(SimWorld *w, int domain, int disk);
 int sim_snapshot_internal(SimWorld *w, int domain);
 /** What people do by hand: the active image goes into its backing image. */
 void sim_commit_by_hand(SimWorld *w, int domain, int disk);
+/** The domain gets a fresh disk on the image below all that its disk stands on, as from a template;
+ *  @keep: the image that it wrote stays. */
+void sim_clone_anew(SimWorld *w, int domain, int disk, gboolean keep);
+/** Makes an image longer, as QEMU does: of one below that is longer already nothing is shown. */
+void sim_grow(SimWorld *w, int image, int clusters);
+/** Makes the disk smaller or larger. */
+void sim_resize(SimWorld *w, int domain, int disk, int clusters);
 /** Deletes a snapshot's name and nothing else. */
 void sim_drop_name(SimWorld *w, int snapshot);
 /** Domain 0 gets snapshots and branches; others and orphans share its images. */
@@ -117,6 +127,8 @@ int sim_image_of_key(const char *key);
 /** What the configuration of a domain names. */
 int sim_configured(const SimDomain *d, int disk);
 void sim_dump(const SimWorld *w, GString *out);
+/** Clusters that are allocated somewhere from @from down to above @until, as a bit mask. */
+guint sim_allocated(const SimWorld *w, int from, int until);
 /** Bytes that the merges of @plan's first pass would copy, exactly: for facts->measures. */
 GHashTable *sim_measure(const SimWorld *w, const Plan *plan);
 

@@ -164,8 +164,7 @@ static void test_auto_pulls_where_a_commit_would_bring_data_back(Fixture *f, con
     assert_merge(f, 0, "pull 1..2 gone 1 below 0");
 }
 
-/* 0 is shorter than 1 and is made longer by the first merge. */
-static void test_sizes_are_those_that_earlier_merges_leave(Fixture *f, const void *data)
+static void test_a_device_does_not_grow(Fixture *f, const void *data)
 {
     image(f, 0)->virtual_size -= SIM_CLUSTER_SIZE;
     name(f, "s0");
@@ -181,9 +180,25 @@ static void test_sizes_are_those_that_earlier_merges_leave(Fixture *f, const voi
     assert_remedy(f, "Use --direction pull");
     image(f, 0)->source->type = CHAIN_SOURCE_FILE;
     assert_possible(f);
+    image(f, 0)->flags |= CHAIN_IMAGE_INTERNAL;
+    assert_refused(f, "fixed-size");
+    image(f, 0)->flags &= ~CHAIN_IMAGE_INTERNAL;
     image(f, 0)->source->type = CHAIN_SOURCE_BLOCK;
     image(f, 0)->virtual_size += SIM_CLUSTER_SIZE;
     assert_possible(f);
+}
+
+/* The first commit makes 0 as long as 1 was: what 2 cuts off of that must not be seen through 3. */
+static void test_a_base_that_has_grown_shows_more(Fixture *f, const void *data)
+{
+    image(f, 0)->virtual_size -= SIM_CLUSTER_SIZE;
+    image(f, 2)->virtual_size -= SIM_CLUSTER_SIZE;
+    image(f, 3)->allocation = 8 * SIM_CLUSTER_SIZE;
+    name(f, "s0");
+    name(f, "s2");
+    assert_possible(f);
+    assert_merge(f, 0, "commit 0..1 gone 1 above 2");
+    assert_merge(f, 1, "commit 2..3 gone 3 below 0");
 }
 
 static void test_unknown_sizes_are_no_proof(Fixture *f, const void *data)
@@ -243,7 +258,8 @@ int main(int argc, char **argv)
     ADD("disks/detached", test_images_of_a_detached_disk_stay, NULL);
     ADD("sizes/smaller", test_what_an_image_cuts_off_stays_away, NULL);
     ADD("sizes/auto-pulls", test_auto_pulls_where_a_commit_would_bring_data_back, NULL);
-    ADD("sizes/as-left", test_sizes_are_those_that_earlier_merges_leave, NULL);
+    ADD("sizes/device", test_a_device_does_not_grow, NULL);
+    ADD("sizes/grown", test_a_base_that_has_grown_shows_more, NULL);
     ADD("sizes/unknown", test_unknown_sizes_are_no_proof, NULL);
     ADD("names/corrected-first", test_a_misnamed_state_is_corrected_first, NULL);
     return g_test_run();

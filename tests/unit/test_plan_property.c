@@ -100,6 +100,7 @@ static void test_random_trees(void)
     g_assert_cmpuint(stats->notes, >, 300);
     g_assert_cmpuint(stats->renames, >, 30);
     g_assert_cmpuint(stats->unnamed, >, 300);
+    g_assert_cmpuint(stats->cut, >, 100);
 }
 
 int main(int argc, char **argv)
