@@ -285,8 +285,8 @@ static void add_ways_out(ExecContext *ctx, GPtrArray *reasons)
     else
         g_ptr_array_add(reasons, g_strdup(remedy));
     if (exec_delete_can_abort(ctx, ctx->journal, NULL))
-        g_ptr_array_add(reasons, g_strdup_printf(_("To undo the operation instead, run: %s --abort"),
-                                                 command));
+        g_ptr_array_add(reasons, g_strdup_printf(_("To undo the operation instead, run: "
+                                                   "%s --abort"), command));
 }
 
 static VextStatus stopped(ExecStep *s, const ExecStepOps *ops, GError *problem,

@@ -8,8 +8,9 @@
  * the images that now hold its state. That copy is as old as the operation: right before the
  * first one is forgotten it is compared with what libvirt says, so that what somebody deleted
  * stays deleted, and what somebody changed stays changed; after that what libvirt says may be
- * our own work half done, and the copy is what counts. <backingStore>, which would be stale, is left out of
- * them, but where images are encrypted: there it is written anew, with the secrets.
+ * our own work half done, and the copy is what counts. Snapshots taken since are mapped from what
+ * libvirt says of them. <backingStore>, which would be stale, is left out, but where images are
+ * encrypted: there it is written anew, with the secrets.
  */
 #include "config.h"
 

@@ -96,7 +96,8 @@ static gboolean stands_on(const WorkNode *top, const WorkNode *lo)
     return top != NULL;
 }
 
-/* The snapshot of the disk that stays and has its state in @node, or NULL. */
+/* The snapshot of the disk that stays and whose state @node is, or NULL. That of an internal one
+ * is inside an image, where a commit does not reach it. */
 static const ChainSnapshot *preserved_by(const Work *work, const WorkNode *node)
 {
     for (guint i = 0; i < work->d->snapshots->len; i++) {
@@ -104,7 +105,8 @@ static const ChainSnapshot *preserved_by(const Work *work, const WorkNode *node)
         const ChainSnapshotDisk *sd = g_hash_table_contains(work->deleted, s) ?
                                           NULL : chain_snapshot_disk(s, work->target);
 
-        if (sd && sd->kind != CHAIN_SNAP_NO && chain_snapshot_state(sd) == node->image)
+        if (sd && (sd->kind == CHAIN_SNAP_EXTERNAL || sd->kind == CHAIN_SNAP_MANUAL) &&
+            chain_snapshot_state(sd) == node->image)
             return s;
     }
     return NULL;

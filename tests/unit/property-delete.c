@@ -456,6 +456,19 @@ static void count(const Plan *plan)
     }
 }
 
+/* Where nobody else was at it, what was planned may be done. */
+static void check_may_begin(const Case *c, const SimWorld *now, const PlanStep *step)
+{
+    g_autoptr(ChainGraph) graph = sim_graph(now);
+    const PlanMerge *merge = g_ptr_array_index(c->plan->merges, step->merge);
+    g_autoptr(Plan) check = plan_check_merge(c->plan, merge, graph,
+                                             chain_graph_domain(graph, "d0"), FALSE);
+
+    if (check->refusals->len)
+        fail(c, now, "before a merge",
+             g_strdup(((PlanRefusal *)g_ptr_array_index(check->refusals, 0))->message));
+}
+
 static void run_plan(const Case *c, GRand *rand, gboolean measured, SimWorld *after)
 {
     SimWorld now = *c->before;
@@ -473,6 +486,7 @@ static void run_plan(const Case *c, GRand *rand, gboolean measured, SimWorld *af
             /* a crash in the middle, twice; then it is run again from the start */
             int crashes = g_rand_int_range(rand, 0, 3);
 
+            check_may_begin(c, &now, step);
             while (crashes-- > 0) {
                 guint some = g_rand_int(rand) & SIM_ALL_CLUSTERS & ~1u;
 
