@@ -77,7 +77,7 @@ typedef struct {
     int journal[SIM_DISKS];   /* what the domain's disks were when the plan began */
 } SimWorld;
 
-/** Whether a domain, or a snapshot that stays, has @image in a chain. @deleted: by index, or NULL. */
+/** Whether a domain or a snapshot that stays has @image in a chain. @deleted: by index or NULL. */
 gboolean sim_is_needed(const SimWorld *w, int image, const gboolean *deleted);
 /** Whether one of these images is not there, or not to be seen: it may stand on any other. */
 gboolean sim_anything_unknown(const SimWorld *w, const gboolean *deleted);
