@@ -495,8 +495,7 @@ static void test_specs_without_secrets(void)
 static void test_specs_of_other_places(void)
 {
     static const char *const specs[][2] = {
-        { "json:{\"driver\":\"raw\",\"offset\":0,\"file\":{\"driver\":\"file\",\"filename\":\"/a\"}}",
-          NULL },
+        { "json:{\"driver\":\"raw\",\"offset\":0,\"file\":{\"filename\":\"/a\"}}", NULL },
         { "json:{\"driver\":\"raw\",\"file\":{\"driver\":\"iscsi\",\"portal\":\"h\"}}", "iscsi" },
         { "json:{\"file.driver\":\"ssh\",\"file.path\":\"/a\"}", "ssh" },
         { "json:{\"driver\":\"raw\",\"file\":{\"driver\":\"blkdebug\",\"image\":\"/a\"}}", NULL },
@@ -597,6 +596,7 @@ int main(int argc, char **argv)
     ADD(qcow2_damaged);
     ADD(specs);
     ADD(specs_without_secrets);
+    ADD(specs_of_other_places);
     ADD(xml_and_header_agree);
     ADD(written_files);
     return g_test_run();
