@@ -71,10 +71,8 @@ static const char *volume_path(Reading *r, const ChainSource *source)
     return path;
 }
 
-/* The pool over the image's directory as it is now, borrowed, or NULL. */
-static virStoragePoolPtr fresh_pool(Reading *r, const char *path)
+virStoragePoolPtr reading_pool(Reading *r, const char *dir)
 {
-    g_autofree char *dir = g_path_get_dirname(path);
     BackendPool *pool;
 
     if (!r->opt->pools || g_str_has_prefix(dir, "/dev"))
@@ -82,7 +80,7 @@ static virStoragePoolPtr fresh_pool(Reading *r, const char *path)
     pool = g_hash_table_lookup(r->pools, dir);
     if (!pool) {
         pool = backend_pool_open(r->conn, dir, NULL);
-        g_hash_table_insert(r->pools, g_steal_pointer(&dir), pool);
+        g_hash_table_insert(r->pools, g_strdup(dir), pool);
     }
     return pool->pool;
 }
@@ -107,7 +105,8 @@ static void take_recorded_format(XmlVolume *v, virStorageVolPtr volume)
 /* @missing: set when the volume is certainly not there */
 static XmlVolume *volume_at(Reading *r, const char *path, gboolean *missing)
 {
-    virStoragePoolPtr pool = r->storage ? fresh_pool(r, path) : NULL;
+    g_autofree char *dir = g_path_get_dirname(path);
+    virStoragePoolPtr pool = r->storage ? reading_pool(r, dir) : NULL;
     g_autoptr(virStorageVol) volume = NULL;
     g_autofree char *xml = NULL;
     XmlVolume *v;

@@ -142,12 +142,13 @@ static gboolean has_active_pool(const Reading *r, const char *dir)
     return pool && virStoragePoolIsActive(pool) == 1;
 }
 
-/* On another host only what pools have is seen. */
+/* On another host only what pools have is seen. Where something is to be changed there one is made:
+ * it would be for reading what is not running, or for removing a file, too. */
 static void scan_far_dir(Scan *scan, const char *dir)
 {
     if (!g_hash_table_add(scan->far, g_strdup(dir)))
         return;
-    if (!has_active_pool(scan->r, dir))
+    if (!(scan->r->storage && reading_pool(scan->r, dir)) && !has_active_pool(scan->r, dir))
         reading_unknown(scan->r, "directory", dir,
                         g_strdup_printf(_("Directory '%s' could not be looked through: it is on "
                                           "another host, and no active storage pool there has it"),

@@ -33,6 +33,8 @@ typedef struct {
 ChainImage *reading_image(XmlReader *reader, ChainSource *source);
 /** The file at @path, looked at once. Borrowed. */
 LocalFile *reading_file(Reading *r, const char *path);
+/** The pool over @dir as it is now, made if there is none, borrowed; NULL without opt->pools. */
+virStoragePoolPtr reading_pool(Reading *r, const char *dir);
 /** Follows all images down as far as formats are recorded. */
 void reading_images(Reading *r);
 /** Sets what @image stands on from the name that its header or volume records. */

@@ -3,7 +3,7 @@
  * delete-unproved.c: what may stand on an image though nobody here can know it
  *
  * An image of somebody's that is not to be seen now, or not to be understood, may stand on any
- * other (chain_graph_unknown); a directory that cannot be looked through may have images that nobody
+ * other (chain_graph_unknown); a directory that cannot be looked through may have images nobody
  * names. Into what may have others on it nothing is committed, and it is not removed. It can be
  * pulled: that changes nothing for them.
  */

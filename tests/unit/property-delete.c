@@ -193,6 +193,19 @@ static gboolean is_taken(const Case *c, int image)
     return c->request->unnamed ? going || staying : going && !staying;
 }
 
+/* What nobody needs, and either cannot be seen itself or what it stands on. */
+static gboolean is_lost_from_sight(const Case *c, int image)
+{
+    const SimWorld *w = c->before;
+    int i;
+
+    for (i = image; i != SIM_NONE; i = w->images[i].backing) {
+        if (w->images[i].hidden)
+            return !sim_is_needed(w, image, c->deleted);
+    }
+    return FALSE;
+}
+
 static void promise(Case *c)
 {
     const SimWorld *w = c->before;
@@ -202,7 +215,7 @@ static void promise(Case *c)
         int one;
 
         sim_read_internal(w, i, c->internal[i]);
-        if (!w->images[i].exists || !sim_read(w, i, c->content[i]))
+        if (!w->images[i].exists || !sim_read(w, i, c->content[i]) || is_lost_from_sight(c, i))
             c->may_change[i] = TRUE;
         else if (c->request->keep_files && overlays_of(w, i, &one) == 0)
             c->may_change[i] = FALSE;
@@ -412,8 +425,8 @@ static void check_end(const Case *c, const SimWorld *now)
             continue;
         if (w->images[i].backing == SIM_NONE || w->images[i].internal ||
             w->images[i].read_only || was_shared(c, i) || is_named_out(c, now, i) ||
-            is_manual(c, i) ||
-            holds_layer(c, i))
+            is_manual(c, i) || holds_layer(c, i) || w->images[i].hidden ||
+            sim_anything_unknown(w, c->deleted))
             continue;
         fail(c, now, "all", "an image that nobody needs was left behind");
     }
@@ -421,7 +434,7 @@ static void check_end(const Case *c, const SimWorld *now)
         const SimImage *image = &now->images[i];
 
         if (image->exists && image->backing != SIM_NONE && !now->images[image->backing].exists &&
-            w->images[image->backing].exists)
+            w->images[image->backing].exists && !(i < w->n_images && is_lost_from_sight(c, i)))
             if (!c->plan->keep_files)
                 fail(c, now, "all", "an image stands on one that is gone");
     }
@@ -575,7 +588,9 @@ gboolean property_delete(const SimWorld *w, ChainGraph *graph, const PlanRequest
         if (request->direction == PLAN_AUTO && strcmp(refusal->code, "internal-snapshot") != 0 &&
             !((strcmp(refusal->code, "smaller-image") == 0 ||
                strcmp(refusal->code, "fixed-size") == 0) && was_resized(w)) &&
-            !(strcmp(refusal->code, "deep-chain") == 0 && w->layer_limit > 0))
+            !(strcmp(refusal->code, "deep-chain") == 0 && w->layer_limit > 0) &&
+            !(sim_anything_unknown(w, NULL) && (strcmp(refusal->code, "incomplete-view") == 0 ||
+                                                strcmp(refusal->code, "missing-image") == 0)))
             fail(&c, w, "planning", refusal->message);
         stats->refused++;
         stats->cut += strcmp(refusal->code, "smaller-image") == 0;

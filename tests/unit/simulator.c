@@ -484,6 +484,40 @@ static guint64 allocation(const SimImage *image)
     return n * SIM_CLUSTER_SIZE;
 }
 
+gboolean sim_is_needed(const SimWorld *w, int image, const gboolean *deleted)
+{
+    int i, j;
+
+    for (i = 0; i < w->n_domains; i++) {
+        for (j = 0; j < w->domains[i].n_disks; j++) {
+            if (sim_stands_on(w, w->domains[i].active[j], image) ||
+                (w->domains[i].redefined && sim_stands_on(w, w->domains[i].configured[j], image)))
+                return TRUE;
+        }
+    }
+    for (i = 0; i < w->n_snapshots; i++) {
+        const SimSnapshot *s = &w->snapshots[i];
+
+        for (j = 0; s->exists && !(deleted && deleted[i]) && j < SIM_DISKS; j++) {
+            if (s->kind[j] != CHAIN_SNAP_NO && s->frozen[j] != SIM_NONE &&
+                sim_stands_on(w, s->frozen[j], image))
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+gboolean sim_anything_unknown(const SimWorld *w, const gboolean *deleted)
+{
+    int i;
+
+    for (i = 0; i < w->n_images; i++) {
+        if ((!w->images[i].exists || w->images[i].hidden) && sim_is_needed(w, i, deleted))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static ChainImage *graph_image(ChainGraph *graph, int index)
 {
     g_autofree char *path = g_strdup_printf("/img/vm.%d", index);
@@ -508,7 +542,7 @@ static void graph_images(ChainGraph *graph, const SimWorld *w)
         image->virtual_size = (guint64) from->size * SIM_CLUSTER_SIZE;
         image->allocation = allocation(from);
         image->fs_free = CHAIN_UNKNOWN;
-        if (!from->exists) {
+        if (!from->exists || from->hidden) {
             image->flags |= CHAIN_IMAGE_MISSING;
             continue;
         }

@@ -31,6 +31,7 @@ typedef struct {
     int size;                 /* clusters; what is past it is neither seen nor written */
     int data[SIM_CLUSTERS];   /* 0: not allocated */
     gboolean orphan;          /* known to no domain and no snapshot */
+    gboolean hidden;          /* exists, but is not to be seen: not mounted, say */
     gboolean read_only;
     gboolean internal;        /* has an internal snapshot */
     int internal_data[SIM_CLUSTERS];
@@ -78,6 +79,11 @@ typedef struct {
     int n_made;
     int journal[SIM_DISKS];   /* what the domain's disks were when the plan began */
 } SimWorld;
+
+/** Whether a domain or a snapshot that stays has @image in a chain. @deleted: by index or NULL. */
+gboolean sim_is_needed(const SimWorld *w, int image, const gboolean *deleted);
+/** Whether one of these images is not there, or not to be seen: it may stand on any other. */
+gboolean sim_anything_unknown(const SimWorld *w, const gboolean *deleted);
 
 const char *sim_target(int disk);
 int sim_disk(const char *target);

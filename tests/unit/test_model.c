@@ -282,6 +282,112 @@ static void test_users(void)
     world_clear(&w);
 }
 
+/* An image of "vm2" with nothing known of it but its source and format. */
+static ChainImage *unseen(ChainGraph *graph, ChainSourceType type, const char *format)
+{
+    g_autoptr(ChainSource) source = chain_source_new(type);
+    ChainDomain *d = domain(graph, "vm2");
+    ChainImage *image;
+
+    source->path = type == CHAIN_SOURCE_FILE ? g_strdup("/gone") : NULL;
+    source->pool = g_strdup("pool");
+    source->volume = g_strdup("volume");
+    source->other = g_strdup("json:{}");
+    image = chain_graph_image(graph, source, NULL);
+    chain_image_record_format(image, format);
+    disk(d, "vda", image);
+    return image;
+}
+
+static void test_what_may_stand_anywhere(void)
+{
+    static const struct {
+        ChainSourceType type;
+        const char *format, *protocol;
+        gboolean unknown;
+    } table[] = {
+        { CHAIN_SOURCE_FILE, "qcow2", NULL, TRUE },
+        { CHAIN_SOURCE_FILE, "raw", NULL, FALSE },
+        { CHAIN_SOURCE_FILE, NULL, NULL, TRUE },
+        { CHAIN_SOURCE_VOLUME, "raw", NULL, TRUE },
+        { CHAIN_SOURCE_VOLUME, "raw", "remote", FALSE },
+        { CHAIN_SOURCE_VOLUME, "qcow2", "remote", TRUE },
+        { CHAIN_SOURCE_OTHER, "raw", NULL, TRUE },
+        { CHAIN_SOURCE_OTHER, "raw", "iscsi", FALSE },
+        { CHAIN_SOURCE_NETWORK, "raw", NULL, FALSE },
+        { CHAIN_SOURCE_NETWORK, "qcow2", NULL, TRUE },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
+        g_autoptr(ChainGraph) graph = chain_graph_new();
+        ChainImage *image = unseen(graph, table[i].type, table[i].format);
+        g_autofree char *message = NULL;
+        g_autofree char *remedy = NULL;
+
+        image->source->protocol = g_strdup(table[i].protocol);
+        chain_graph_link(graph);
+        g_assert_true(chain_graph_unknown(graph, NULL) == (table[i].unknown ? image : NULL));
+        message = chain_unknown_message(graph, image);
+        remedy = chain_unknown_remedy(image);
+        g_assert_nonnull(strstr(message, "domain 'vm2' needs it"));
+        g_assert_true(*remedy);
+        /* what begins as no image does needs no format */
+        image->flags |= CHAIN_IMAGE_NO_HEADER;
+        g_assert_null(chain_graph_unknown(graph, NULL));
+    }
+}
+
+static void test_two_formats(void)
+{
+    g_autoptr(ChainGraph) graph = chain_graph_new();
+    ChainImage *first = image(graph, "/first"), *last = image(graph, "/last");
+
+    g_clear_pointer(&first->format, g_free);
+    g_clear_pointer(&last->format, g_free);
+    /* whoever is read first, it is read as what can stand on another */
+    chain_image_record_format(first, "qcow2");
+    chain_image_record_format(first, "raw");
+    chain_image_record_format(last, "raw");
+    chain_image_record_format(last, "qcow2");
+    g_assert_cmpstr(first->format, ==, "qcow2");
+    g_assert_cmpstr(last->format, ==, "qcow2");
+    g_assert_cmpstr(last->other_format, ==, "raw");
+    g_assert_true(first->flags & last->flags & CHAIN_IMAGE_FORMATS_DIFFER);
+    disk(domain(graph, "vm1"), "vda", first);
+    first->backing_known = TRUE;
+    chain_graph_link(graph);
+    g_assert_null(chain_graph_unknown(graph, NULL));
+    /* too late */
+    chain_image_record_format(first, "vmdk");
+    g_assert_cmpstr(first->format, ==, "qcow2");
+    g_assert_true(chain_graph_unknown(graph, NULL) == first);
+}
+
+static void test_whose_snapshot_it_is(void)
+{
+    World w;
+    g_autoptr(GHashTable) gone = g_hash_table_new(NULL, NULL);
+    ChainImage *away;
+    ChainSnapshot *s;
+
+    world_make(&w);
+    chain_graph_link(w.graph);
+    g_assert_null(chain_graph_unknown(w.graph, NULL));
+    away = image(w.graph, "/i/away");
+    away->flags |= CHAIN_IMAGE_MISSING;
+    s = chain_domain_add_snapshot(w.d, "away");
+    chain_snapshot_add_disk(s, "vda")->kind = CHAIN_SNAP_EXTERNAL;
+    chain_snapshot_disk(s, "vda")->overlay = away;
+    chain_graph_link(w.graph);
+    g_assert_null(chain_graph_unknown(w.graph, NULL));
+    chain_snapshot_disk(s, "vda")->frozen = away;
+    chain_graph_link(w.graph);
+    g_assert_true(chain_graph_unknown(w.graph, NULL) == away);
+    g_hash_table_add(gone, s);
+    g_assert_null(chain_graph_unknown(w.graph, gone));
+    world_clear(&w);
+}
+
 #define ADD(name) g_test_add_func("/model/" #name, test_##name)
 
 int main(int argc, char **argv)
@@ -299,5 +405,8 @@ int main(int argc, char **argv)
     ADD(disk_images);
     ADD(disk_images_above_unnamed);
     ADD(users);
+    ADD(what_may_stand_anywhere);
+    ADD(two_formats);
+    ADD(whose_snapshot_it_is);
     return g_test_run();
 }

@@ -57,6 +57,17 @@ static void delete_all_ways(const SimWorld *w, GRand *rand, guint seed)
     }
 }
 
+/* In every eighth tree some images cannot be seen when the plan is made. */
+static void hide_some(SimWorld *w, GRand *rand)
+{
+    int i;
+
+    if (g_rand_int_range(rand, 0, 8) != 0)
+        return;
+    for (i = 0; i < w->n_images; i++)
+        w->images[i].hidden = !w->images[i].orphan && g_rand_int_range(rand, 0, 5) == 0;
+}
+
 static void test_random_trees(void)
 {
     guint seed = property_seed();
@@ -69,6 +80,7 @@ static void test_random_trees(void)
         SimWorld w;
 
         sim_random(&w, rand);
+        hide_some(&w, rand);
         if (trees == 1)
             property_show(&w);
         w.domains[0].running = FALSE;

@@ -491,6 +491,27 @@ static void test_specs_without_secrets(void)
     }
 }
 
+/* Names that are not understood: what is on the network is at least no file of the host. */
+static void test_specs_of_other_places(void)
+{
+    static const char *const specs[][2] = {
+        { "json:{\"driver\":\"raw\",\"offset\":0,\"file\":{\"filename\":\"/a\"}}", NULL },
+        { "json:{\"driver\":\"raw\",\"file\":{\"driver\":\"iscsi\",\"portal\":\"h\"}}", "iscsi" },
+        { "json:{\"file.driver\":\"ssh\",\"file.path\":\"/a\"}", "ssh" },
+        { "json:{\"driver\":\"raw\",\"file\":{\"driver\":\"blkdebug\",\"image\":\"/a\"}}", NULL },
+        { "json:{", NULL },
+        { "blkdebug::/a", NULL },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(specs); i++) {
+        g_autofree char *format = NULL;
+        g_autoptr(ChainSource) source = xml_source_from_spec(specs[i][0], "/", &format, NULL);
+
+        g_assert_cmpint(source->type, ==, CHAIN_SOURCE_OTHER);
+        g_assert_cmpstr(source->protocol, ==, specs[i][1]);
+    }
+}
+
 /* A chain that libvirt names in XML and one that a header names are one. */
 static void test_xml_and_header_agree(void)
 {
@@ -575,6 +596,7 @@ int main(int argc, char **argv)
     ADD(qcow2_damaged);
     ADD(specs);
     ADD(specs_without_secrets);
+    ADD(specs_of_other_places);
     ADD(xml_and_header_agree);
     ADD(written_files);
     return g_test_run();
