@@ -21,8 +21,7 @@ const char *revert_snapshot_xml(const Journal *journal)
     return NULL;
 }
 
-/** The disks that @xml, a domain's, names: a graph of its own. NULL when it cannot be read. */
-static ChainGraph *read_disks(const char *xml, ChainDomain **domain, GError **error)
+ChainGraph *revert_read_disks(const char *xml, ChainDomain **domain, GError **error)
 {
     g_autoptr(ChainGraph) graph = chain_graph_new();
     XmlReader reader = { .graph = graph };
@@ -43,7 +42,16 @@ static const char *xml_before(const Journal *journal)
     return journal->live_xml ? journal->live_xml : journal->domain_xml;
 }
 
-gboolean revert_kept_disks_same(const Journal *journal, const char *now_xml, GError **error)
+gboolean revert_keeps_disk(const Journal *journal, const char *target)
+{
+    for (guint i = 0; i < journal->plan->kept_disks->len; i++)
+        if (g_str_equal(g_ptr_array_index(journal->plan->kept_disks, i), target))
+            return TRUE;
+    return FALSE;
+}
+
+gboolean revert_kept_disks_same(const Journal *journal, const char *xml, const char *now_xml,
+                                GError **error)
 {
     GPtrArray *kept = journal->plan->kept_disks;
     ChainDomain *d = NULL, *d_now = NULL;
@@ -51,8 +59,8 @@ gboolean revert_kept_disks_same(const Journal *journal, const char *now_xml, GEr
 
     if (kept->len == 0)
         return TRUE;
-    before = read_disks(xml_before(journal), &d, error);
-    now = before ? read_disks(now_xml, &d_now, error) : NULL;
+    before = revert_read_disks(xml ? xml : xml_before(journal), &d, error);
+    now = before ? revert_read_disks(now_xml, &d_now, error) : NULL;
     if (!now)
         return FALSE;
     for (guint i = 0; i < kept->len; i++) {
@@ -139,7 +147,7 @@ static char *with_our_disks(const Journal *journal, const char *xml, GError **er
     if (plan->kept_disks->len == 0)
         return g_steal_pointer(&result);
 
-    graph = before ? read_disks(before, &d, error) : NULL;
+    graph = before ? revert_read_disks(before, &d, error) : NULL;
     for (guint i = 0; result && i < plan->kept_disks->len; i++) {
         const char *target = g_ptr_array_index(plan->kept_disks, i);
         ChainDisk *disk = graph ? chain_domain_disk(d, target) : NULL;
@@ -171,49 +179,99 @@ char *revert_domain_xml(const Journal *journal, GError **error)
     return xml ? as_our_domain(journal->plan, with_our_disks(journal, xml, error), error) : NULL;
 }
 
-/** What --save-current froze must not be written again. */
-static char *with_save_overlays(const Journal *journal, const ChainDomain *d, GError **error)
+/** Disk @target on @image, as the linked graph knows it. */
+static char *set_image(char *xml_take, const char *target, ChainImage *image, GError **error)
 {
-    GPtrArray *overlays = journal->plan->save_overlays;
-    g_autofree char *result = g_strdup(journal->domain_xml);
+    g_autofree char *xml = xml_take;
+    g_autoptr(GPtrArray) chain = chain_image_chain(image);
+    g_autofree const ChainSource **sources = g_new(const ChainSource *, chain->len);
+    g_autofree const char **formats = g_new(const char *, chain->len);
+    XmlDisk disk = { target, image->source, image->format, sources, formats, 0 };
 
-    for (guint i = 0; result && i < overlays->len; i++) {
-        const PlanOverlay *o = g_ptr_array_index(overlays, i);
+    for (guint i = 1; i < chain->len; i++) {
+        const ChainImage *below = g_ptr_array_index(chain, i);
 
-        /* One that was plugged in for the running guest only is not in it. */
-        if (chain_domain_disk(d, o->disk))
-            result = set_overlay(result, o, error);
+        sources[i - 1] = below->source;
+        formats[i - 1] = below->format;
+        if (chain_source_decrypts(below->source))
+            disk.n_below = chain->len - 1;
     }
-    return g_steal_pointer(&result);
+    return xml_domain_set_disk(xml, &disk, error);
 }
 
-char *revert_undo_xml(const Journal *journal, gboolean saved, const char *live, GError **error)
+char *revert_undo_xml(const Journal *journal, GHashTable *disks, GError **error)
 {
-    g_autofree char *result = NULL;
-    ChainDomain *d = NULL, *d_now = NULL;
-    g_autoptr(ChainGraph) before = read_disks(journal->domain_xml, &d, error), now = NULL;
+    char *result = g_hash_table_size(disks) ? xml_strip_backing_store(journal->domain_xml, error)
+                                            : g_strdup(journal->domain_xml);
+    GHashTableIter iter;
+    gpointer target, image;
 
-    if (!before)
-        return NULL;
-    result = saved ? with_save_overlays(journal, d, error) : g_strdup(journal->domain_xml);
-    if (!result || !live)
-        return as_our_domain(journal->plan, g_steal_pointer(&result), error);
-    now = read_disks(live, &d_now, error);
-    if (!now)
-        return NULL;
-    for (guint i = 0; result && i < d->disks->len; i++) {
-        const ChainDisk *disk = g_ptr_array_index(d->disks, i);
-        const ChainDisk *disk_now = chain_domain_disk(d_now, disk->target);
-        char *stripped;
+    g_hash_table_iter_init(&iter, disks);
+    while (result && g_hash_table_iter_next(&iter, &target, &image))
+        result = set_image(result, target, image, error);
+    return as_our_domain(journal->plan, result, error);
+}
 
-        if (!disk->active || !disk_now || !disk_now->active ||
-            g_str_equal(disk->active->key, disk_now->active->key))
-            continue;
-        stripped = xml_strip_backing_store(result, error);
-        g_free(result);
-        result = stripped ? set_kept(stripped, disk_now, disk_now->active, error) : NULL;
+/** What a kept disk stands on is for others to change. */
+static gboolean has_disks_of(const Journal *journal, const ChainDomain *a, const ChainDomain *b)
+{
+    for (guint i = 0; i < a->disks->len; i++) {
+        const ChainDisk *disk = g_ptr_array_index(a->disks, i);
+        const ChainDisk *other = chain_domain_disk(b, disk->target);
+        const ChainImage *image = disk_image(disk), *image_other = other ? disk_image(other) : NULL;
+
+        if (!other || !image != !image_other ||
+            (image && !revert_keeps_disk(journal, disk->target) &&
+             !g_str_equal(image->key, image_other->key)))
+            return FALSE;
     }
-    return as_our_domain(journal->plan, g_steal_pointer(&result), error);
+    return TRUE;
+}
+
+/** How many of them a domain has libvirt does not change by itself. */
+static const char *const attached[] = {
+    "interface", "hostdev", "filesystem", "redirdev", "memory", "shmem", "lease", "tpm", "rng",
+    "smartcard", "vsock",
+};
+static const char *const texts[] = { "title", "description", "memory", "currentMemory", "vcpu" };
+
+static guint count(xmlNodePtr devices, const char *name)
+{
+    guint n = 0;
+
+    for (xmlNodePtr node = devices ? devices->children : NULL; node; node = node->next)
+        n += node->type == XML_ELEMENT_NODE && g_str_equal((const char *) node->name, name);
+    return n;
+}
+
+static gboolean same_devices(xmlNodePtr a, xmlNodePtr b)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(attached); i++)
+        if (count(xml_child(a, "devices"), attached[i]) !=
+            count(xml_child(b, "devices"), attached[i]))
+            return FALSE;
+    for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_autofree char *text = xml_text(xml_child(a, texts[i]));
+        g_autofree char *other = xml_text(xml_child(b, texts[i]));
+
+        if (g_strcmp0(text, other) != 0)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean revert_is_as_defined(const Journal *journal, const char *now_xml)
+{
+    g_autofree char *xml = revert_domain_xml(journal, NULL);
+    ChainDomain *d = NULL, *d_now = NULL;
+    g_autoptr(ChainGraph) graph = xml ? revert_read_disks(xml, &d, NULL) : NULL;
+    g_autoptr(ChainGraph) now = revert_read_disks(now_xml, &d_now, NULL);
+    g_autoptr(xmlDoc) doc = xml ? xml_parse(xml, "domain", NULL) : NULL;
+    g_autoptr(xmlDoc) doc_now = xml_parse(now_xml, "domain", NULL);
+
+    return graph && now && doc && doc_now && has_disks_of(journal, d, d_now) &&
+           has_disks_of(journal, d_now, d) &&
+           same_devices(xmlDocGetRootElement(doc), xmlDocGetRootElement(doc_now));
 }
 
 char *revert_memory_xml(const Journal *journal, const char *memory_xml, GError **error)
@@ -320,7 +378,7 @@ char *revert_saved_xml(const Journal *journal, GError **error)
 {
     const Plan *plan = journal->plan;
     ChainDomain *d = NULL;
-    g_autoptr(ChainGraph) before = read_disks(xml_before(journal), &d, error);
+    g_autoptr(ChainGraph) before = revert_read_disks(xml_before(journal), &d, error);
     g_autoptr(GString) text = g_string_new("<domainsnapshot>");
 
     if (!before)
@@ -357,7 +415,7 @@ char *revert_saved_xml(const Journal *journal, GError **error)
 gboolean revert_names_overlays(const GPtrArray *overlays, const char *domain_xml)
 {
     ChainDomain *d = NULL;
-    g_autoptr(ChainGraph) graph = read_disks(domain_xml, &d, NULL);
+    g_autoptr(ChainGraph) graph = revert_read_disks(domain_xml, &d, NULL);
 
     if (!graph || overlays->len == 0)
         return FALSE;

@@ -30,17 +30,27 @@ char *revert_memory_xml(const Journal *journal, const char *memory_xml, GError *
 char *revert_target_xml(const Journal *journal, const char *xml, gboolean revert_disks,
                         GError **error);
 
-/** The configuration of before, to be defined again. @saved: the snapshot of --save-current stands,
- *  and its overlays are what the disks were on. @live: what runs now, or NULL; where another
- *  client has put another image under a disk meanwhile, that one counts. New text. */
-char *revert_undo_xml(const Journal *journal, gboolean saved, const char *live, GError **error);
+/** The configuration of before, to be defined again. @disks: target -> ChainImage, linked: disks
+ *  that have got another image meanwhile, which counts. New text. */
+char *revert_undo_xml(const Journal *journal, GHashTable *disks, GError **error);
+
+/** Whether @now_xml, persistent, still is what revert_domain_xml() says, but for what libvirt adds
+ *  of its own: somebody who has attached something wants to keep it. */
+gboolean revert_is_as_defined(const Journal *journal, const char *now_xml);
+
+/** The disks that @xml, a domain's, names: a graph of its own, and the domain in it. NULL when it
+ *  cannot be read. */
+ChainGraph *revert_read_disks(const char *xml, ChainDomain **domain, GError **error);
 
 /** The snapshot of --save-current, whose overlays the disks stand on already. New text. */
 char *revert_saved_xml(const Journal *journal, GError **error);
 
-/** Whether @now_xml still has the disks that the snapshot leaves out on the images of before, with
- *  no block job that is about to change that. */
-gboolean revert_kept_disks_same(const Journal *journal, const char *now_xml, GError **error);
+/** Whether @now_xml has the disks that the snapshot leaves out on the images that @xml has them on
+ *  (NULL: those of before), with no block job that is about to change that. */
+gboolean revert_kept_disks_same(const Journal *journal, const char *xml, const char *now_xml,
+                                GError **error);
+/** Whether disk @target is one of those. */
+gboolean revert_keeps_disk(const Journal *journal, const char *target);
 
 /** Whether all of @overlays, PlanOverlay *, are disks in @domain_xml. */
 gboolean revert_names_overlays(const GPtrArray *overlays, const char *domain_xml);

@@ -22,65 +22,19 @@
 #include "plugin/backend/snapshots.h"
 #include "plugin/exec/merge.h"
 #include "plugin/exec/revert-config.h"
+#include "plugin/exec/revert-state.h"
 #include "plugin/exec/revert.h"
 #include "plugin/exec/world.h"
 #include "plugin/xml/edit.h"
 
-static gboolean is_transient(const Journal *journal)
-{
-    return journal->domain_xml == NULL;
-}
-
-/** Whether the domain stands on the new overlays: by its configuration, or live if it runs. */
-static gboolean stands_on_overlays(ExecContext *ctx, gboolean live)
-{
-    g_autofree char *xml = ctx->dom ? exec_domain_xml(ctx, live, NULL) : NULL;
-
-    return xml && revert_names_overlays(ctx->journal->plan->overlays, xml);
-}
-
-static gboolean runs_on_overlays(ExecContext *ctx)
-{
-    if (!exec_domain_active(ctx))
-        return FALSE;
-    return ctx->journal->plan->overlays->len == 0 || stands_on_overlays(ctx, TRUE);
-}
-
-/**
- * Whether nothing has been written to any of the new overlays, so that they may go, or memory
- * be restored over them.
- * Returns: 1, 0, or -1 where that cannot be seen from here
- */
-static int overlays_pristine(ExecContext *ctx)
-{
-    g_autoptr(ChainGraph) graph = exec_read_domain(ctx, NULL);
-    const Plan *plan = ctx->journal->plan;
-
-    if (!graph || !graph->local)
-        return -1;
-    for (guint i = 0; i < plan->overlays->len; i++) {
-        const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);
-        ChainImage *overlay = exec_find_image(graph, o->overlay);
-        ChainImage *frozen = exec_find_image(graph, o->frozen);
-        guint64 commit = CHAIN_UNKNOWN, growth, pull;
-
-        if (!overlay || (overlay->flags & CHAIN_IMAGE_MISSING))
-            continue;
-        if (!frozen || !backend_measure_range(frozen, frozen, overlay, &commit, &growth, &pull) ||
-            commit == CHAIN_UNKNOWN)
-            return -1;
-        if (commit > 0)
-            return 0;
-    }
-    return 1;
-}
-
 /**
  * Removes overlays of ours that nobody names and nothing stands on: half of a set that was not
  * completed, or made by a run that is taken back. What is not known to stand on the frozen image
- * is somebody else's file, which has come to this name since.
+ * is somebody else's file, which has come to this name since. @undo: what others have put to a use
+ * of their own is theirs.
  */
-static gboolean remove_overlays(ExecStep *s, const GPtrArray *overlays, GError **error)
+static gboolean remove_overlays(ExecStep *s, const GPtrArray *overlays, gboolean undo,
+                                GError **error)
 {
     g_autoptr(ChainGraph) world = exec_read_world(s->ctx, error);
 
@@ -91,6 +45,10 @@ static gboolean remove_overlays(ExecStep *s, const GPtrArray *overlays, GError *
         const char *path = o->overlay->path, *backing = o->frozen->source->path;
         ChainImage *image = exec_find_image(world, o->overlay);
 
+        if (image && undo && revert_overlay_is_used(s->journal, image)) {
+            exec_note(s->ctx, g_strdup_printf(_("'%s' stays: it is in use"), path));
+            continue;
+        }
         if (image && (image->users->len || image->overlays->len || image->frozen_by->len)) {
             g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
                         _("Image '%s' is in use and not removed"), path);
@@ -130,17 +88,9 @@ static BackendOverlay *backend_overlays(GPtrArray *overlays)
     return result;
 }
 
-static gboolean saved(ExecContext *ctx)
-{
-    const char *name = ctx->journal->plan->save_current;
-    g_autofree char *xml = name && ctx->dom ? backend_snapshot_xml(ctx->dom, name, NULL) : NULL;
-
-    return xml != NULL;
-}
-
 static ExecDone save_is_done(ExecStep *s, GError **error)
 {
-    return saved(s->ctx) ? EXEC_IS_DONE : EXEC_NOT_DONE;
+    return revert_saved(s->ctx) ? EXEC_IS_DONE : EXEC_NOT_DONE;
 }
 
 /** Whether the disks stand on the overlays of --save-current, its snapshot recorded or not. */
@@ -205,7 +155,7 @@ static gboolean run_save(ExecStep *s, GError **error)
         return record_saved(s, error);
     /* What a daemon that died has left is in the way. A QEMU that runs may use it all the same. */
     if (s->ctx->resuming && !exec_domain_active(s->ctx) &&
-        !remove_overlays(s, s->plan->save_overlays, error))
+        !remove_overlays(s, s->plan->save_overlays, FALSE, error))
         return FALSE;
     d = chain_graph_domain(graph, s->plan->domain);
     for (guint i = 0; d && i < d->disks->len; i++) {
@@ -261,7 +211,7 @@ static ExecDone overlays_are_done(ExecStep *s, GError **error)
     g_autoptr(virDomain) helper = NULL;
     g_autofree char *xml = NULL;
 
-    if (stands_on_overlays(s->ctx, FALSE) || runs_on_overlays(s->ctx))
+    if (revert_stands_on_overlays(s->ctx, FALSE) || revert_runs_on_overlays(s->ctx))
         return EXEC_IS_DONE;
     helper = backend_helper_lookup(s->ctx->conn, s->journal->helper_uuid, error);
     if (!helper)
@@ -289,7 +239,8 @@ static gboolean create_volumes(ExecStep *s, const BackendOverlay *overlays, gsiz
     if (result == BACKEND_OVERLAY_MADE && set_helper_disks(s, NEW_OVERLAYS, error))
         return TRUE;
     if (made > 0)
-        remove_overlays(s, s->plan->overlays, result == BACKEND_OVERLAY_UNABLE ? error : NULL);
+        remove_overlays(s, s->plan->overlays, FALSE,
+                        result == BACKEND_OVERLAY_UNABLE ? error : NULL);
     return FALSE;
 }
 
@@ -353,7 +304,7 @@ static gboolean run_overlays(ExecStep *s, GError **error)
         EXEC_FAULT("create-overlays-made");
         return TRUE;
     }
-    if (!s->ctx->resuming || !remove_overlays(s, s->plan->overlays, NULL)) {
+    if (!s->ctx->resuming || !remove_overlays(s, s->plan->overlays, FALSE, NULL)) {
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
@@ -370,8 +321,9 @@ static gboolean undo_overlays(ExecStep *s, GError **error)
      * forget its disks: then a later step says that they were made. */
     if (done == EXEC_NOT_DONE)
         return (!s->ctx->resuming && s->journal->step <= s->index) ||
-               remove_overlays(s, s->plan->overlays, error);
-    return set_helper_disks(s, NO_DISKS, error) && remove_overlays(s, s->plan->overlays, error);
+               remove_overlays(s, s->plan->overlays, TRUE, error);
+    return set_helper_disks(s, NO_DISKS, error) &&
+           remove_overlays(s, s->plan->overlays, TRUE, error);
 }
 
 /* --- define-domain -------------------------------------------------------------------------- */
@@ -379,8 +331,28 @@ static gboolean undo_overlays(ExecStep *s, GError **error)
 static ExecDone define_is_done(ExecStep *s, GError **error)
 {
     /* Without an overlay nothing tells the two configurations apart; defining is idempotent. */
-    return !backend_managed_save(s->ctx->dom) && stands_on_overlays(s->ctx, FALSE)
+    return !backend_managed_save(s->ctx->dom) && revert_stands_on_overlays(s->ctx, FALSE)
         ? EXEC_IS_DONE : EXEC_NOT_DONE;
+}
+
+/** The overlays are about to be what the domain writes. Where somebody has put them to a use of
+ *  his own meanwhile, that would be overwritten. */
+static gboolean check_overlays_unused(ExecStep *s, GError **error)
+{
+    g_autoptr(ChainGraph) graph = exec_read_domain(s->ctx, error);
+
+    for (guint i = 0; graph && i < s->plan->overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(s->plan->overlays, i);
+        const ChainImage *image = exec_find_image(graph, o->overlay);
+
+        if (!image || !revert_overlay_is_used(s->journal, image))
+            continue;
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                    _("Somebody has put the new overlay '%s' to another use meanwhile"),
+                    o->overlay->path);
+        return FALSE;
+    }
+    return graph != NULL;
 }
 
 /** Disks that the snapshot leaves out go on with the image that was read when it was planned. */
@@ -391,7 +363,13 @@ static gboolean check_kept_disks(ExecStep *s, GError **error)
     if (!s->ctx->dom)
         return TRUE; /* a transient domain that is stopped already */
     xml = exec_domain_xml(s->ctx, TRUE, error);
-    return xml && revert_kept_disks_same(s->journal, xml, error);
+    return xml && revert_kept_disks_same(s->journal, NULL, xml, error);
+}
+
+static gboolean check_define(ExecStep *s, GError **error)
+{
+    return check_kept_disks(s, error) && check_overlays_unused(s, error) &&
+           revert_check_target(s->ctx, error) && revert_check_saved(s->ctx, error);
 }
 
 static gboolean run_define(ExecStep *s, GError **error)
@@ -399,7 +377,7 @@ static gboolean run_define(ExecStep *s, GError **error)
     g_autofree char *xml = NULL;
 
     /* It would go on with the disks that it has, and no step stops it. */
-    if (!s->plan->was_running && exec_domain_active(s->ctx) && !runs_on_overlays(s->ctx)) {
+    if (!s->plan->was_running && exec_domain_active(s->ctx) && !revert_runs_on_overlays(s->ctx)) {
         g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
                     _("Domain '%s' has been started meanwhile: shut it down first"),
                     s->plan->domain);
@@ -416,14 +394,11 @@ static gboolean run_define(ExecStep *s, GError **error)
 
 static gboolean undo_define(ExecStep *s, GError **error)
 {
-    g_autofree char *live = NULL, *xml = NULL;
+    g_autofree char *xml = NULL;
 
-    if (is_transient(s->journal) ||
-        (s->plan->overlays->len > 0 && !stands_on_overlays(s->ctx, FALSE)))
+    if (!revert_owns_configuration(s->ctx))
         return TRUE;
-    if (exec_domain_active(s->ctx) && !(live = exec_domain_xml(s->ctx, TRUE, error)))
-        return FALSE;
-    xml = revert_undo_xml(s->journal, saved(s->ctx), live, error);
+    xml = revert_way_back(s->ctx, error);
     return xml && backend_define(s->ctx->conn, xml, error);
 }
 
@@ -433,14 +408,14 @@ static ExecDone stop_is_done(ExecStep *s, GError **error)
 {
     if (!exec_domain_active(s->ctx))
         return EXEC_IS_DONE;
-    return s->plan->overlays->len > 0 && stands_on_overlays(s->ctx, TRUE) ? EXEC_IS_DONE
+    return s->plan->overlays->len > 0 && revert_stands_on_overlays(s->ctx, TRUE) ? EXEC_IS_DONE
                                                                           : EXEC_NOT_DONE;
 }
 
 /** Also what would else show when the guest is off. */
 static gboolean check_stop(ExecStep *s, GError **error)
 {
-    g_autofree char *saved = NULL, *xml = NULL;
+    g_autofree char *saved = NULL, *xml = NULL, *now = NULL, *next = NULL;
 
     if (s->plan->memory_file) {
         saved = backend_memory_xml(s->ctx->conn, s->plan->memory_file, error);
@@ -448,12 +423,23 @@ static gboolean check_stop(ExecStep *s, GError **error)
         if (!xml)
             return FALSE;
     }
-    return check_kept_disks(s, error);
+    now = exec_domain_xml(s->ctx, TRUE, error);
+    /* Where others have put a layer on such a disk since an interruption, libvirt has put it into
+     * the configuration, too, which goes on with it. */
+    if (now && s->ctx->resuming && !revert_is_transient(s->journal))
+        next = exec_domain_xml(s->ctx, FALSE, error);
+    return now && revert_kept_disks_same(s->journal, next, now, error) &&
+           (!s->ctx->resuming || (revert_check_target(s->ctx, error) &&
+                                  revert_check_saved(s->ctx, error)));
 }
 
 static gboolean run_stop(ExecStep *s, GError **error)
 {
-    if (!backend_stop(s->ctx->dom, error))
+    /* Whoever has ended it and started it again has started it on the reverted disks. */
+    if (s->plan->overlays->len > 0 && revert_runs_on_overlays(s->ctx))
+        exec_note(s->ctx, g_strdup_printf(_("Domain '%s' has been started on the reverted disks "
+                                            "meanwhile and goes on"), s->plan->domain));
+    else if (!backend_stop(s->ctx->dom, error))
         return FALSE;
     exec_no_return(s->ctx);
     s->ctx->merged_all = TRUE; /* the rest is quick, and better than a stopped guest */
@@ -472,12 +458,13 @@ static gboolean has_children(ExecContext *ctx, const char *name)
     return s && s->children->len > 0;
 }
 
-static gboolean redefine_target(ExecStep *s, const char *xml, gboolean children, GError **error)
+static gboolean redefine_target(ExecStep *s, const char *xml, gboolean children, gboolean current,
+                                GError **error)
 {
     gboolean revert_disks = children && backend_keeps_revert_disks(s->ctx->conn);
     g_autofree char *changed = revert_target_xml(s->journal, xml, revert_disks, error);
 
-    return changed && backend_snapshot_redefine(s->ctx->dom, changed, TRUE, error);
+    return changed && backend_snapshot_redefine(s->ctx->dom, changed, current, error);
 }
 
 /** A transient domain took its snapshots along; all of them come back, parents first, and that of
@@ -497,48 +484,121 @@ static gboolean redefine_all(ExecStep *s, GError **error)
             return FALSE;
     }
     return redefine_target(s, revert_snapshot_xml(s->journal), has_children(s->ctx, target),
-                           error);
+                           TRUE, error);
+}
+
+/** Resuming: what is current stays so where it is a snapshot that was taken of the reverted disks
+ *  meanwhile: what the domain is on was put on top of it. */
+static gboolean is_past_target(ExecStep *s)
+{
+    g_autofree char *current = backend_snapshot_current(s->ctx->dom, NULL);
+    g_autoptr(ChainGraph) graph = NULL;
+    ChainDomain *d;
+    const ChainSnapshot *at, *target;
+
+    if (!current || !revert_is_newer(s->journal, current))
+        return FALSE;
+    graph = exec_read_domain(s->ctx, NULL);
+    d = graph ? chain_graph_domain(graph, s->plan->domain) : NULL;
+    at = d ? chain_domain_snapshot(d, current) : NULL;
+    target = d ? chain_domain_snapshot(d, g_ptr_array_index(s->plan->snapshots, 0)) : NULL;
+    for (guint i = 0; at && target && i < s->plan->overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(s->plan->overlays, i);
+        const ChainSnapshotDisk *sd = chain_snapshot_disk(at, o->disk);
+        const ChainImage *overlay = exec_find_image(graph, o->overlay);
+
+        if (sd && sd->frozen && overlay && chain_image_stands_on(sd->frozen, overlay))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/** What was written on top of a snapshot that somebody took of the old disks meanwhile no
+ *  configuration names any more. */
+static void say_left_over(ExecStep *s)
+{
+    g_autoptr(ChainGraph) graph = exec_read_domain(s->ctx, NULL);
+    ChainDomain *d = graph ? chain_graph_domain(graph, s->plan->domain) : NULL;
+
+    for (guint i = 0; d && i < d->snapshots->len; i++) {
+        const ChainSnapshot *at = g_ptr_array_index(d->snapshots, i);
+
+        for (guint k = 0; revert_is_newer(s->journal, at->name) && k < at->disks->len; k++) {
+            const ChainImage *image = ((const ChainSnapshotDisk *)
+                                       g_ptr_array_index(at->disks, k))->overlay;
+
+            if (image && !(image->flags & CHAIN_IMAGE_MISSING) && !image->users->len &&
+                !image->overlays->len && !image->frozen_by->len)
+                exec_note(s->ctx, g_strdup_printf(_("What was written since snapshot '%s', which "
+                                                    "was taken meanwhile, stays in '%s'"),
+                                                  at->name, image->path));
+        }
+    }
+}
+
+static gboolean check_update(ExecStep *s, GError **error)
+{
+    return !s->ctx->resuming || (revert_check_target(s->ctx, error) &&
+                                 revert_check_saved(s->ctx, error));
 }
 
 static gboolean run_update(ExecStep *s, GError **error)
 {
     const char *target = g_ptr_array_index(s->plan->snapshots, 0);
+    gboolean past;
     g_autofree char *xml = NULL;
 
-    if (is_transient(s->journal))
+    if (revert_is_transient(s->journal))
         return redefine_all(s, error);
+    if (!revert_correct_newer(s->ctx, error))
+        return FALSE;
+    past = is_past_target(s);
     xml = backend_snapshot_xml(s->ctx->dom, target, error);
-    return xml && redefine_target(s, xml, has_children(s->ctx, target), error);
+    if (!xml || !redefine_target(s, xml, has_children(s->ctx, target), !past, error))
+        return FALSE;
+    say_left_over(s);
+    return TRUE;
 }
 
 static gboolean undo_update(ExecStep *s, GError **error)
 {
-    const char *current = saved(s->ctx) ? s->plan->save_current : s->journal->current;
-    g_autofree char *xml = NULL;
+    const char *target = g_ptr_array_index(s->plan->snapshots, 0);
+    const char *current = revert_saved(s->ctx) ? s->plan->save_current : s->journal->current;
+    g_autofree char *now = NULL, *present = NULL, *xml = NULL;
 
-    if (is_transient(s->journal))
+    if (revert_is_transient(s->journal))
         return TRUE;
-    if (!backend_snapshot_redefine(s->ctx->dom, revert_snapshot_xml(s->journal), FALSE, error))
+    if (!revert_correct_newer(s->ctx, error))
         return FALSE;
-    if (!current)
+    now = backend_snapshot_current(s->ctx->dom, NULL);
+    if (now && revert_is_newer(s->journal, now))
+        current = now;
+    /* Somebody may have deleted it meanwhile. */
+    present = s->journal->step >= s->index ? backend_snapshot_xml(s->ctx->dom, target, NULL) : NULL;
+    if (present && !backend_snapshot_redefine(s->ctx->dom, revert_snapshot_xml(s->journal), FALSE,
+                                              error))
+        return FALSE;
+    if (!present && g_strcmp0(now, current) == 0)
         return TRUE;
-    xml = backend_snapshot_xml(s->ctx->dom, current, error);
-    return xml && backend_snapshot_redefine(s->ctx->dom, xml, TRUE, error);
+    xml = current ? backend_snapshot_xml(s->ctx->dom, current, NULL) : NULL;
+    return !xml || backend_snapshot_redefine(s->ctx->dom, xml, TRUE, error);
 }
 
 /* --- restore-memory, start-guest ------------------------------------------------------------- */
 
 static ExecDone start_is_done(ExecStep *s, GError **error)
 {
+    gboolean never;
     int pristine;
 
-    if (runs_on_overlays(s->ctx))
+    if (revert_runs_on_overlays(s->ctx))
         return EXEC_IS_DONE;
-    if (s->journal->step < s->index)
-        return EXEC_NOT_DONE; /* it has never been tried */
+    never = s->ctx->reached < s->index; /* the step that runs now may be an earlier one again */
+    if (never && s->step->action != PLAN_STEP_RESTORE_MEMORY)
+        return EXEC_NOT_DONE;
     /* It may have run and ended again. Memory over disks that have changed is worse than none. */
-    pristine = overlays_pristine(s->ctx);
-    if (pristine == 1)
+    pristine = revert_overlays_pristine(s->ctx);
+    if (pristine == 1 || (pristine == -1 && never))
         return EXEC_NOT_DONE;
     exec_note(s->ctx, g_strdup_printf(
                   pristine == 0
@@ -552,6 +612,18 @@ static gboolean found_again(ExecStep *s, GError **error)
 {
     exec_no_return(s->ctx);
     return exec_find_domain(s->ctx, error);
+}
+
+/** Others can have started the domain at any moment since its configuration names the overlays. */
+static gboolean check_restore(ExecStep *s, GError **error)
+{
+    if (!s->ctx->dom || (!exec_domain_active(s->ctx) && revert_overlays_pristine(s->ctx) != 0))
+        return TRUE;
+    exec_no_return(s->ctx); /* what it has written since is kept */
+    g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                _("Domain '%s' has been started on the reverted disks meanwhile, and the memory "
+                  "state does not fit them any more"), s->plan->domain);
+    return FALSE;
 }
 
 static gboolean run_restore(ExecStep *s, GError **error)
@@ -573,7 +645,7 @@ static gboolean run_start(ExecStep *s, GError **error)
     g_autofree char *xml = NULL;
 
     s->ctx->merged_all = TRUE;
-    if (is_transient(s->journal)) {
+    if (revert_is_transient(s->journal)) {
         xml = revert_domain_xml(s->journal, error);
         if (!xml)
             return FALSE;
@@ -583,56 +655,23 @@ static gboolean run_start(ExecStep *s, GError **error)
                          error) && found_again(s, error);
 }
 
-/* --- abort ---------------------------------------------------------------------------------- */
-
-gboolean exec_revert_can_abort(ExecContext *ctx, Journal *journal, GError **error)
-{
-    const Plan *plan = journal->plan;
-
-    ctx->journal = journal;
-    if (is_transient(journal) && !ctx->dom) {
-        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
-                    _("The transient domain '%s' has been stopped and can only be reverted"),
-                    plan->domain);
-        return FALSE;
-    }
-    for (guint i = 0; i <= journal->step && i < plan->steps->len; i++) {
-        const PlanStep *step = g_ptr_array_index(plan->steps, i);
-
-        if (step->action != PLAN_STEP_REMOVE_FILE && step->action != PLAN_STEP_UNLOCK)
-            continue;
-        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
-                    _("The images of the state before the revert are being removed already"));
-        return FALSE;
-    }
-    if (plan->overlays->len > 0 && runs_on_overlays(ctx)) {
-        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
-                    _("Domain '%s' runs on the reverted disks"), plan->domain);
-        return FALSE;
-    }
-    if (stands_on_overlays(ctx, FALSE) && overlays_pristine(ctx) != 1) {
-        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
-                    _("The reverted disks of domain '%s' have, or may have, been written to"),
-                    plan->domain);
-        return FALSE;
-    }
-    return TRUE;
-}
+/* --- for exec.c ------------------------------------------------------------------------------ */
 
 gboolean exec_revert_makes_domain(const Journal *journal)
 {
-    return journal->plan->operation == PLAN_REVERT && is_transient(journal);
+    return journal->plan->operation == PLAN_REVERT && revert_is_transient(journal);
 }
 
 const ExecStepOps exec_revert_ops[] = {
     { PLAN_STEP_SAVE_CURRENT, EXEC_REVERT, NULL, NULL, run_save, save_is_done, NULL },
     { PLAN_STEP_CREATE_OVERLAYS, EXEC_REVERT, NULL, NULL, run_overlays, overlays_are_done,
       undo_overlays },
-    { PLAN_STEP_DEFINE_DOMAIN, EXEC_REVERT, NULL, check_kept_disks, run_define, define_is_done,
+    { PLAN_STEP_DEFINE_DOMAIN, EXEC_REVERT, NULL, check_define, run_define, define_is_done,
       undo_define },
     { PLAN_STEP_STOP_GUEST, EXEC_REVERT, NULL, check_stop, run_stop, stop_is_done, NULL },
-    { PLAN_STEP_UPDATE_SNAPSHOTS, EXEC_REVERT, NULL, NULL, run_update, NULL, undo_update },
-    { PLAN_STEP_RESTORE_MEMORY, EXEC_REVERT, NULL, NULL, run_restore, start_is_done, NULL },
+    { PLAN_STEP_UPDATE_SNAPSHOTS, EXEC_REVERT, NULL, check_update, run_update, NULL, undo_update },
+    { PLAN_STEP_RESTORE_MEMORY, EXEC_REVERT, NULL, check_restore, run_restore, start_is_done,
+      NULL },
     { PLAN_STEP_START_GUEST, EXEC_REVERT, NULL, NULL, run_start, start_is_done, NULL },
     { 0 },
 };

@@ -24,6 +24,7 @@ PlanImage *plan_image_new(const ChainImage *image)
     p->path = g_strdup(image->path);
     p->allocation = image->allocation;
     p->born = image->born;
+    p->modified = image->modified;
     return p;
 }
 
@@ -40,6 +41,7 @@ PlanImage *plan_image_copy(const PlanImage *image)
     p->path = g_strdup(image->path);
     p->allocation = image->allocation;
     p->born = image->born;
+    p->modified = image->modified;
     return p;
 }
 
@@ -160,6 +162,7 @@ Plan *plan_new(PlanOperation operation)
     plan->overlays = g_ptr_array_new_with_free_func((GDestroyNotify) plan_overlay_free);
     plan->save_overlays = g_ptr_array_new_with_free_func((GDestroyNotify) plan_overlay_free);
     plan->kept_disks = g_ptr_array_new_with_free_func(g_free);
+    plan->resting = g_ptr_array_new_with_free_func((GDestroyNotify) plan_image_free);
     plan->bytes_exact = TRUE;
     plan->discarded_bytes = 0;
     return plan;
@@ -185,6 +188,7 @@ void plan_free(Plan *plan)
     g_ptr_array_unref(plan->overlays);
     g_ptr_array_unref(plan->save_overlays);
     g_ptr_array_unref(plan->kept_disks);
+    g_ptr_array_unref(plan->resting);
     g_free(plan->new_current);
     g_free(plan->save_current);
     g_free(plan->memory_file);

@@ -99,6 +99,7 @@ typedef struct {
     char *path;                /**< for people and --json */
     guint64 allocation;        /**< or CHAIN_UNKNOWN */
     gint64 born;               /**< when its file was made: ChainImage.born; 0: not known */
+    gint64 modified;           /**< when it was written last: ChainImage.modified; 0: not known */
 } PlanImage;
 
 /** One join of a range of images of one disk. */
@@ -224,6 +225,8 @@ typedef struct {
     /* revert */
     GPtrArray *overlays;       /**< PlanOverlay * */
     GPtrArray *kept_disks;     /**< char *: targets that keep their present image */
+    GPtrArray *resting;        /**< PlanImage *: what nobody is to write until it is done: the images
+                                    of the target's state, and those below the present ones */
     char *save_current;
     GPtrArray *save_overlays;  /**< PlanOverlay *: what the snapshot save_current puts on top of
                                     the present images; superfluous once the revert stands */
@@ -289,6 +292,14 @@ char *plan_step_describe(const Plan *plan, const PlanStep *step);
  *  show. New string. */
 char *plan_size_text(guint64 bytes, gboolean exact);
 char *plan_measure_key(const char *lo, const char *top);
+
+/** Fills plan->resting of a revert of @d to @target. */
+void plan_note_resting(Plan *plan, ChainDomain *d, const ChainSnapshot *target);
+/** The first of @image and what it stands on that is known to have been written, or replaced, since
+ *  it was noted in plan->resting; or NULL. Borrowed. */
+const ChainImage *plan_first_written(const Plan *plan, ChainImage *image);
+/** Takes the sizes of the files that go as they are in @graph, and all that is summed up of them. */
+void plan_revert_refresh(Plan *plan, const ChainGraph *graph);
 
 /** Whether two plans do the same with the same images, whatever it costs: their snapshots,
  *  merges, overlays, files and order of steps agree. */

@@ -796,6 +796,7 @@ void plan_revert(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
     }
     if (plan->refusals->len > 0)
         return;
+    plan_note_resting(plan, d, s);
     plan->current_changes = d->current != s;
     plan->new_current = g_strdup(s->name);
     plan_notes(plan, s, facts);

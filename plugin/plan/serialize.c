@@ -88,6 +88,7 @@ static void put_image_value(JsonBuilder *b, const PlanImage *image)
     put_text(b, "format", image->format);
     put_number(b, "allocation", image->allocation);
     put_number(b, "born", (guint64) image->born);
+    put_number(b, "modified", (guint64) image->modified);
     json_builder_set_member_name(b, "source");
     source = image->source;
     if (source) {
@@ -277,6 +278,7 @@ char *plan_serialize(const Plan *plan)
     put_list(b, "overlays", plan->overlays, put_overlay);
     put_list(b, "save_overlays", plan->save_overlays, put_overlay);
     put_texts(b, "kept_disks", plan->kept_disks);
+    put_images(b, "resting", plan->resting);
     put_text(b, "save_current", plan->save_current);
     put_text(b, "memory_file", plan->memory_file);
     put_text(b, "want_state", plan->want_state);
@@ -462,6 +464,7 @@ static PlanImage *image_of(Reader *r, JsonNode *node, const char *name, gboolean
     image->format = get_text(r, o, "format", FALSE);
     image->allocation = get_bytes(r, o, "allocation");
     image->born = get_time(r, o, "born");
+    image->modified = get_time(r, o, "modified");
     image->source = source_of(r, member(r, o, "source"));
     if (!r->error && !image->source)
         bad(r, "'%s' of a plan has no source", name);
@@ -688,6 +691,8 @@ static Plan *get_plan(Reader *r, JsonObject *o)
     get_list(r, o, "overlays", plan, get_plan_overlay);
     get_list(r, o, "save_overlays", plan, get_save_overlay);
     get_texts(r, o, "kept_disks", plan->kept_disks);
+    if (json_object_has_member(o, "resting"))
+        get_images(r, o, "resting", plan->resting);
     plan->save_current = get_text(r, o, "save_current", FALSE);
     plan->memory_file = get_text(r, o, "memory_file", FALSE);
     plan->want_state = get_text(r, o, "want_state", FALSE);

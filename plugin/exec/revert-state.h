@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * revert-state.h: how far a revert has come, and what others have done meanwhile
+ *
+ * Asked of the world each time. A client can have been stopped for days before any step, in which
+ * the guest ran, snapshots were taken and images were merged by hand.
+ */
+#pragma once
+
+#include "plugin/exec/exec.h"
+
+G_BEGIN_DECLS
+
+gboolean revert_is_transient(const Journal *journal);
+
+/** Whether the domain's disks are the new overlays, or stand on them (somebody has taken a snapshot
+ *  since): by its configuration, or @live if it runs. */
+gboolean revert_stands_on_overlays(ExecContext *ctx, gboolean live);
+gboolean revert_runs_on_overlays(ExecContext *ctx);
+
+/**
+ * Whether nothing has been written to any of the new overlays, so that they may go, or memory
+ * be restored over them.
+ * Returns: 1, 0, or -1 where that cannot be seen from here
+ */
+int revert_overlays_pristine(ExecContext *ctx);
+
+/** Whether the snapshot of --save-current is there. */
+gboolean revert_saved(ExecContext *ctx);
+
+/** Whether snapshot @name was taken by somebody else since the revert began. */
+gboolean revert_is_newer(const Journal *journal, const char *name);
+/** One of those, of this domain, whose state is @image; or NULL. What it says of a configuration
+ *  that was never run does not count: that is corrected (revert_correct_newer()). */
+const ChainSnapshot *revert_newer_snapshot(const Journal *journal, const ChainImage *image);
+/** Whether such a one is in the way of removing or writing overlay @image. */
+gboolean revert_overlay_is_used(const Journal *journal, const ChainImage *image);
+
+/**
+ * Snapshots that were taken of the running guest when its configuration was the reverted one
+ * already name that for the persistent one: two states. Those that were taken of the reverted
+ * disks got the wrong parent. FALSE with @error.
+ */
+gboolean revert_correct_newer(ExecContext *ctx, GError **error);
+
+/** Whether the state that is reverted to is still what it was when that was planned. True also
+ *  where the guest may have gone on from it already, and nothing is to be gained by stopping.
+ *  FALSE with @error. */
+gboolean revert_check_target(ExecContext *ctx, GError **error);
+/** Resuming: whether the snapshot of --save-current still holds what the guest has written. Who has
+ *  gone on working since the operation was interrupted wants to keep that. FALSE with @error. */
+gboolean revert_check_saved(ExecContext *ctx, GError **error);
+
+/* --- revert-back.c ------------------------------------------------------------------------ */
+
+/** Whether the configuration is one that this operation has defined. */
+gboolean revert_owns_configuration(ExecContext *ctx);
+/**
+ * What the domain is to be configured as when the revert is undone. New text; NULL with @error
+ * where that would lose something or undo somebody else's work.
+ */
+char *revert_way_back(ExecContext *ctx, GError **error);
+
+G_END_DECLS
