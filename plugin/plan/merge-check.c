@@ -176,7 +176,8 @@ static void check_images(Plan *check, const Plan *plan, const PlanMerge *merge, 
     g_autoptr(Work) work = work_new(graph, d, deleted);
     WorkNode *lo = find(work, merge->base), *top = find(work, merge->top);
     DeleteState state = { .plan = check, .work = work, .facts = facts,
-                          .direction = merge->direction, .prefer = merge->direction };
+                          .direction = merge->direction, .prefer = merge->direction,
+                          .unknown = chain_graph_unknown(graph, deleted) };
     g_auto(Reason) reason = { 0 };
     gboolean may;
 
@@ -190,7 +191,9 @@ static void check_images(Plan *check, const Plan *plan, const PlanMerge *merge, 
     may = merge->direction == PLAN_COMMIT ? commit_possible(&state, lo, top, &reason)
                                           : pull_possible(&state, lo, top, &reason);
     if (!may)
-        plan_refuse(check, reason.code, g_strdup(reason.message), NULL);
+        plan_refuse(check, reason.code, g_strdup(reason.message),
+                    state.unknown && g_str_equal(reason.code, "incomplete-view")
+                    ? chain_unknown_remedy(state.unknown) : NULL);
 }
 
 /* What plan_check_domain() says that is not so here. */

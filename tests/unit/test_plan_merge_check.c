@@ -129,11 +129,14 @@ static void test_a_view_that_is_not_whole(Fixture *f, const void *data)
 static void test_an_image_of_which_nothing_is_known(Fixture *f, const void *data)
 {
     ChainImage *clone;
+    ChainDisk *disk;
 
     plan_one(f, PLAN_COMMIT);
     clone = stand_on(f, NULL);
     clone->backing_known = FALSE;
     clone->flags = CHAIN_IMAGE_UNREADABLE;
+    disk = chain_domain_add_disk(chain_graph_add_domain(f->graph, "clone", "1"), "vda");
+    disk->configured = clone;
     assert_may(f, FALSE, "incomplete-view");
 }
 

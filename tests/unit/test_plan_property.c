@@ -57,6 +57,18 @@ static void delete_all_ways(const SimWorld *w, GRand *rand, guint seed)
     }
 }
 
+/* libvirt tells of a running domain what its images stand on, to be seen or not. */
+static gboolean is_told(const SimWorld *w, int image)
+{
+    for (int d = 0; d < w->n_domains; d++) {
+        for (int k = 0; w->domains[d].running && k < w->domains[d].n_disks; k++) {
+            if (sim_stands_on(w, w->domains[d].active[k], image))
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /* In every eighth tree some images cannot be seen when the plan is made. */
 static void hide_some(SimWorld *w, GRand *rand)
 {
@@ -65,7 +77,8 @@ static void hide_some(SimWorld *w, GRand *rand)
     if (g_rand_int_range(rand, 0, 8) != 0)
         return;
     for (i = 0; i < w->n_images; i++)
-        w->images[i].hidden = !w->images[i].orphan && g_rand_int_range(rand, 0, 5) == 0;
+        w->images[i].hidden = !w->images[i].orphan && !is_told(w, i) &&
+                              g_rand_int_range(rand, 0, 5) == 0;
 }
 
 static void test_random_trees(void)
