@@ -225,8 +225,8 @@ typedef struct {
     /* revert */
     GPtrArray *overlays;       /**< PlanOverlay * */
     GPtrArray *kept_disks;     /**< char *: targets that keep their present image */
-    GPtrArray *resting;        /**< PlanImage *: what nobody is to write until it is done: the images
-                                    of the target's state, and those below the present ones */
+    GPtrArray *resting;        /**< PlanImage *: what nobody is to write until it is done: the
+                                    images of the target's state, those below the present ones */
     char *save_current;
     GPtrArray *save_overlays;  /**< PlanOverlay *: what the snapshot save_current puts on top of
                                     the present images; superfluous once the revert stands */
@@ -298,7 +298,7 @@ void plan_note_resting(Plan *plan, ChainDomain *d, const ChainSnapshot *target);
 /** The first of @image and what it stands on that is known to have been written, or replaced, since
  *  it was noted in plan->resting; or NULL. Borrowed. */
 const ChainImage *plan_first_written(const Plan *plan, ChainImage *image);
-/** Takes the sizes of the files that go as they are in @graph, and all that is summed up of them. */
+/** Takes the sizes of the files that go as they are in @graph, and what is summed up of them. */
 void plan_revert_refresh(Plan *plan, const ChainGraph *graph);
 
 /** Whether two plans do the same with the same images, whatever it costs: their snapshots,
