@@ -16,7 +16,6 @@
 #include "plugin/backend/admin.h"
 #include "plugin/backend/domain.h"
 #include "plugin/complete.h"
-#include "plugin/exec/revert.h"
 #include "plugin/operation.h"
 #include "plugin/text/plan-text.h"
 
@@ -217,16 +216,6 @@ static void tidy_log(const Operation *op)
     }
 }
 
-/* A guest may have gone on writing for days since the plan was made. */
-static void refresh(const Operation *op, Journal *journal)
-{
-    ExecContext ctx;
-
-    exec_context_init(&ctx, op->host, op->conn);
-    exec_revert_refresh(&ctx, journal);
-    exec_context_clear(&ctx);
-}
-
 /* @more: metadata is corrected next, and JSON is one object. */
 static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *journal,
                         gboolean more)
@@ -236,7 +225,7 @@ static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *jo
 
     if (journal_alive(op->conn, journal))
         return held(op, o, journal);
-    refresh(op, journal);
+    operation_refresh(op, journal);
     if (o->dry_run)
         return preview(op, o, journal);
     if (op->host->is_readonly(op->host))

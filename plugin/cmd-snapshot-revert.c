@@ -170,7 +170,10 @@ int cmd_snapshot_revert(VextHost *host, const VextCmd *cmd)
         return fail(host, name ? name : "--current", reasons, VEXT_FAILED);
     }
     name = target_name(&op, cmd);
-    if (name && (journal = interrupted(&op, name)) && dry_run) {
+    journal = name ? interrupted(&op, name) : NULL;
+    if (journal)
+        operation_refresh(&op, journal);
+    if (journal && dry_run) {
         operation_preview(&op, journal, json);
         return VEXT_OK;
     }

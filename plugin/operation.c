@@ -15,6 +15,7 @@
 #include "plugin/backend/read.h"
 #include "plugin/backend/revert.h"
 #include "plugin/backend/snapshots.h"
+#include "plugin/exec/revert.h"
 #include "plugin/operation.h"
 #include "plugin/text/plan-text.h"
 #include "plugin/xml/read.h"
@@ -312,6 +313,15 @@ Journal *operation_journal(Operation *op, Plan *plan_take, GError **error)
         return NULL;
     }
     return g_steal_pointer(&journal);
+}
+
+void operation_refresh(const Operation *op, Journal *journal)
+{
+    ExecContext ctx;
+
+    exec_context_init(&ctx, op->host, op->conn);
+    exec_revert_refresh(&ctx, journal);
+    exec_context_clear(&ctx);
 }
 
 char *operation_describe_interrupted(const Operation *op, const Journal *journal)
