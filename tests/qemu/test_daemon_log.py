@@ -183,9 +183,8 @@ def a_repair_puts_back_what_the_killed_client_left(t):
                      t.path("log"))
     t.wait_for(lambda: g.name + ".virsh-ext" in d.virsh("list", "--all", "--name").out,
                "the operation is recorded")
-    helper = helper_of(p)
+    os.kill(helper_of(p), signal.SIGKILL)   # first: it would put things back when the client dies
     p.kill()
-    os.kill(helper, signal.SIGKILL)
     p.communicate(timeout=60)
     t.has(settings(d)[1], t.path("log"))
     t.rc(g.vext("chain-repair", g.name, "--dry-run"), 0)
