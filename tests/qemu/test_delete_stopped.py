@@ -114,7 +114,7 @@ def a_domain_that_is_called_like_an_id(t):
 @test
 @requires("program")
 def a_domain_that_was_renamed_meanwhile(t):
-    """libvirt lets it be when its last snapshot is gone; the file to be removed is not forgotten."""
+    """libvirt allows it when the last snapshot is gone; what is to be removed is not forgotten."""
     matrix.require_faults()
     g = t.guest()
     g.oracle.write("vda", 0, "1M", 0x11)
