@@ -47,8 +47,8 @@ Plan *operation_plan(Operation *op, const PlanRequest *request, gboolean ignore_
 /** Takes @plan. NULL with @error. */
 Journal *operation_journal(Operation *op, Plan *plan_take, GError **error);
 
-/** Takes the figures of an unfinished revert as they are now: the guest may have gone on writing for
- *  days since it was planned. */
+/** Takes the figures of an unfinished revert as they are now: the guest may have gone on writing
+ *  for days since it was planned. */
 void operation_refresh(const Operation *op, Journal *journal);
 /** What --dry-run says of an unfinished operation that would be finished: its whole plan. */
 void operation_preview(const Operation *op, const Journal *journal, gboolean json);

@@ -86,9 +86,14 @@ gboolean exec_find_domain(ExecContext *ctx, GError **error)
     }
     /* Of two that the journal names one would be changed and the other be locked. */
     if (g_strcmp0(backend_domain_name(dom), plan->domain) != 0) {
-        g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
-                    _("The domain with the UUID of '%s' is '%s'"), plan->domain,
-                    backend_domain_name(dom));
+        g_autofree char *command = chain_command("virsh", "domrename",
+                                                 chain_word_for(backend_domain_name(dom),
+                                                                plan->uuid),
+                                                 plan->domain, NULL);
+
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_RENAMED,
+                    _("The domain with the UUID of '%s' is '%s': if it was renamed, give it its "
+                      "name back first with: %s"), plan->domain, backend_domain_name(dom), command);
         backend_free_virDomain(dom);
         return FALSE;
     }
@@ -383,6 +388,8 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
         g_ptr_array_add(reasons, g_strdup(problem->message));
         if (!ctx->resuming)
             return VEXT_FAILED;
+        if (g_error_matches(problem, EXEC_ERROR, EXEC_ERROR_RENAMED))
+            return incomplete(plan, reasons);
         command = exec_repair_command(plan);
         g_ptr_array_add(reasons, g_strdup_printf(_("To drop the record of the operation, run: "
                                                    "%s --abort"), command));
@@ -432,13 +439,21 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
 
 gboolean exec_can_abort(ExecContext *ctx, Journal *journal, GError **error)
 {
+    g_autoptr(GError) problem = NULL;
+
     ctx->journal = journal;
     ctx->local = backend_is_local(ctx->conn);
     ctx->taken_up = TRUE;
     ctx->reached = journal->step;
-    /* Without the domain there is nothing to be undone, and its images stay. */
-    if (!exec_find_domain(ctx, NULL) && !exec_revert_makes_domain(journal))
-        return TRUE;
+    if (!exec_find_domain(ctx, &problem)) {
+        if (g_error_matches(problem, EXEC_ERROR, EXEC_ERROR_RENAMED)) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            return FALSE;
+        }
+        /* Without the domain there is nothing to be undone, and its images stay. */
+        if (!exec_revert_makes_domain(journal))
+            return TRUE;
+    }
     switch (journal->plan->operation) {
     case PLAN_REVERT:
         return exec_revert_can_abort(ctx, journal, error);

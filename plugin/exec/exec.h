@@ -41,6 +41,7 @@ G_BEGIN_DECLS
 typedef enum {
     EXEC_ERROR_FAILED,
     EXEC_ERROR_CHANGED,     /**< the world is not as planned: somebody else was at it */
+    EXEC_ERROR_RENAMED,     /**< the domain has another name than when it was locked */
     EXEC_ERROR_INTERRUPTED, /**< SIGINT and the like */
     EXEC_ERROR_TIMEOUT,
     EXEC_ERROR_BLOCKED,     /**< somebody has come to need what a merge would change */

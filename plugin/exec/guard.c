@@ -5,11 +5,8 @@
 #include "config.h"
 
 #include "include/vext-i18n.h"
-#include "plugin/backend/domain.h"
 #include "plugin/exec/guard.h"
 #include "plugin/exec/world.h"
-#include "plugin/xml/disk-source.h"
-#include "plugin/xml/parse.h"
 
 /* --- what was begun ------------------------------------------------------------------------ */
 
@@ -33,22 +30,12 @@ gboolean exec_merge_begun(ExecContext *ctx, guint n)
 /* Whether what the disk is mirrored to is the base of @merge, which an active commit writes. */
 static gboolean mirrors_base(ExecContext *ctx, const PlanMerge *merge)
 {
-    g_autofree char *text = backend_domain_live_xml(ctx->jobs_dom, NULL);
-    g_autoptr(xmlDoc) doc = text ? xml_parse(text, "domain", NULL) : NULL;
+    g_autoptr(ChainGraph) graph = exec_read_domain(ctx, NULL);
+    const ChainDomain *d = graph ? chain_graph_domain(graph, ctx->journal->plan->domain) : NULL;
+    const ChainDisk *disk = d ? chain_domain_disk(d, merge->disk) : NULL;
 
-    for (xmlNode *node = doc ? xml_child(xml_child(xmlDocGetRootElement(doc), "devices"), "disk")
-                             : NULL;
-         node; node = xml_next(node, "disk")) {
-        xmlNode *mirror = xml_child(node, "mirror");
-        g_autoptr(ChainSource) source = NULL;
-
-        if (!mirror || !xml_attr_is(xml_child(node, "target"), "dev", merge->disk))
-            continue;
-        source = xml_read_source(mirror);
-        return xml_attr_is(mirror, "job", "active-commit") &&
-               exec_same_image(ctx, source, merge->base);
-    }
-    return FALSE;
+    return disk && disk->job && disk->job->target &&
+           disk->job->target == exec_find_image(graph, merge->base);
 }
 
 /* Whether it is of the kind that @merge is done by. What a commit further down is about nothing

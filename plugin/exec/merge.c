@@ -551,7 +551,8 @@ static gboolean check_merge(ExecStep *s, GError **error)
     if (!exec_merge_look(ctx, merge_of(s), &view, error))
         return FALSE;
     /* What else it is run_merge() says. */
-    if (view.state != EXEC_MERGE_OLD)
+    if (view.state != EXEC_MERGE_OLD ||
+        (ctx->taken_up && view.live && exec_merge_unseen(ctx, merge_of(s))))
         return TRUE;
     if (view.live && !served(ctx, s->step->merge)) {
         int rc = use_jobs_of(ctx, ctx->dom, error) ?

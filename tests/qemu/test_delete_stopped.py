@@ -8,6 +8,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402,F403
+from vext import matrix  # noqa: E402
 
 COMMAND = "snapshot-delete-external"
 
@@ -108,6 +109,28 @@ def a_domain_that_is_called_like_an_id(t):
     t.rc(g.vext("chain-repair", g.uuid), 0)
     g.oracle.deleted("s2")
     helper_gone(t, g)
+
+
+@test
+@requires("program")
+def a_domain_that_was_renamed_meanwhile(t):
+    """libvirt allows it when the last snapshot is gone; what is to be removed is not forgotten."""
+    matrix.require_faults()
+    g = t.guest()
+    g.oracle.write("vda", 0, "1M", 0x11)
+    g.oracle.snapshot("s1")
+    g.oracle.write("vda", "1M", "1M", 0x22)
+    p = util.spawn([*matrix.program(), "-c", g.daemon.uri, COMMAND, g.name, "s1", "--direction",
+                    "commit"], env=matrix.environment("remove-file-before", "kill"))
+    p.communicate(timeout=60)
+    t.eq(p.returncode, -9)
+    g.virsh("domrename", g.name, "other")
+    for args, rc in (([], 3), (["--abort"], 1)):
+        t.has(t.rc(g.vext("chain-repair", g.name, *args), rc).err, "virsh domrename other vm1")
+    g.virsh("domrename", "other", g.name)
+    t.rc(g.vext("chain-repair", g.name))
+    g.oracle.deleted("s1")
+    g.oracle.check_chain_clean(start=True)
 
 
 @test

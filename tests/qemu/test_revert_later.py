@@ -7,13 +7,20 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402,F403
-from vext import faults, matrix  # noqa: E402
+from vext import matrix  # noqa: E402
 
 REVERT = "snapshot-revert-external"
 
 
 def need_faults():
     matrix.require_faults()
+
+
+def kill_at(t, g, point, *args):
+    """The revert to s1, killed at the point of the fault build."""
+    r = run([*matrix.program(), "-c", g.daemon.uri, REVERT, g.name, "s1", *args], check=False,
+            env={**g.daemon.env(), **matrix.environment(point, "kill")})
+    t.eq(r.rc, -9)
 
 
 def killed(t, start=True, point="stop-guest-before", *args, disks=1, memory=False):
@@ -26,7 +33,7 @@ def killed(t, start=True, point="stop-guest-before", *args, disks=1, memory=Fals
     for disk in g.disks:
         o.write(disk, "1M", "1M", 0x22)
     o.flush()
-    t.eq(faults.vext_at(g, point, "kill", REVERT, g.name, "s1", *args).rc, -9)
+    kill_at(t, g, point, *args)
     return g, o
 
 
@@ -253,7 +260,7 @@ def a_snapshot_of_the_reverted_disks(t, how):
     o.write("vda", "1M", "1M", 0x22)
     o.snapshot("s2")
     o.write("vda", "2M", "1M", 0x33)
-    t.eq(faults.vext_at(g, "define-domain-after", "kill", REVERT, g.name, "s1").rc, -9)
+    kill_at(t, g, "define-domain-after")
     o.revert("s1")
     o.snapshot("s9")
     o.write("vda", "3M", "1M", 0x44)
@@ -318,7 +325,7 @@ def a_layer_on_all_disks_while_one_is_kept(t, how):
     o.snapshot("s1", disks=["vda"])
     for disk in ("vda", "vdb"):
         o.write(disk, 0, "1M", 0x11)
-    t.eq(faults.vext_at(g, "stop-guest-before", "kill", REVERT, g.name, "s1").rc, -9)
+    kill_at(t, g, "stop-guest-before")
     other_snapshot(o)
     newest = g.active("vda").path
     if how == "abort":
