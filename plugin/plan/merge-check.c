@@ -169,6 +169,17 @@ static gboolean in_place(Plan *check, Work *work, const PlanMerge *merge, gboole
     return same;
 }
 
+/* New string, or NULL. */
+static char *remedy_of(const DeleteState *state, const Reason *reason)
+{
+    if (state->unknown && g_str_equal(reason->code, "incomplete-view"))
+        return chain_unknown_remedy(state->unknown);
+    /* it was planned while the domain was shut off */
+    if (g_str_equal(reason->code, "not-active"))
+        return g_strdup(_("For that to go on, shut the domain down first"));
+    return NULL;
+}
+
 static void check_images(Plan *check, const Plan *plan, const PlanMerge *merge, ChainGraph *graph,
                          ChainDomain *d, const PlanFacts *facts, gboolean begun)
 {
@@ -191,9 +202,7 @@ static void check_images(Plan *check, const Plan *plan, const PlanMerge *merge, 
     may = merge->direction == PLAN_COMMIT ? commit_possible(&state, lo, top, &reason)
                                           : pull_possible(&state, lo, top, &reason);
     if (!may)
-        plan_refuse(check, reason.code, g_strdup(reason.message),
-                    state.unknown && g_str_equal(reason.code, "incomplete-view")
-                    ? chain_unknown_remedy(state.unknown) : NULL);
+        plan_refuse(check, reason.code, g_strdup(reason.message), remedy_of(&state, &reason));
 }
 
 /* What plan_check_domain() says that is not so here. */
