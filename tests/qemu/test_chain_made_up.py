@@ -134,6 +134,9 @@ def headers(t, name):
     if name == "data-file-huge":    # qemu-img opens no data file to tell about an image
         t.eq(codes(shown), ["unreadable-image"])
         return
+    if name == "data-file-device":  # QEMU 5.2 opens it, which without a terminal fails
+        t.ok("unreadable-image" not in codes(shown), shown)
+        return
     opened = qemu_img("info", "-U", "-f", "qcow2", path, check=False)
     t.eq("unreadable-image" in codes(shown), opened.rc != 0, opened.err)
 
