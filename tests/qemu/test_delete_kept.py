@@ -86,7 +86,10 @@ def a_disk_that_the_user_keeps_himself(t, args):
         f.write("<domainsnapshot><name>s1</name><disks><disk name='vda' snapshot='external'>"
                 f"<source file='{g.overlay_path('s1', 'vda')}'/></disk>"
                 "<disk name='vdb' snapshot='manual'/></disks></domainsnapshot>")
-    t.rc(g.virsh("snapshot-create", g.name, path, "--disk-only", check=False), 0)
+    r = g.virsh("snapshot-create", g.name, path, "--disk-only", check=False)
+    if "unknown disk snapshot setting" in r.err:
+        skip("libvirt before 8.2 leaves no disk to its user")
+    t.rc(r, 0)
     copy = t.path("copy.qcow2")
     with open(copy, "wb") as f:
         f.write(content(kept))
