@@ -219,6 +219,12 @@ static gboolean run_remove(ExecStep *s, GError **error)
                                          "known, it is left to you"), file->image->path));
         return TRUE;
     }
+    /* The record that was taken up is metadata, which others can have written. */
+    if (file->image && ctx->taken_up && ctx->local && !backend_may_be_image(path)) {
+        exec_note(ctx, g_strdup_printf(_("'%s' stays: nothing but the record of the operation "
+                                         "shows that it is an image"), path));
+        return TRUE;
+    }
     exec_no_return(ctx);
     switch (backend_remove_file(ctx->conn, path, key, born, ctx->local, &problem)) {
     case BACKEND_FILE_REMOVED:
