@@ -58,7 +58,7 @@ void operation_say_discarded(VextHost *host, const Plan *plan, gboolean done, gb
         if (!file->image || plan->save_current)
             continue;
         line = g_strdup_printf(done ? _("Discarded %s of disk '%s' in '%s'")
-                                    : _("Discarding %s of disk '%s' in '%s'"),
+                                    : _("To be discarded: %s of disk '%s' in '%s'"),
                                size, file->disk, file->image->path);
         if (warn)
             operation_print_warning(host, line);
