@@ -32,10 +32,7 @@ typedef enum {
 BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, const char *identity,
                                       gint64 born, gboolean local, GError **error);
 
-/**
- * Whether the file of this machine is a qcow2 image, by its first bytes, or is not there. An older
- * record of what is to be removed may have been written by others.
- */
+/** Whether the file of this machine can be read and begins as a qcow2 image, or is not there. */
 gboolean backend_may_be_image(const char *path);
 
 /** Whether there is a file at @path, as far as it can be told: by the storage driver or here. */

@@ -425,5 +425,21 @@ def what_a_guest_has_written_stays_when_undone(t):
     t.eq(g.active("vda").path, before)
 
 
+@test(timeout=120)
+@requires("program", need_faults)
+def what_stays_is_not_said_to_be_discarded(t):
+    """Another guest has been made on the image of before meanwhile."""
+    g, o = killed(t)
+    old, clone = g.active("vda").path, t.path("clone.qcow2")
+    qemu_img("create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", old, clone, "24M")
+    t.guest("vm2", disks=[{"path": clone, "create": False}], daemon=g.daemon)
+    r = t.rc(g.vext("chain-repair", g.name))
+    t.has(r.err, f"'{old}' stays: domain 'vm2' needs it")
+    t.ok("Discarded" not in r.out, r.out)
+    t.ok(os.path.exists(old), "another guest's image is gone")
+    o.revert("s1")
+    o.check_all()
+
+
 if __name__ == "__main__":
     main()
