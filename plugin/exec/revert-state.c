@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "include/vext-i18n.h"
+#include "plugin/backend/domain.h"
 #include "plugin/backend/files.h"
 #include "plugin/backend/read.h"
 #include "plugin/backend/revert.h"
@@ -75,7 +76,7 @@ int revert_overlay_pristine(ExecContext *ctx, const ChainGraph *graph, const Pla
     /* The guest may have gone on in what stands on it. */
     if (overlay->overlays->len > 0)
         return 0;
-    if (!frozen || !backend_measure_range(frozen, frozen, overlay, &commit, &growth, &pull) ||
+    if (!graph->local || !frozen || !backend_measure_range(frozen, frozen, overlay, &commit, &growth, &pull) ||
         commit == CHAIN_UNKNOWN)
         return -1;
     return commit == 0;
@@ -86,7 +87,7 @@ int revert_overlays_pristine(ExecContext *ctx)
     g_autoptr(ChainGraph) graph = exec_read_domain(ctx, NULL);
     const Plan *plan = ctx->journal->plan;
 
-    if (!graph || !graph->local)
+    if (!graph)
         return -1;
     for (guint i = 0; i < plan->overlays->len; i++) {
         int pristine = revert_overlay_pristine(ctx, graph, g_ptr_array_index(plan->overlays, i));
@@ -388,6 +389,10 @@ gboolean revert_check_saved(ExecContext *ctx, GError **error)
 
     if (!ctx->taken_up || plan->save_overlays->len == 0 || ctx->reached > first_past(plan) ||
         !revert_saved(ctx) || !is_open(ctx))
+        return TRUE;
+    /* Nothing tells on another host but that it has been held since. */
+    if (!ctx->local && ctx->journal->suspended && exec_domain_active(ctx) &&
+        backend_domain_paused(ctx->dom, NULL) == 1)
         return TRUE;
     world = exec_read_world(ctx, error);
     if (!world)

@@ -44,6 +44,7 @@ static gboolean remove_overlays(ExecStep *s, const GPtrArray *overlays, gboolean
         const PlanOverlay *o = g_ptr_array_index(overlays, i);
         const char *path = o->overlay->path, *backing = o->frozen->source->path;
         ChainImage *image = exec_find_image(world, o->overlay);
+        int pristine;
 
         if (image && undo && revert_overlay_is_used(s->journal, image)) {
             exec_note(s->ctx, g_strdup_printf(_("'%s' stays: it is in use"), path));
@@ -55,8 +56,12 @@ static gboolean remove_overlays(ExecStep *s, const GPtrArray *overlays, gboolean
             return FALSE;
         }
         /* A guest has run on it, which has another configuration by now. */
-        if (image && revert_overlay_pristine(s->ctx, world, o) == 0) {
-            exec_note(s->ctx, g_strdup_printf(_("'%s' stays: it has been written to"), path));
+        pristine = revert_overlay_pristine(s->ctx, world, o);
+        if (pristine == 0 || (pristine == -1 && undo && s->ctx->overlays_used)) {
+            exec_note(s->ctx, g_strdup_printf(pristine == 0
+                                                  ? _("'%s' stays: it has been written to")
+                                                  : _("'%s' stays: it may have been written to"),
+                                              path));
             continue;
         }
         if (image && image->backing_known ? image->backing != exec_find_image(world, o->frozen)
