@@ -76,7 +76,8 @@ int revert_overlay_pristine(ExecContext *ctx, const ChainGraph *graph, const Pla
     /* The guest may have gone on in what stands on it. */
     if (overlay->overlays->len > 0)
         return 0;
-    if (!graph->local || !frozen || !backend_measure_range(frozen, frozen, overlay, &commit, &growth, &pull) ||
+    if (!graph->local || !frozen ||
+        !backend_measure_range(frozen, frozen, overlay, &commit, &growth, &pull) ||
         commit == CHAIN_UNKNOWN)
         return -1;
     return commit == 0;
