@@ -124,6 +124,34 @@ static Journal *interrupted(Operation *op, const char *name)
     return g_steal_pointer(&journal);
 }
 
+/** Whether @cmd asks for what the unfinished revert of @plan does not do: what is to be saved now
+ *  would be thrown away. */
+static gboolean asks_for_more(VextHost *host, const VextCmd *cmd, const Plan *plan)
+{
+    const char *save = host->opt_string(cmd, "save-current");
+
+    return (save && g_strcmp0(save, plan->save_current) != 0) ||
+           (host->opt_bool(cmd, "running") && !g_str_equal(plan->want_state, "running")) ||
+           (host->opt_bool(cmd, "paused") && !g_str_equal(plan->want_state, "paused")) ||
+           (host->opt_bool(cmd, "reset-nvram") && !plan->reset_nvram);
+}
+
+/** What is there instead of the plan that is asked for. */
+static Plan *refuse_more(const Operation *op, const Journal *journal)
+{
+    Plan *plan = plan_new(PLAN_REVERT);
+    g_autofree char *command = exec_repair_command(journal->plan);
+
+    plan->domain = g_strdup(op->name);
+    g_ptr_array_add(plan->snapshots, g_strdup(g_ptr_array_index(journal->plan->snapshots, 0)));
+    plan_refuse(plan, "interrupted-operation",
+                g_strdup_printf(_("The revert of domain '%s' that was begun %s and interrupted was "
+                                  "asked for with other options"), op->name, journal->started),
+                g_strdup_printf(_("To undo what was begun, run: %s --abort; to finish it as it was "
+                                  "asked for, run: %s"), command, command));
+    return plan;
+}
+
 static Plan *make_plan(Operation *op, const VextCmd *cmd, gboolean ours)
 {
     VextHost *host = op->host;
@@ -171,16 +199,17 @@ int cmd_snapshot_revert(VextHost *host, const VextCmd *cmd)
     }
     name = target_name(&op, cmd);
     journal = name ? interrupted(&op, name) : NULL;
-    if (journal)
+    if (journal && asks_for_more(host, cmd, journal->plan)) {
+        plan = refuse_more(&op, journal);
+    } else if (journal) {
         operation_refresh(&op, journal);
-    if (journal && dry_run) {
+        if (!dry_run)
+            return execute(&op, cmd, journal, TRUE, daemon_log);
         operation_preview(&op, journal, json);
         return VEXT_OK;
+    } else {
+        plan = make_plan(&op, cmd, FALSE);
     }
-    if (journal)
-        return execute(&op, cmd, journal, TRUE, daemon_log);
-
-    plan = make_plan(&op, cmd, FALSE);
     if (json && (dry_run || plan->refusals->len > 0)) {
         g_autofree char *text = text_plan_json(plan);
 

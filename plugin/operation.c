@@ -55,10 +55,10 @@ void operation_say_discarded(VextHost *host, const Plan *plan, gboolean done, gb
         g_autofree char *size = text_size(file->bytes, FALSE), *line = NULL;
 
         /* What --save-current makes and throws away again never held anything. */
-        if (!file->image || plan->save_current)
+        if (!file->image || plan->save_current || (done && file->stays))
             continue;
         line = g_strdup_printf(done ? _("Discarded %s of disk '%s' in '%s'")
-                                    : _("Discarding %s of disk '%s' in '%s'"),
+                                    : _("To be discarded: %s of disk '%s' in '%s'"),
                                size, file->disk, file->image->path);
         if (warn)
             operation_print_warning(host, line);

@@ -43,6 +43,13 @@ gboolean backend_file_exists(virConnectPtr conn, const char *path, gboolean loca
     return volume != NULL;
 }
 
+gboolean backend_may_be_image(const char *path)
+{
+    struct stat st;
+
+    return local_has_qcow2_magic(path, NULL) || (lstat(path, &st) < 0 && errno == ENOENT);
+}
+
 char *backend_volume_path(virConnectPtr conn, const char *pool, const char *volume)
 {
     g_autoptr(virStoragePool) p = pool ? virStoragePoolLookupByName(conn, pool) : NULL;

@@ -32,6 +32,9 @@ typedef enum {
 BackendFileResult backend_remove_file(virConnectPtr conn, const char *path, const char *identity,
                                       gint64 born, gboolean local, GError **error);
 
+/** Whether the file of this machine can be read and begins as a qcow2 image, or is not there. */
+gboolean backend_may_be_image(const char *path);
+
 /** Whether there is a file at @path, as far as it can be told: by the storage driver or here. */
 gboolean backend_file_exists(virConnectPtr conn, const char *path, gboolean local);
 /** Path of a pool's volume, new string; NULL when the pool cannot say it. */

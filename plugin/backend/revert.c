@@ -5,6 +5,7 @@
 #include "plugin/backend/revert.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -169,6 +170,17 @@ gboolean backend_restore(virConnectPtr conn, const char *file, const char *xml, 
 gboolean backend_managed_save(virDomainPtr dom)
 {
     return virDomainHasManagedSaveImage(dom, 0) == 1;
+}
+
+char *backend_managed_save_xml(virDomainPtr dom, GError **error)
+{
+    char *text = virDomainManagedSaveGetXMLDesc(dom, 0);
+    char *xml = g_strdup(text);
+
+    free(text);
+    if (!xml)
+        backend_error(error);
+    return xml;
 }
 
 gboolean backend_drop_managed_save(virDomainPtr dom, GError **error)

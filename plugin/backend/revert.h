@@ -87,6 +87,8 @@ gboolean backend_restore(virConnectPtr conn, const char *file, const char *xml, 
 
 /** Whether it has a managed save image. */
 gboolean backend_managed_save(virDomainPtr dom);
+/** The configuration in it; new text, NULL with @error. */
+char *backend_managed_save_xml(virDomainPtr dom, GError **error);
 /** Drops the managed save image. */
 gboolean backend_drop_managed_save(virDomainPtr dom, GError **error);
 

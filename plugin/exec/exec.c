@@ -258,6 +258,10 @@ static gboolean roll_back(ExecContext *ctx, Journal *journal, guint n, GPtrArray
         }
     }
     exec_unmark_qemu(ctx);
+    if (!exec_wake_guest(ctx, &problem)) {
+        g_ptr_array_add(reasons, g_strdup(problem->message));
+        return FALSE;
+    }
     if (journal->helper_uuid && !journal_end(ctx->conn, journal, &problem)) {
         g_ptr_array_add(reasons, g_strdup_printf(_("The record of the operation stays: %s"),
                                                  problem->message));
@@ -318,8 +322,10 @@ static VextStatus stopped(ExecStep *s, const ExecStepOps *ops, GError *problem,
         }
     }
     /* A helper that runs would look like somebody at work. */
-    if (!fenced)
+    if (!fenced) {
         exec_helper_stop(ctx, NULL);
+        exec_wake_guest(ctx, NULL);
+    }
     g_ptr_array_add(reasons,
                     g_strdup_printf(g_error_matches(problem, EXEC_ERROR, EXEC_ERROR_LOST)
                                         ? _("Stopped at step %u of %u (%s)")
@@ -405,7 +411,8 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
             return VEXT_FAILED;
         }
         restore_secrets(ctx, journal);
-        if (!exec_wake_guest(ctx, &problem)) {
+        /* A revert goes on to stop it. */
+        if (plan->operation != PLAN_REVERT && !exec_wake_guest(ctx, &problem)) {
             g_ptr_array_add(reasons, g_strdup(problem->message));
             return incomplete(plan, reasons);
         }

@@ -85,6 +85,9 @@ typedef struct {
                                  not say that there is none */
     GHashTable *finished;   /**< merge index + 1 -> itself: pivoted by us, the configuration may
                                  not say so yet */
+    /* revert */
+    gboolean overlays_used; /**< undoing: a guest may have written its overlays, which cannot be
+                                 seen from here */
     /* remove-file */
     ChainGraph *world;      /**< everything, read after the last change of metadata */
     gint64 tick;            /**< progress: when the line was printed last */

@@ -157,6 +157,16 @@ static gboolean made_here(const ExecStep *s, const PlanFile *file)
     return FALSE;
 }
 
+/* Nobody is told that it is discarded. */
+static gboolean left(ExecStep *s, char *note_take)
+{
+    PlanFile *file = g_ptr_array_index(s->plan->files, s->step->file);
+
+    file->stays = TRUE;
+    exec_note(s->ctx, note_take);
+    return TRUE;
+}
+
 static gboolean run_remove(ExecStep *s, GError **error)
 {
     ExecContext *ctx = s->ctx;
@@ -167,7 +177,7 @@ static gboolean run_remove(ExecStep *s, GError **error)
     g_autofree char *who = NULL, *memory_key = NULL;
     g_autoptr(GError) problem = NULL;
     const ChainImage *unknown;
-    gboolean own = FALSE;
+    gboolean own = FALSE, seen = FALSE;
 
     if (!ctx->world) {
         ctx->world = exec_read_world(ctx, error);
@@ -178,56 +188,52 @@ static gboolean run_remove(ExecStep *s, GError **error)
         ChainImage *image = exec_find_image(ctx->world, file->image);
 
         if (file->image->source->type != CHAIN_SOURCE_FILE &&
-            file->image->source->type != CHAIN_SOURCE_VOLUME) {
-            exec_note(ctx, g_strdup_printf(_("'%s' is not needed any more; it is no file and is "
+            file->image->source->type != CHAIN_SOURCE_VOLUME)
+            return left(s, g_strdup_printf(_("'%s' is not needed any more; it is no file and is "
                                              "left to you"), file->image->path));
-            return TRUE;
-        }
         path = file->image->source->path;
         key = identity_of(s, file, image);
         born = file->image->born;
         if (image)
             who = needed_by(s, image, &own);
+        seen = image != NULL;
     } else {
         memory_key = ctx->local ? backend_file_identity(path) : NULL;
         who = memory_needed_by(s, path, memory_key);
         if (!who && backend_file_exists(ctx->conn, path, ctx->local) &&
-            !backend_memory_check(ctx->conn, path, s->plan->uuid, &problem)) {
-            exec_note(ctx, g_strdup_printf(_("'%s' stays: %s"), path, problem->message));
-            return TRUE;
-        }
+            !backend_memory_check(ctx->conn, path, s->plan->uuid, &problem))
+            return left(s, g_strdup_printf(_("'%s' stays: %s"), path, problem->message));
         key = memory_key;
     }
     if (file->image && !who && !made_here(s, file) &&
         (unknown = chain_graph_unknown(ctx->world, NULL))) {
         g_autofree char *message = chain_unknown_message(ctx->world, unknown);
 
-        exec_note(ctx, g_strdup_printf(_("'%s' stays: %s"), file->image->path, message));
-        return TRUE;
+        return left(s, g_strdup_printf(_("'%s' stays: %s"), file->image->path, message));
     }
     if (who && own) {
         g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
                     _("'%s' was to be removed, but %s uses it"), path, who);
         return FALSE;
     }
-    if (who) {
-        exec_note(ctx, g_strdup_printf(_("'%s' stays: %s needs it"), path, who));
-        return TRUE;
-    }
-    if (file->image && !path) {
-        exec_note(ctx, g_strdup_printf(_("'%s' is not needed any more; where it lies is not "
+    if (who)
+        return left(s, g_strdup_printf(_("'%s' stays: %s needs it"), path, who));
+    if (file->image && !path)
+        return left(s, g_strdup_printf(_("'%s' is not needed any more; where it lies is not "
                                          "known, it is left to you"), file->image->path));
-        return TRUE;
-    }
+    /* The record that was taken up is metadata, which others can have written. What stands on
+     * images of ours, or looks as if it could, has been seen. */
+    if (file->image && !seen && ctx->taken_up && ctx->local && !backend_may_be_image(path))
+        return left(s, g_strdup_printf(_("'%s' stays: nothing but the record of the operation "
+                                         "shows that it is an image"), path));
     exec_no_return(ctx);
     switch (backend_remove_file(ctx->conn, path, key, born, ctx->local, &problem)) {
     case BACKEND_FILE_REMOVED:
     case BACKEND_FILE_ABSENT:
         return TRUE;
     case BACKEND_FILE_OTHER:
-        exec_note(ctx, g_strdup_printf(_("'%s' stays: it is another file than when the operation "
+        return left(s, g_strdup_printf(_("'%s' stays: it is another file than when the operation "
                                          "was planned"), path));
-        return TRUE;
     case BACKEND_FILE_FAILED:
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;

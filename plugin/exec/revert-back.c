@@ -220,8 +220,14 @@ gboolean exec_revert_can_abort(ExecContext *ctx, Journal *journal, GError **erro
     if (has_reached(journal, PLAN_STEP_REMOVE_FILE) || has_reached(journal, PLAN_STEP_UNLOCK))
         return refuse(error, g_strdup(_("The images of the state before the revert are being "
                                         "removed already")));
-    if (!revert_owns_configuration(ctx))
+    if (!revert_owns_configuration(ctx)) {
+        /* Somebody has put the domain back, which may have run on the new disks before. */
+        ctx->overlays_used = has_reached(journal, revert_is_transient(journal)
+                                                      ? PLAN_STEP_STOP_GUEST
+                                                      : PLAN_STEP_DEFINE_DOMAIN) &&
+                             revert_overlays_pristine(ctx) == -1;
         return check_unwritten(ctx, error);
+    }
     xml = revert_way_back(ctx, error);
     return xml != NULL;
 }

@@ -412,6 +412,25 @@ char *revert_saved_xml(const Journal *journal, GError **error)
     return xml_strip_backing_store(text->str, error);
 }
 
+gboolean revert_is_saved_xml(const Plan *plan, const char *xml)
+{
+    g_autoptr(ChainGraph) graph = chain_graph_new();
+    XmlReader reader = { .graph = graph };
+    ChainDomain *d = chain_graph_add_domain(graph, "domain", NULL);
+    const ChainSnapshot *s = xml_read_snapshot(&reader, d, xml, NULL);
+
+    for (guint i = 0; s && i < plan->save_overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(plan->save_overlays, i);
+        const ChainSnapshotDisk *sd = chain_snapshot_disk(s, o->disk);
+        g_autofree char *key = sd && sd->overlay ? chain_source_key(sd->overlay->source) : NULL;
+        g_autofree char *want = chain_source_key(o->overlay->source);
+
+        if (g_strcmp0(key, want) != 0)
+            return FALSE;
+    }
+    return s != NULL;
+}
+
 gboolean revert_names_overlays(const GPtrArray *overlays, const char *domain_xml)
 {
     ChainDomain *d = NULL;

@@ -45,6 +45,9 @@ ChainGraph *revert_read_disks(const char *xml, ChainDomain **domain, GError **er
 /** The snapshot of --save-current, whose overlays the disks stand on already. New text. */
 char *revert_saved_xml(const Journal *journal, GError **error);
 
+/** Whether the snapshot @xml put those disks on those overlays. */
+gboolean revert_is_saved_xml(const Plan *plan, const char *xml);
+
 /** Whether @now_xml has the disks that the snapshot leaves out on the images that @xml has them on
  *  (NULL: those of before), with no block job that is about to change that. */
 gboolean revert_kept_disks_same(const Journal *journal, const char *xml, const char *now_xml,

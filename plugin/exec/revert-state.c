@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "include/vext-i18n.h"
+#include "plugin/backend/domain.h"
 #include "plugin/backend/files.h"
 #include "plugin/backend/read.h"
+#include "plugin/backend/revert.h"
 #include "plugin/backend/snapshots.h"
 #include "plugin/exec/revert-config.h"
 #include "plugin/exec/revert-state.h"
@@ -60,19 +62,22 @@ gboolean revert_runs_on_overlays(ExecContext *ctx)
     return ctx->journal->plan->overlays->len == 0 || revert_stands_on_overlays(ctx, TRUE);
 }
 
-/* Of one: as revert_overlays_pristine(). */
-static int is_pristine(const ChainGraph *graph, const PlanOverlay *o)
+int revert_overlay_pristine(ExecContext *ctx, const ChainGraph *graph, const PlanOverlay *o)
 {
     const ChainImage *overlay = exec_find_image(graph, o->overlay);
     const ChainImage *frozen = exec_find_image(graph, o->frozen);
     guint64 commit = CHAIN_UNKNOWN, growth, pull;
 
+    /* A transient domain that is gone names it no more. */
+    if (!overlay && backend_file_exists(ctx->conn, o->overlay->path, ctx->local))
+        return -1;
     if (!overlay || (overlay->flags & CHAIN_IMAGE_MISSING))
         return 1;
     /* The guest may have gone on in what stands on it. */
     if (overlay->overlays->len > 0)
         return 0;
-    if (!frozen || !backend_measure_range(frozen, frozen, overlay, &commit, &growth, &pull) ||
+    if (!graph->local || !frozen ||
+        !backend_measure_range(frozen, frozen, overlay, &commit, &growth, &pull) ||
         commit == CHAIN_UNKNOWN)
         return -1;
     return commit == 0;
@@ -83,10 +88,10 @@ int revert_overlays_pristine(ExecContext *ctx)
     g_autoptr(ChainGraph) graph = exec_read_domain(ctx, NULL);
     const Plan *plan = ctx->journal->plan;
 
-    if (!graph || !graph->local)
+    if (!graph)
         return -1;
     for (guint i = 0; i < plan->overlays->len; i++) {
-        int pristine = is_pristine(graph, g_ptr_array_index(plan->overlays, i));
+        int pristine = revert_overlay_pristine(ctx, graph, g_ptr_array_index(plan->overlays, i));
 
         if (pristine != 1)
             return pristine;
@@ -94,14 +99,38 @@ int revert_overlays_pristine(ExecContext *ctx)
     return 1;
 }
 
+gboolean revert_overlays_exist(ExecContext *ctx)
+{
+    const Plan *plan = ctx->journal->plan;
+
+    for (guint i = 0; i < plan->overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);
+
+        if (!backend_file_exists(ctx->conn, o->overlay->path, ctx->local))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean revert_has_old_memory(ExecContext *ctx)
+{
+    g_autofree char *xml = NULL;
+
+    if (!ctx->dom || !backend_managed_save(ctx->dom))
+        return FALSE;
+    xml = backend_managed_save_xml(ctx->dom, NULL);
+    return !xml || !revert_names_overlays(ctx->journal->plan->overlays, xml);
+}
+
 /* --- snapshots of later ---------------------------------------------------------------------- */
 
 gboolean revert_saved(ExecContext *ctx)
 {
-    const char *name = ctx->journal->plan->save_current;
+    const Plan *plan = ctx->journal->plan;
+    const char *name = plan->save_current;
     g_autofree char *xml = name && ctx->dom ? backend_snapshot_xml(ctx->dom, name, NULL) : NULL;
 
-    return xml != NULL;
+    return xml && revert_is_saved_xml(plan, xml);
 }
 
 gboolean revert_is_newer(const Journal *journal, const char *name)
@@ -251,8 +280,7 @@ static gboolean changed(GError **error, char *message_take)
     return FALSE;
 }
 
-/** @message, and the other way out. New string. */
-static char *with_abort(const Plan *plan, const char *message)
+char *revert_with_abort(const Plan *plan, const char *message)
 {
     g_autofree char *command = exec_repair_command(plan);
 
@@ -321,7 +349,7 @@ gboolean revert_check_target(ExecContext *ctx, GError **error)
                                  &problem);
     if (same || !is_open(ctx))
         return TRUE;
-    return ctx->taken_up ? changed(error, with_abort(plan, problem->message))
+    return ctx->taken_up ? changed(error, revert_with_abort(plan, problem->message))
                          : changed(error, g_strdup(problem->message));
 }
 
@@ -363,6 +391,10 @@ gboolean revert_check_saved(ExecContext *ctx, GError **error)
     if (!ctx->taken_up || plan->save_overlays->len == 0 || ctx->reached > first_past(plan) ||
         !revert_saved(ctx) || !is_open(ctx))
         return TRUE;
+    /* Nothing tells on another host but that it has been held since. */
+    if (!ctx->local && ctx->journal->suspended && exec_domain_active(ctx) &&
+        backend_domain_paused(ctx->dom, NULL) == 1)
+        return TRUE;
     world = exec_read_world(ctx, error);
     if (!world)
         return FALSE;
@@ -375,7 +407,7 @@ gboolean revert_check_saved(ExecContext *ctx, GError **error)
         message = g_strdup_printf(_("What was written into '%s' since the operation was "
                                     "interrupted is not in snapshot '%s' and would be lost"),
                                   o->overlay->path, plan->save_current);
-        return changed(error, with_abort(plan, message));
+        return changed(error, revert_with_abort(plan, message));
     }
     return TRUE;
 }

@@ -24,9 +24,20 @@ gboolean revert_runs_on_overlays(ExecContext *ctx);
  * Returns: 1, 0, or -1 where that cannot be seen from here
  */
 int revert_overlays_pristine(ExecContext *ctx);
+/** The same of one, in @graph. */
+int revert_overlay_pristine(ExecContext *ctx, const ChainGraph *graph, const PlanOverlay *o);
+/** Whether all of them are files that are there. */
+gboolean revert_overlays_exist(ExecContext *ctx);
 
-/** Whether the snapshot of --save-current is there. */
+/** Whether the domain has a managed save image whose memory is not that of the new overlays:
+ *  libvirt would start it on the disks that it had. */
+gboolean revert_has_old_memory(ExecContext *ctx);
+
+/** Whether the snapshot of --save-current is there: one that stands on our overlays, not
+ *  somebody else's of that name. */
 gboolean revert_saved(ExecContext *ctx);
+/** @message, and the other way out. New string. */
+char *revert_with_abort(const Plan *plan, const char *message);
 
 /** Whether snapshot @name was taken by somebody else since the revert began. */
 gboolean revert_is_newer(const Journal *journal, const char *name);

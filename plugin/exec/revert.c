@@ -44,6 +44,7 @@ static gboolean remove_overlays(ExecStep *s, const GPtrArray *overlays, gboolean
         const PlanOverlay *o = g_ptr_array_index(overlays, i);
         const char *path = o->overlay->path, *backing = o->frozen->source->path;
         ChainImage *image = exec_find_image(world, o->overlay);
+        int pristine;
 
         if (image && undo && revert_overlay_is_used(s->journal, image)) {
             exec_note(s->ctx, g_strdup_printf(_("'%s' stays: it is in use"), path));
@@ -53,6 +54,15 @@ static gboolean remove_overlays(ExecStep *s, const GPtrArray *overlays, gboolean
             g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
                         _("Image '%s' is in use and not removed"), path);
             return FALSE;
+        }
+        /* A guest has run on it, which has another configuration by now. */
+        pristine = revert_overlay_pristine(s->ctx, world, o);
+        if (pristine == 0 || (pristine == -1 && undo && s->ctx->overlays_used)) {
+            exec_note(s->ctx, g_strdup_printf(pristine == 0
+                                                  ? _("'%s' stays: it has been written to")
+                                                  : _("'%s' stays: it may have been written to"),
+                                              path));
+            continue;
         }
         if (image && image->backing_known ? image->backing != exec_find_image(world, o->frozen)
                                           : !backing || !backend_stands_on(s->ctx->conn, path,
@@ -90,7 +100,43 @@ static BackendOverlay *backend_overlays(GPtrArray *overlays)
 
 static ExecDone save_is_done(ExecStep *s, GError **error)
 {
-    return revert_saved(s->ctx) ? EXEC_IS_DONE : EXEC_NOT_DONE;
+    const char *name = s->plan->save_current;
+    g_autofree char *xml = NULL, *message = NULL, *text = NULL;
+
+    /* A transient domain that was stopped has taken the snapshot along, until it is there again. */
+    if (s->ctx->reached > s->index || revert_saved(s->ctx))
+        return EXEC_IS_DONE;
+    xml = s->ctx->dom ? backend_snapshot_xml(s->ctx->dom, name, NULL) : NULL;
+    if (!xml)
+        return EXEC_NOT_DONE;
+    message = g_strdup_printf(_("Snapshot '%s' of domain '%s' was taken by somebody else "
+                                "meanwhile: what is to be saved is not in it"), name,
+                              s->plan->domain);
+    text = revert_with_abort(s->plan, message);
+    g_set_error_literal(error, EXEC_ERROR, EXEC_ERROR_CHANGED, text);
+    return EXEC_CANNOT_TELL;
+}
+
+/** The saved memory is that of the disks as they were, and libvirt starts the domain from it: on
+ *  those disks, whatever the configuration says, also where a snapshot holds their state by now. */
+static gboolean settle_managed_save(ExecStep *s, GError **error)
+{
+    g_autofree char *command = NULL, *message = NULL, *text = NULL;
+
+    if (!revert_has_old_memory(s->ctx))
+        return TRUE;
+    if (s->plan->force) {
+        exec_no_return(s->ctx); /* it does not come back */
+        return backend_drop_managed_save(s->ctx->dom, error);
+    }
+    command = chain_command("virsh", "managedsave-remove",
+                            chain_word_for(s->plan->domain, s->plan->uuid), NULL);
+    message = g_strdup_printf(_("Domain '%s' has got a managed save image meanwhile, which would "
+                                "not fit the reverted disks: drop it with: %s"), s->plan->domain,
+                              command);
+    text = s->ctx->taken_up ? revert_with_abort(s->plan, message) : NULL;
+    g_set_error_literal(error, EXEC_ERROR, EXEC_ERROR_CHANGED, text ? text : message);
+    return FALSE;
 }
 
 /** Whether the disks stand on the overlays of --save-current, its snapshot recorded or not. */
@@ -142,6 +188,24 @@ static gboolean nothing_there(const ExecStep *s, const BackendOverlay *overlays,
     return TRUE;
 }
 
+/** What the guest writes from the snapshot on until it is stopped would be in no snapshot. Who
+ *  gives up in between lets it go on (exec.c). */
+static gboolean hold_guest(ExecStep *s, GError **error)
+{
+    int paused = exec_domain_active(s->ctx) ? backend_domain_paused(s->ctx->dom, error) : 1;
+
+    if (paused != 0)
+        return paused > 0;
+    s->journal->suspended = TRUE;
+    if (!journal_step(s->ctx->conn, s->journal, s->index, error))
+        return FALSE;
+    if (backend_domain_suspend(s->ctx->dom, error))
+        return TRUE;
+    s->journal->suspended = FALSE;
+    journal_step(s->ctx->conn, s->journal, s->index, NULL);
+    return FALSE;
+}
+
 static gboolean run_save(ExecStep *s, GError **error)
 {
     g_autoptr(ChainGraph) graph = exec_read_domain(s->ctx, error);
@@ -153,6 +217,8 @@ static gboolean run_save(ExecStep *s, GError **error)
         return FALSE;
     if (s->ctx->resuming && stands_on_save_overlays(s->ctx))
         return record_saved(s, error);
+    if (!settle_managed_save(s, error))
+        return FALSE;
     /* What a daemon that died has left is in the way. A QEMU that runs may use it all the same. */
     if (s->ctx->resuming && !exec_domain_active(s->ctx) &&
         !remove_overlays(s, s->plan->save_overlays, FALSE, error))
@@ -167,6 +233,9 @@ static gboolean run_save(ExecStep *s, GError **error)
     if (!(s->ctx->resuming && exec_domain_active(s->ctx)) &&
         !nothing_there(s, overlays, s->plan->save_overlays->len, error))
         return FALSE;
+    if (!hold_guest(s, error))
+        return FALSE;
+    EXEC_FAULT("create-snapshot-held");
     if (!backend_take_snapshot(s->ctx->dom, s->plan->save_current, overlays,
                                s->plan->save_overlays->len,
                                (const char *const *) others->pdata, error)) {
@@ -212,6 +281,9 @@ static ExecDone overlays_are_done(ExecStep *s, GError **error)
     g_autofree char *xml = NULL;
 
     if (revert_stands_on_overlays(s->ctx, FALSE) || revert_runs_on_overlays(s->ctx))
+        return EXEC_IS_DONE;
+    /* A transient domain may have run on them and be gone. */
+    if (s->ctx->reached > s->index && revert_overlays_exist(s->ctx))
         return EXEC_IS_DONE;
     helper = backend_helper_lookup(s->ctx->conn, s->journal->helper_uuid, error);
     if (!helper)
@@ -331,7 +403,7 @@ static gboolean undo_overlays(ExecStep *s, GError **error)
 static ExecDone define_is_done(ExecStep *s, GError **error)
 {
     /* Without an overlay nothing tells the two configurations apart; defining is idempotent. */
-    return !backend_managed_save(s->ctx->dom) && revert_stands_on_overlays(s->ctx, FALSE)
+    return !revert_has_old_memory(s->ctx) && revert_stands_on_overlays(s->ctx, FALSE)
         ? EXEC_IS_DONE : EXEC_NOT_DONE;
 }
 
@@ -368,8 +440,10 @@ static gboolean check_kept_disks(ExecStep *s, GError **error)
 
 static gboolean check_define(ExecStep *s, GError **error)
 {
-    return check_kept_disks(s, error) && check_overlays_unused(s, error) &&
-           revert_check_target(s->ctx, error) && revert_check_saved(s->ctx, error);
+    /* With --force it is dropped when the configuration stands. */
+    return (s->plan->force || settle_managed_save(s, error)) && check_kept_disks(s, error) &&
+           check_overlays_unused(s, error) && revert_check_target(s->ctx, error) &&
+           revert_check_saved(s->ctx, error);
 }
 
 static gboolean run_define(ExecStep *s, GError **error)
@@ -384,12 +458,7 @@ static gboolean run_define(ExecStep *s, GError **error)
         return FALSE;
     }
     xml = revert_domain_xml(s->journal, error);
-    if (!xml || !backend_define(s->ctx->conn, xml, error))
-        return FALSE;
-    if (!s->plan->force || !backend_managed_save(s->ctx->dom))
-        return TRUE;
-    exec_no_return(s->ctx); /* the saved state does not come back */
-    return backend_drop_managed_save(s->ctx->dom, error);
+    return xml && backend_define(s->ctx->conn, xml, error) && settle_managed_save(s, error);
 }
 
 static gboolean undo_define(ExecStep *s, GError **error)
@@ -441,6 +510,7 @@ static gboolean run_stop(ExecStep *s, GError **error)
                                             "meanwhile and goes on"), s->plan->domain));
     else if (!backend_stop(s->ctx->dom, error))
         return FALSE;
+    s->journal->suspended = FALSE; /* the next step records it */
     exec_no_return(s->ctx);
     s->ctx->merged_all = TRUE; /* the rest is quick, and better than a stopped guest */
     return TRUE;
@@ -468,23 +538,34 @@ static gboolean redefine_target(ExecStep *s, const char *xml, gboolean children,
 }
 
 /** A transient domain took its snapshots along; all of them come back, parents first, and that of
- *  --save-current, which was taken when the journal had been written. */
+ *  --save-current, which was taken when the journal had been written. @current: or NULL */
+static gboolean bring_back(ExecStep *s, const char *current, GError **error)
+{
+    const Journal *journal = s->journal;
+
+    for (guint i = 0; i < journal->snapshot_names->len; i++)
+        if (!backend_snapshot_redefine(s->ctx->dom, g_ptr_array_index(journal->snapshot_xml, i),
+                                       g_strcmp0(g_ptr_array_index(journal->snapshot_names, i),
+                                                 current) == 0, error))
+            return FALSE;
+    if (s->plan->save_current) {
+        g_autofree char *xml = revert_saved_xml(journal, error);
+
+        if (!xml || !backend_snapshot_redefine(s->ctx->dom, xml,
+                                               g_strcmp0(s->plan->save_current, current) == 0,
+                                               error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean redefine_all(ExecStep *s, GError **error)
 {
     const char *target = g_ptr_array_index(s->plan->snapshots, 0);
 
-    for (guint i = 0; i < s->journal->snapshot_names->len; i++)
-        if (!backend_snapshot_redefine(s->ctx->dom, g_ptr_array_index(s->journal->snapshot_xml, i),
-                                       FALSE, error))
-            return FALSE;
-    if (s->plan->save_current) {
-        g_autofree char *xml = revert_saved_xml(s->journal, error);
-
-        if (!xml || !backend_snapshot_redefine(s->ctx->dom, xml, FALSE, error))
-            return FALSE;
-    }
-    return redefine_target(s, revert_snapshot_xml(s->journal), has_children(s->ctx, target),
-                           TRUE, error);
+    return bring_back(s, NULL, error) &&
+           redefine_target(s, revert_snapshot_xml(s->journal), has_children(s->ctx, target), TRUE,
+                           error);
 }
 
 /** Resuming: what is current stays so where it is a snapshot that was taken of the reverted disks
@@ -560,6 +641,24 @@ static gboolean run_update(ExecStep *s, GError **error)
     return TRUE;
 }
 
+/** Undoing: somebody has made a transient domain again that was stopped. Of its snapshots nobody
+ *  knows but the record, which goes next. */
+static gboolean undo_stop(ExecStep *s, GError **error)
+{
+    const char *current = s->plan->save_current ? s->plan->save_current : s->journal->current;
+    g_autoptr(GPtrArray) names = NULL;
+
+    for (guint i = 0; i <= s->ctx->reached && i < s->plan->steps->len; i++) {
+        const PlanStep *step = g_ptr_array_index(s->plan->steps, i);
+
+        if (step->action != PLAN_STEP_STOP_GUEST)
+            continue;
+        names = backend_snapshot_names(s->ctx->dom, error);
+        return names && (names->len || bring_back(s, current, error));
+    }
+    return TRUE;
+}
+
 static gboolean undo_update(ExecStep *s, GError **error)
 {
     const char *target = g_ptr_array_index(s->plan->snapshots, 0);
@@ -567,11 +666,12 @@ static gboolean undo_update(ExecStep *s, GError **error)
     g_autofree char *now = NULL, *present = NULL, *xml = NULL;
 
     if (revert_is_transient(s->journal))
-        return TRUE;
+        return undo_stop(s, error);
     if (!revert_correct_newer(s->ctx, error))
         return FALSE;
     now = backend_snapshot_current(s->ctx->dom, NULL);
-    if (now && revert_is_newer(s->journal, now))
+    /* Of the name that is to be saved: ours, or somebody else's that was faster. */
+    if (now && (revert_is_newer(s->journal, now) || g_strcmp0(now, s->plan->save_current) == 0))
         current = now;
     /* Somebody may have deleted it meanwhile. */
     present = s->journal->step >= s->index ? backend_snapshot_xml(s->ctx->dom, target, NULL) : NULL;
@@ -593,6 +693,9 @@ static ExecDone start_is_done(ExecStep *s, GError **error)
 
     if (revert_runs_on_overlays(s->ctx))
         return EXEC_IS_DONE;
+    /* Its snapshots can be defined again only when it is there again. */
+    if (revert_is_transient(s->journal) && !s->ctx->dom)
+        return EXEC_NOT_DONE;
     never = s->ctx->reached < s->index; /* the step that runs now may be an earlier one again */
     if (never && s->step->action != PLAN_STEP_RESTORE_MEMORY)
         return EXEC_NOT_DONE;
@@ -617,7 +720,10 @@ static gboolean found_again(ExecStep *s, GError **error)
 /** Others can have started the domain at any moment since its configuration names the overlays. */
 static gboolean check_restore(ExecStep *s, GError **error)
 {
-    if (!s->ctx->dom || (!exec_domain_active(s->ctx) && revert_overlays_pristine(s->ctx) != 0))
+    if (!s->ctx->dom ||
+        (!exec_domain_active(s->ctx) && (revert_has_old_memory(s->ctx) ||
+                                         (!backend_managed_save(s->ctx->dom) &&
+                                          revert_overlays_pristine(s->ctx) != 0))))
         return TRUE;
     exec_no_return(s->ctx); /* what it has written since is kept */
     g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
@@ -626,25 +732,13 @@ static gboolean check_restore(ExecStep *s, GError **error)
     return FALSE;
 }
 
-static gboolean run_restore(ExecStep *s, GError **error)
-{
-    g_autofree char *saved = NULL, *xml = NULL;
-
-    s->ctx->merged_all = TRUE;
-    saved = backend_memory_xml(s->ctx->conn, s->plan->memory_file, error);
-    xml = saved ? revert_memory_xml(s->journal, saved, error) : NULL;
-    if (!xml)
-        return FALSE;
-    return backend_restore(s->ctx->conn, s->plan->memory_file, xml,
-                           g_str_equal(s->plan->want_state, "paused"), s->plan->reset_nvram,
-                           error) && found_again(s, error);
-}
-
 static gboolean run_start(ExecStep *s, GError **error)
 {
     g_autofree char *xml = NULL;
 
     s->ctx->merged_all = TRUE;
+    if (!settle_managed_save(s, error))
+        return FALSE;
     if (revert_is_transient(s->journal)) {
         xml = revert_domain_xml(s->journal, error);
         if (!xml)
@@ -653,6 +747,30 @@ static gboolean run_start(ExecStep *s, GError **error)
     return backend_start(s->ctx->conn, s->ctx->dom, xml,
                          g_str_equal(s->plan->want_state, "paused"), s->plan->reset_nvram,
                          error) && found_again(s, error);
+}
+
+static gboolean run_restore(ExecStep *s, GError **error)
+{
+    g_autofree char *saved = NULL, *xml = NULL;
+
+    s->ctx->merged_all = TRUE;
+    /* A transient domain that may have run on the reverted disks and ended. */
+    if (!s->ctx->dom && s->ctx->taken_up && s->ctx->reached >= s->index &&
+        revert_overlays_pristine(s->ctx) != 1) {
+        exec_note(s->ctx, g_strdup_printf(_("Domain '%s' may have run since the revert and is "
+                                            "started without its memory state"),
+                                          s->plan->domain));
+        return run_start(s, error);
+    }
+    if (!settle_managed_save(s, error))
+        return FALSE;
+    saved = backend_memory_xml(s->ctx->conn, s->plan->memory_file, error);
+    xml = saved ? revert_memory_xml(s->journal, saved, error) : NULL;
+    if (!xml)
+        return FALSE;
+    return backend_restore(s->ctx->conn, s->plan->memory_file, xml,
+                           g_str_equal(s->plan->want_state, "paused"), s->plan->reset_nvram,
+                           error) && found_again(s, error);
 }
 
 /* --- for exec.c ------------------------------------------------------------------------------ */

@@ -507,6 +507,7 @@ ChainOperation *journal_operation_from_xml(const char *helper_xml, const char *d
         g_autofree char *token = xml_attr(p, "process");
 
         op->step = xml_attr(p, "action");
+        op->committing = xml_attr_is(p, "committing", "yes");
         lives = journal_client_lives(token);
     }
     /* a helper whose daemon was killed outlives its client */

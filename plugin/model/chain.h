@@ -264,6 +264,7 @@ typedef struct {
     char *step;       /**< the step that was recorded last, for people */
     char *started;    /**< ISO 8601 UTC */
     gboolean alive;   /**< somebody is at it now */
+    gboolean committing; /**< a delete has begun a commit: the states of its snapshots are gone */
 } ChainOperation;
 
 void chain_operation_free(ChainOperation *operation);

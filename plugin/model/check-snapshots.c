@@ -127,8 +127,8 @@ static void lose_states(Check *c, const ChainImage *top, ChainImage *base, const
             if (t->domain == c->domain && td && td->frozen == image &&
                 g_hash_table_add(c->lost, td))
                 add_stale(c, CHAIN_ERROR, target, image, t,
-                          g_strdup_printf(_("Later layers were committed into image '%s' by hand: "
-                                            "the state of snapshot '%s' is lost"),
+                          g_strdup_printf(_("Later layers were committed into image '%s': the "
+                                            "state of snapshot '%s' is lost"),
                                           base->path, t->name))->by_merge = TRUE;
         }
         if (image == base)

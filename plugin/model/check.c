@@ -436,6 +436,24 @@ static void check_orphans(Check *c, ChainDisk *disk, GPtrArray *images)
 
 /* --- operations ------------------------------------------------------------------------------ */
 
+/* New string. */
+static char *describe_interrupted(const Check *c, const ChainOperation *op)
+{
+    const char *command = op->command ? op->command : "";
+    g_autofree char *names = NULL;
+
+    if (op->step && op->committing) {
+        names = chain_quote_names(op->snapshot_names);
+        return g_strdup_printf(_("'%s' of domain '%s' was interrupted at '%s', and the state of "
+                                 "what it deletes is gone: %s"), command, c->domain->name, op->step,
+                               names);
+    }
+    if (op->step)
+        return g_strdup_printf(_("'%s' of domain '%s' was interrupted at '%s'"), command,
+                               c->domain->name, op->step);
+    return g_strdup_printf(_("'%s' of domain '%s' was interrupted"), command, c->domain->name);
+}
+
 static void check_interrupted(Check *c)
 {
     const ChainOperation *op = c->domain->operation;
@@ -449,12 +467,7 @@ static void check_interrupted(Check *c)
         return;
     }
     if (op) {
-        check_add(c, "interrupted-operation", CHAIN_ERROR, NULL, NULL,
-                  op->step
-                  ? g_strdup_printf(_("'%s' of domain '%s' was interrupted at '%s'"),
-                                    op->command ? op->command : "", c->domain->name, op->step)
-                  : g_strdup_printf(_("'%s' of domain '%s' was interrupted"),
-                                    op->command ? op->command : "", c->domain->name),
+        check_add(c, "interrupted-operation", CHAIN_ERROR, NULL, NULL, describe_interrupted(c, op),
                   check_remedy(_("Run '%s'"), chain_command("chain-repair",
                                                             chain_domain_word(c->domain),
                                                             NULL)));

@@ -125,6 +125,7 @@ typedef struct {
     char *memory_file;         /**< or NULL */
     char *disk;                /**< target, NULL for memory */
     guint64 bytes;             /**< freed, or CHAIN_UNKNOWN */
+    gboolean stays;            /**< found when it was run, not in a journal: somebody needs it */
 } PlanFile;
 
 /** An overlay that a revert makes. */

@@ -605,8 +605,8 @@ static void check_left_out(Plan *plan, const ChainSnapshotDisk *sd, const ChainI
 
 /**
  * @image, of a disk that @s leaves out and that is not in the domain any more, may be used as the
- * configuration says, unless a snapshot of later froze it or something stands on it: the guest
- * would overwrite that.
+ * configuration says, unless a snapshot of later froze it, something stands on it or another disk
+ * is on it by now: the guest would overwrite that.
  */
 static void check_comes_back(Plan *plan, const ChainSnapshot *s, const ChainSnapshotDisk *sd,
                              const ChainImage *image)
@@ -623,11 +623,18 @@ static void check_comes_back(Plan *plan, const ChainSnapshot *s, const ChainSnap
     }
     if (!holds && image->overlays->len > 0)
         holds = g_strdup_printf(_("other images stand on its image '%s'"), image->path);
+    for (guint i = 0; !holds && i < image->users->len; i++) {
+        const ChainDisk *user = g_ptr_array_index(image->users, i);
+
+        if (!user->readonly && !user->shareable)
+            holds = g_strdup_printf(_("its image '%s' is that of disk '%s' of domain '%s'"),
+                                    image->path, user->target, user->domain->name);
+    }
     if (holds)
         plan_refuse(plan, "frozen-image",
                     g_strdup_printf(_("Disk '%s' is left out by snapshot '%s' and not in the "
                                       "domain any more, and %s"), sd->target, s->name, holds),
-                    g_strdup(_("Attach the disk with its present image first")));
+                    g_strdup(_("Attach the disk with the image that it is to have first")));
 }
 
 /** A disk that the snapshot leaves out: its content is kept, whatever image holds it now. */

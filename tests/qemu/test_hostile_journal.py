@@ -75,9 +75,13 @@ def files_that_are_none_of_its_own_stay(t):
         with open(path, "w", encoding="ascii") as f:
             f.write("root:x\n")
     uuid = uuid_of(g)
+    st = os.stat(paths[1])
+    known = f"inode:{st.st_dev}:{st.st_ino}"
     files = [{"image": None, "memory_file": paths[0], "disk": None, "bytes": 0},
-             {"image": file_image(paths[1]), "memory_file": None, "disk": None, "bytes": 0}]
-    steps = [step(REMOVE), step(REMOVE, file=1)]
+             {"image": file_image(paths[1]), "memory_file": None, "disk": None, "bytes": 0},
+             {"image": file_image(paths[1], key=known), "memory_file": None, "disk": None,
+              "bytes": 0}]
+    steps = [step(REMOVE), step(REMOVE, file=1), step(REMOVE, file=2)]
     for command in (["chain-repair"], ["snapshot-delete-external"]):
         plant(t, g, plan(uuid, DELETE, *steps, files=files))
         g.vext(*command, g.name, *(["s"] if len(command[0]) > 12 else []))

@@ -106,11 +106,11 @@ def a_revert_that_is_resumed_says_what_is_discarded(t, point, how):
     """As the first run did that died; also where the files have gone already."""
     g = some(t, "s1", "s2", disks=2)
     out = killed(g, point, REVERT, g.name, "s1")
-    said = discarded(out, "Discarding")
+    said = discarded(out, "To be discarded:")
     t.eq(len(said), 2, out)
     args = [REVERT, g.name, "s1"] if how == "again" else ["chain-repair", g.name]
     r = t.rc(g.vext(*args), 0)
-    t.eq(discarded(r.out, "Discarding"), said)
+    t.eq(discarded(r.out, "To be discarded:"), said)
     t.eq(discarded(r.out, "Discarded"), said)
     t.eq(r.lines[-1], "Domain snapshot s1 reverted" if how == "again"
          else f"Finished: {REVERT} of domain '{g.name}'")

@@ -8,6 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *
+from vext import matrix
 
 
 def far(t, pool=False, daemon=None, **kwargs):
@@ -226,6 +227,57 @@ def revert_with_memory(t, pool):
     t.eq(g.state(), "running")
     g.oracle.check_chain_clean()
     no_pool_left(t, g, *(["images"] if pool else []))
+
+
+def killed(t, point, *args, start=False):
+    """A revert to s1, here, that was killed; it is gone on with from far away."""
+    g = far(t, start=start)
+    take(g, "s1")
+    g.oracle.flush()
+    r = run([*matrix.program(), "-c", g.daemon.uri, "snapshot-revert-external", g.name, "s1",
+             *args], check=False, env={**g.daemon.env(), **matrix.environment(point, "kill")})
+    t.eq(r.rc, -9)
+    return g, g.oracle
+
+
+@test(timeout=120)
+@requires("program", matrix.require_faults)
+def an_overlay_that_may_have_been_written_stays_when_undone(t):
+    """The guest ran on it, and then the configuration was put back by hand."""
+    g, o = killed(t, "define-domain-after")
+    before, overlay = g.overlay_path("s1", "vda"), g.active("vda").path
+    o.write("vda", "4M", "1M", 0x33)
+    g.define(g.virsh("dumpxml", g.name, "--inactive").out.replace(overlay, before))
+    r = t.rc(g.far("chain-repair", g.name, "--abort"))
+    t.has(r.err, f"'{overlay}' stays: it may have been written to")
+    t.ok(os.path.exists(overlay), "what the guest has written is gone")
+
+
+@test(cases=["create-overlays-after", "define-domain-after"], timeout=120)
+@requires("program", matrix.require_faults)
+def undone_from_far_away(t, point):
+    g, o = killed(t, point, start=True)
+    t.rc(g.far("chain-repair", g.name, "--abort"))
+    o.check_all()
+    o.check_chain_clean()
+
+
+@test(cases=["held", "resumed"], timeout=120)
+@requires("program", matrix.require_faults)
+def a_saved_state_of_a_guest_that_was_held(t, how):
+    """Whether something was written on top of it cannot be seen from here."""
+    g, o = killed(t, "define-domain-before", "--save-current", "kept", start=True)
+    o.taken("kept")
+    if how == "resumed":
+        g.resume()
+        o.write("vda", "4M", "1M", 0x33)
+        t.has(t.rc(g.far("chain-repair", g.name), 3).err, "would be lost")
+        t.rc(g.far("chain-repair", g.name, "--abort"))
+    else:
+        t.rc(g.far("chain-repair", g.name))
+        o.revert("s1")
+    o.check_all()
+    o.check_chain_clean()
 
 
 @test

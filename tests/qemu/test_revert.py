@@ -341,7 +341,7 @@ def takeover_serves_snapshot_revert(t):
     env = dict(os.environ, VIRSH_EXT_TAKEOVER="1")
     r = t.rc(g.vext("snapshot-revert", g.name, "s1", env=env), 0)
     t.eq(r.out.strip(), "Domain snapshot s1 reverted")
-    t.has(r.err, "warning: Discarding ")
+    t.has(r.err, "warning: To be discarded: ")
     o.revert("s1")
     o.check_all()
 

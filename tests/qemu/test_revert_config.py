@@ -354,5 +354,26 @@ def memory_with_a_disk_that_was_plugged_in_for_the_running_guest_only(t):
     g.oracle.check_chain_clean(allow=files)
 
 
+@test(cases=["left out", "shared"])
+@requires("program")
+def a_removed_disk_whose_image_another_guest_has(t, how):
+    """Two guests would write it."""
+    g = t.guest(disks=[{}, {"format": "raw"}])
+    o = g.oracle
+    o.snapshot("s1", disks=["vda"])
+    path = g.active("vdb").path
+    remove_disk(g)
+    extra = "<shareable/>" if how == "shared" else ""
+    t.guest("vm2", disks=[{"path": path, "format": "raw", "create": False,
+                             "extra": extra}])
+    if how == "shared":
+        revert(t, g, "s1")
+        t.eq(g.active("vdb").path, path)
+        return
+    r = revert(t, g, "s1", rc=1)
+    t.has(r.err, f"its image '{path}' is that of disk 'vda' of domain 'vm2'")
+    t.ok("vdb" not in g.active(), "the disk is there")
+
+
 if __name__ == "__main__":
     main()

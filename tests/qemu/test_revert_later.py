@@ -155,7 +155,7 @@ def what_was_written_since_is_said(t, option):
     o.write("vda", "4M", "2M", 0x33)
     o.flush()
     r = t.rc(g.vext("chain-repair", g.name, *([option] if option else [])))
-    t.has(r.out, "Would discard 3.3M" if option else "Discarding 3.3M of disk 'vda'")
+    t.has(r.out, "Would discard 3.3M" if option else "To be discarded: 3.3M of disk 'vda'")
     if option:
         t.eq(g.state(), "running")
     else:
@@ -337,6 +337,108 @@ def a_layer_on_all_disks_while_one_is_kept(t, how):
         o.revert("s1")
         o.extra_files.add(os.path.realpath(newest))
     finished(t, g, o)
+
+
+@test(cases=["--save-current", "--running", "--paused", "--reset-nvram"], timeout=120)
+@requires("program", need_faults)
+def asked_for_again_with_more(t, option):
+    """What is to be saved now the first one was not to save: it would be thrown away."""
+    g, o = killed(t, True, "create-overlays-after")
+    options = [option, "keep"] if option == "--save-current" else [option]
+    for dry in ([], ["--dry-run"], ["--dry-run", "--json"]):
+        r = t.rc(g.vext(REVERT, g.name, "s1", *options, *dry), 1)
+        t.has(r.err + r.out, "was asked for with other options")
+        t.has(r.err + r.out, f"run: virsh-ext chain-repair {g.name} --abort")
+    t.eq((g.state(), g.snapshots()), ("running", ["s1"]))
+    o.check_all()
+    t.rc(g.vext("chain-repair", g.name, "--abort"))
+    if option == "--save-current":
+        t.rc(g.vext(REVERT, g.name, "s1", *options))
+        o.taken("keep")
+        o.revert("s1")
+    else:
+        g.destroy()
+    finished(t, g, o)
+
+
+@test(cases=[("create-overlays-before", False), ("define-domain-after", False),
+             ("define-domain-after", True)], timeout=120)
+@requires("program", need_faults)
+def a_managed_save_of_the_old_disks(t, point, force):
+    """The domain would be started from it, on those disks."""
+    g, o = killed(t, True, point, "--running", *(["--force"] if force else []))
+    g.virsh("managedsave", g.name)
+    if not force:
+        r = t.rc(g.vext("chain-repair", g.name), 3)
+        t.has(r.err, f"drop it with: virsh managedsave-remove {g.name}")
+        t.has(r.err, f"run: virsh-ext chain-repair {g.name} --abort")
+        t.eq(g.state(), "shut off")
+        t.has(g.virsh("dominfo", g.name).out, r"Managed save:   yes")
+        g.virsh("managedsave-remove", g.name)
+    t.rc(g.vext("chain-repair", g.name))
+    o.revert("s1")
+    t.eq(g.state(), "running")
+    o.check_all()
+    g.destroy()
+    finished(t, g, o)
+
+
+@test(timeout=120)
+@requires("program", need_faults)
+def undone_with_a_managed_save_of_the_old_disks(t):
+    g, o = killed(t, True, "define-domain-after", "--running")
+    g.virsh("managedsave", g.name)
+    t.rc(g.vext("chain-repair", g.name, "--abort"))
+    g.start()
+    o.check_all()
+    g.destroy()
+    finished(t, g, o)
+
+
+@test(timeout=120)
+@requires("program", need_faults)
+def a_managed_save_of_the_reverted_disks_is_kept(t):
+    g, o = killed(t, False, "define-domain-after", "--force")
+    o.revert("s1")
+    g.start()
+    o.write("vda", "2M", "64k", 0x55)
+    g.virsh("managedsave", g.name)
+    t.rc(g.vext("chain-repair", g.name))
+    t.has(g.virsh("dominfo", g.name).out, r"Managed save:   yes")
+    g.start()
+    o.check_all()
+    g.destroy()
+    finished(t, g, o)
+
+
+@test(timeout=120)
+@requires("program", need_faults)
+def what_a_guest_has_written_stays_when_undone(t):
+    """It ran on the reverted disks; then the configuration was put back by hand."""
+    g, o = killed(t, False, "define-domain-after")
+    before, overlay = g.overlay_path("s1", "vda"), g.active("vda").path
+    o.write("vda", "4M", "1M", 0x33)
+    g.define(g.virsh("dumpxml", g.name, "--inactive").out.replace(overlay, before))
+    r = t.rc(g.vext("chain-repair", g.name, "--abort"))
+    t.has(r.err, f"'{overlay}' stays: it has been written to")
+    t.ok(os.path.exists(overlay), "what the guest has written is gone")
+    t.eq(g.active("vda").path, before)
+
+
+@test(timeout=120)
+@requires("program", need_faults)
+def what_stays_is_not_said_to_be_discarded(t):
+    """Another guest has been made on the image of before meanwhile."""
+    g, o = killed(t)
+    old, clone = g.active("vda").path, t.path("clone.qcow2")
+    qemu_img("create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", old, clone, "24M")
+    t.guest("vm2", disks=[{"path": clone, "create": False}], daemon=g.daemon)
+    r = t.rc(g.vext("chain-repair", g.name))
+    t.has(r.err, f"'{old}' stays: domain 'vm2' needs it")
+    t.ok("Discarded" not in r.out, r.out)
+    t.ok(os.path.exists(old), "another guest's image is gone")
+    o.revert("s1")
+    o.check_all()
 
 
 if __name__ == "__main__":

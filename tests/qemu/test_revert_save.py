@@ -3,6 +3,7 @@
 """--save-current of snapshot-revert-external when something goes wrong: what it saved is a
 snapshot's state from then on, and nobody's to write."""
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -22,6 +23,11 @@ def killed(g, point):
     process = spawn([*matrix.program(), "-c", g.daemon.uri, "snapshot-revert-external", g.name,
                      "s1", "--save-current", "kept"], env=matrix.environment(point, "kill"))
     return process.communicate(timeout=100)
+
+
+def is_stopped(process):
+    with open(f"/proc/{process.pid}/stat", encoding="ascii") as f:
+        return f.read().rpartition(")")[2].split()[0] == "T"
 
 
 def metadata(g):
@@ -120,6 +126,83 @@ def the_embedded_driver_has_no_storage_driver(t, state):
     t.eq(g.state(), "paused")
     o.check_all()
     o.check_chain_clean()
+
+
+@test(cases=["off", "running"], timeout=120)
+@requires("program", matrix.require_faults)
+def somebody_elses_snapshot_of_that_name(t, state):
+    """What was written since it was taken is not in it."""
+    g = guest(t, state)
+    o = g.oracle
+    killed(g, "create-snapshot-before")
+    o.snapshot("kept", disks=["vda"])
+    o.write("vda", "2M", "64k", 0xa3)
+    o.write("vdb", "2M", "64k", 0xb3)
+    r = t.rc(g.vext("chain-repair", g.name), 3)
+    t.has(r.err, "was taken by somebody else meanwhile")
+    t.has(r.err, f"run: virsh-ext chain-repair {g.name} --abort")
+    o.check_all()
+    t.rc(g.vext("chain-repair", g.name, "--abort"), 0)
+    t.eq(g.current(), "kept")
+    o.check_all()
+    o.check_chain_clean()
+
+
+@test(timeout=120)
+@requires("program", matrix.require_faults)
+def memory_of_disks_that_are_saved_is_dropped_first(t):
+    """Started from a managed save image the guest would write what holds the snapshot's state."""
+    g = guest(t, "running")
+    o = g.oracle
+    o.flush()
+    g.virsh("managedsave", g.name)
+    process = spawn([*matrix.program(), "-c", g.daemon.uri, "snapshot-revert-external", g.name,
+                     "s1", "--force", "--save-current", "kept"],
+                    env=matrix.environment("create-snapshot-after", "kill"))
+    process.communicate(timeout=100)
+    o.taken("kept")
+    g.start()
+    o.write("vda", "3M", "64k", 0xa4)
+    o.check_all()
+
+
+@test(cases=["going on", "--abort", "chain-repair", "held"], timeout=120)
+@requires("program", matrix.require_faults)
+def the_guest_is_held_from_the_snapshot_on(t, how):
+    """What it would write until it is stopped would be in no snapshot."""
+    g = guest(t, "running")
+    o = g.oracle
+    point = "create-snapshot-held" if how == "held" else "define-domain-after"
+    process = spawn([*matrix.program(), "-c", g.daemon.uri, "snapshot-revert-external", g.name,
+                     "s1", "--running", "--save-current", "kept"],
+                    env=matrix.environment(point, "stop"))
+    t.wait_for(lambda: process.poll() is not None or is_stopped(process), "the point")
+    t.eq(g.state(), "paused")
+    if how == "going on":
+        process.send_signal(signal.SIGCONT)
+        t.eq((process.wait(timeout=100), g.state()), (0, "running"))
+    else:
+        process.kill()
+        process.wait(timeout=100)
+        t.rc(g.vext("chain-repair", g.name, *(["--abort"] if how == "--abort" else [])), 0)
+        t.eq(g.state(), "running")
+    o.taken("kept")
+    if how != "--abort":
+        o.revert("s1")
+    o.check_all()
+    o.check_chain_clean()
+
+
+@test(cases=["--paused", "running"], timeout=120)
+@requires("program")
+def a_guest_that_cannot_be_saved_goes_on(t, state):
+    g = guest(t, "running")
+    if state == "--paused":
+        g.pause()
+    with faults.immutable(g.dir):
+        t.rc(g.vext("snapshot-revert-external", g.name, "s1", "--save-current", "kept"), 1)
+    t.eq((g.state(), g.snapshots()), ("paused" if state == "--paused" else "running", ["s1"]))
+    g.oracle.check_all()
 
 
 if __name__ == "__main__":

@@ -281,6 +281,28 @@ static void test_memory_file_gone(void)
     world_clear(&w);
 }
 
+/* A commit writes the frozen image: what it deletes cannot be reverted to any more. */
+static void check_says_what_is_gone(World *w)
+{
+    ChainOperation *op = w->d->operation;
+    static const char *const said[] = { "interrupted", "gone: 's1', 's2'" };
+
+    op->step = g_strdup("block-commit");
+    op->snapshot_names = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(op->snapshot_names, g_strdup("s1"));
+    g_ptr_array_add(op->snapshot_names, g_strdup("s2"));
+    for (gsize i = 0; i < G_N_ELEMENTS(said); i++) {
+        g_autoptr(GPtrArray) findings = NULL;
+        const char *message;
+
+        op->committing = i > 0;
+        findings = chain_graph_check(w->graph, w->d);
+        message = ((ChainFinding *) g_ptr_array_index(findings, 0))->message;
+        g_assert_nonnull(strstr(message, said[i]));
+        g_assert_true(op->committing == (strstr(message, "'s2'") != NULL));
+    }
+}
+
 static void test_interrupted(void)
 {
     World w;
@@ -292,6 +314,7 @@ static void test_interrupted(void)
     check_found(w.graph, w.d, "");
     w.d->operation->alive = FALSE;
     check_found(w.graph, w.d, "interrupted-operation:error:-:-:-");
+    check_says_what_is_gone(&w);
     /* by a newer version: what it is can be said, but not gone on with */
     w.d->unreadable = g_strdup("it was written by another version");
     w.d->helper = g_strdup("vm1.virsh-ext");
