@@ -596,6 +596,7 @@ static gboolean run_merge(ExecStep *s, GError **error)
     gboolean pivot = FALSE;
     int rc;
 
+    EXEC_FAULT("merge-recorded");
     if (!served(ctx, s->step->merge)) {
         if (!exec_merge_look(ctx, merge, &view, error))
             return FALSE;

@@ -4,15 +4,17 @@
 comes to need an image, saves the guest, copies a disk or deletes other snapshots. What they have
 stays theirs, and the operation can be finished or undone."""
 import os
+import re
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402,F403
 from vext import matrix  # noqa: E402
 
 COMMAND = "snapshot-delete-external"
-COMMIT = ["--direction", "commit"]
+COMMIT, PULL = ["--direction", "commit"], ["--direction", "pull"]
 
 
 def need_faults():
@@ -341,6 +343,23 @@ def a_device_is_too_small(t, state):
     t.rc(g.vext(COMMAND, g.name, "s1", "--direction", "pull"))
     o.forget("s1")
     o.check_all()
+
+
+@test(cases=["finish", "other"])
+@requires("program", need_faults)
+def a_clone_of_the_base_of_a_commit_that_was_recorded_and_never_begun(t, then):
+    g = made(t)
+    killed(t, g, "merge-recorded")
+    if then == "finish":
+        repair(t, g, 0)
+        g.oracle.deleted("s1")
+        return
+    other = clone(t, g, "vda")
+    repair(t, g, 3, "Disk 'vda' cannot be merged now", "stands on")
+    other.oracle.check_all()
+    drop(other)
+    repair(t, g, 0)
+    g.oracle.deleted("s1")
 
 
 if __name__ == "__main__":
