@@ -68,12 +68,14 @@ gboolean backend_is_local(virConnectPtr conn);
  * What a merge has not written yet, whatever the headers say.
  *
  * @sources, @formats: local files, the image that takes the data first, then downwards those that
- *                     it is taken from
- * @bytes: data of these that it does not have itself
+ *                     it is taken from, then, unless @n is @merged, what is below them: only there
+ *                     do the zeros matter that are written in them
+ * @merged: how many of the @n are merged
+ * @bytes: what these have that it does not have itself
  * Returns: FALSE when it cannot be seen
  */
 gboolean backend_data_left(const ChainSource *const *sources, const char *const *formats, gsize n,
-                           guint64 *bytes);
+                           gsize merged, guint64 *bytes);
 
 /**
  * What merging would copy, exactly, by qemu-img map of local images.

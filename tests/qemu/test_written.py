@@ -4,12 +4,13 @@
 in its memory: whoever believes the headers then, and removes what the data came from, loses it
 when QEMU dies."""
 import os
+import signal
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402,F403
-from vext import faults, matrix  # noqa: E402
+from vext import faults, journals, matrix  # noqa: E402
 
 # A boot sector: the IDE command FLUSH CACHE to the first disk, over and over, once a tick of the
 # timer (18 a second).
@@ -44,12 +45,16 @@ def killed(t, g, point, *args):
         "list", "--name").out.split(), "the helper's end")
 
 
+# Right before its job: a commit is recorded before it begins.
+POINT = {"commit": "merge-recorded", "pull": "start-helper-after"}
+
+
 def killed_before_the_merge(t, direction, snapshots, **kwargs):
     """A guest with s1 … s4, and a delete of some that died with its helper not yet at work."""
     matrix.require_faults()
     g = t.guest(**kwargs)
     four(g)
-    killed(t, g, "start-helper-after", "snapshot-delete-external", g.name, *snapshots,
+    killed(t, g, POINT[direction], "snapshot-delete-external", g.name, *snapshots,
            "--direction", direction)
     return g
 
@@ -193,6 +198,47 @@ def what_was_not_copied_is_copied_again(t, direction, *snapshots):
 
 @test(cases=["pull", "commit"])
 @requires("program")
+def zeros_that_were_not_written_are_written(t, direction):
+    """In a layer above an image with data zeros are as much as data."""
+    matrix.require_faults()
+    template = image(t.path("template.qcow2"), writes=[(0, "4M", 5)])
+    g = t.guest(disks=[{"target": "vda", "backing": template}])
+    o = g.oracle
+    for i, name in enumerate(("s1", "s2", "s3")):
+        run(["qemu-io", "-f", "qcow2", "-c", f"write -z {i}M 1M", g.active("vda").path])
+        with open(o.model["vda"], "r+b") as f:
+            os.pwrite(f.fileno(), bytes(1 << 20), i << 20)
+        o.snapshot(name)
+    o.check_all()
+    killed(t, g, POINT[direction], "snapshot-delete-external", g.name, "s2", "--direction",
+           direction)
+    if direction == "pull":
+        cut(g.overlay_path("s2", "vda"), g.disks["vda"].path)
+    else:
+        cut(g.overlay_path("s3", "vda"), g.overlay_path("s1", "vda"))
+    t.rc(g.vext("chain-repair", g.name), 0)
+    o.deleted("s2")
+    o.check_chain_clean(start=True, allow=[template])
+
+
+@test
+@requires("program")
+def a_disk_that_has_grown_has_no_zeros_to_be_written(t):
+    """Behind the end of what is below there is nothing that could show through."""
+    g = t.guest(size="8M")
+    o = g.oracle
+    for name in ("s1", "s2", "s3"):
+        o.write("vda", "1M", "1M", 0x11)
+        o.snapshot(name)
+        if name == "s1":
+            qemu_img("resize", "-f", "qcow2", g.overlay_path("s1", "vda"), "24M")
+            o.resize("vda", "24M")
+    t.rc(g.vext("snapshot-delete-external", g.name, "s2", "--direction", "pull"), 0)
+    o.deleted("s2")
+
+
+@test(cases=["pull", "commit"])
+@requires("program")
 def what_cannot_be_seen_is_merged_again(t, direction):
     """A client that does not see the files goes on with what another one left."""
     d = t.daemon(tcp=True)
@@ -286,7 +332,7 @@ def a_merge_that_libvirt_did_not_see_is_finished_when_the_domain_is_shut_off(t):
     matrix.require_faults()
     g = t.guest(start=True)
     four(g)
-    killed(t, g, "block-commit-before", "snapshot-delete-external", g.name, "s3", "--direction",
+    killed(t, g, POINT["commit"], "snapshot-delete-external", g.name, "s3", "--direction",
            "commit")
     # The daemon's death in the moment of the job's end leaves the same: done, and unknown to it.
     nodes = {n["file"]: n["node-name"] for n in g.qmp("query-named-block-nodes")
