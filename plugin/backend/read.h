@@ -24,6 +24,12 @@
 
 G_BEGIN_DECLS
 
+/** An image that is to be in the graph whether somebody names it or not. */
+typedef struct {
+    const ChainSource *source;
+    const char *format;    /**< or NULL */
+} BackendNamed;
+
 typedef struct {
     virDomainPtr domain;   /**< read this one in full and of the others what uses images;
                                 NULL: all in full */
@@ -38,6 +44,10 @@ typedef struct {
                                 pools are read anew, and made over their directories for the
                                 time of the reading */
     gboolean state;        /**< managed save, checkpoints, backup jobs: needed for plans */
+
+    const BackendNamed *named; /**< images beside those that are named by what is read; with
+                                scan_orphans their directories are looked through too; or NULL */
+    gsize n_named;
 
     /** The journal's: whose helper a domain of this name would be, and what a helper's XML says
      *  (journal_domain_of_helper(), journal_operation_from_xml()). Without them helper domains

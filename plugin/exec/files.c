@@ -148,13 +148,30 @@ static const char *identity_of(const ExecStep *s, const PlanFile *file, const Ch
 /* What this operation has made nothing stands on that cannot be seen now. */
 static gboolean made_here(const ExecStep *s, const PlanFile *file)
 {
-    for (guint i = 0; i < s->plan->save_overlays->len; i++) {
+    for (guint i = 0; file->image && i < s->plan->save_overlays->len; i++) {
         const PlanOverlay *o = g_ptr_array_index(s->plan->save_overlays, i);
 
         if (g_str_equal(o->overlay->key, file->image->key))
             return TRUE;
     }
     return FALSE;
+}
+
+/* What is not known of who needs it: a sentence, new string, or NULL. */
+static char *unproved(const ExecStep *s, const PlanFile *file)
+{
+    const ChainGraph *world = s->ctx->world;
+    const ChainImage *unknown;
+
+    if (!world->complete) {
+        const ChainUnknown *first = world->unknown->len ? g_ptr_array_index(world->unknown, 0)
+                                                        : NULL;
+
+        return g_strdup(first ? first->message : _("Not all domains and snapshots of the "
+                                                   "connection could be read"));
+    }
+    unknown = file->image ? chain_graph_unknown(world, NULL) : NULL;
+    return unknown ? chain_unknown_message(world, unknown) : NULL;
 }
 
 static gboolean run_remove(ExecStep *s, GError **error)
@@ -164,9 +181,8 @@ static gboolean run_remove(ExecStep *s, GError **error)
     const char *path = file->memory_file;
     const char *key = NULL;
     gint64 born = 0;
-    g_autofree char *who = NULL, *memory_key = NULL;
+    g_autofree char *who = NULL, *memory_key = NULL, *message = NULL;
     g_autoptr(GError) problem = NULL;
-    const ChainImage *unknown;
     gboolean own = FALSE;
 
     if (!ctx->world) {
@@ -198,14 +214,13 @@ static gboolean run_remove(ExecStep *s, GError **error)
         }
         key = memory_key;
     }
-    if (file->image && !who && !made_here(s, file) &&
-        (unknown = chain_graph_unknown(ctx->world, NULL))) {
-        g_autofree char *message = chain_unknown_message(ctx->world, unknown);
-
-        exec_note(ctx, g_strdup_printf(_("'%s' stays: %s"), file->image->path, message));
+    if (!who && !made_here(s, file) && (message = unproved(s, file))) {
+        exec_note(ctx, g_strdup_printf(_("'%s' stays: %s"),
+                                       file->image ? file->image->path : path, message));
         return TRUE;
     }
-    if (who && own) {
+    /* What a delete has merged may be used again by whoever wants: it is as good as before. */
+    if (who && own && s->plan->operation != PLAN_DELETE) {
         g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
                     _("'%s' was to be removed, but %s uses it"), path, who);
         return FALSE;

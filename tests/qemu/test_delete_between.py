@@ -345,6 +345,51 @@ def a_device_is_too_small(t, state):
     o.check_all()
 
 
+def frozen(g, name="s1", disk="vda"):
+    return g.sources(g.snapshot_xml(name).find("domain"))[disk].path
+
+
+def content(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+@test(cases=["beside", "elsewhere"])
+@requires("program", need_faults)
+def a_file_is_put_on_what_was_to_be_removed(t, where):
+    """Nobody names the one or the other any more."""
+    base = image(os.path.join(t.path("templates"), "base.qcow2") if where == "elsewhere"
+                 and not os.makedirs(t.path("templates")) else t.path("base.qcow2"))
+    g = t.guest(disks=[{"target": "vda", "path": base, "create": False}])
+    g.oracle.write("vda", 0, "2M", 0x11)
+    g.snapshot("s1")
+    g.oracle.write("vda", "8M", "64k", 0x77)
+    killed(t, g, "update-snapshots-after", *PULL)
+    clone = image(os.path.join(os.path.dirname(base), "clone.qcow2"), backing=base)
+    r = repair(t, g, 0)
+    t.has(r.err, f"'{base}' stays: image '{clone}' needs it")
+    qemu_img("compare", "-f", "qcow2", "-F", "qcow2", base, clone)
+    no_operation(t, g)
+    g.oracle.check_active()
+
+
+@test
+@requires("program", need_faults)
+def not_all_can_be_read_when_files_are_to_be_removed(t):
+    g = made(t)
+    other = t.guest(name="other", start=True)
+    top = g.active("vda").path
+    killed(t, g, "update-snapshots-after", *COMMIT)
+    other.virsh("managedsave", other.name)
+    with open(os.path.join(g.daemon.lib, "qemu", "save", "other.save"), "r+b") as f:
+        f.write(b"\0" * 64)
+    r = repair(t, g, 0)
+    t.has(r.err, f"'{top}' stays: What the managed save image of domain 'other' needs is not known")
+    t.ok(os.path.exists(top), "it is there")
+    g.oracle.forget("s1")
+    g.oracle.check_active()
+
+
 @test(cases=["finish", "other"])
 @requires("program", need_faults)
 def a_clone_of_the_base_of_a_commit_that_was_recorded_and_never_begun(t, then):
