@@ -372,6 +372,23 @@ static void restore_secrets(ExecContext *ctx, Journal *journal)
                                          "that display lets nobody in"), journal->plan->domain));
 }
 
+/*
+ * Whether @s is behind a delete that is gone on with: the metadata names what was merged, and only
+ * files were left to be removed. The domain was free since, and what was merged may have been
+ * merged on.
+ */
+static gboolean is_behind(const ExecStep *s)
+{
+    for (guint i = s->index; i < MIN(s->ctx->reached, s->plan->steps->len); i++) {
+        const PlanStep *step = g_ptr_array_index(s->plan->steps, i);
+
+        if (s->ctx->taken_up && s->plan->operation == PLAN_DELETE &&
+            step->action == PLAN_STEP_UPDATE_SNAPSHOTS)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
 {
     Plan *plan = journal->plan;
@@ -418,6 +435,8 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
 
         s.step = g_ptr_array_index(plan->steps, i);
         s.index = i;
+        if (is_behind(&s))
+            continue;
         ops = find_ops(plan, s.step->action);
         if (!ops) {
             g_set_error(&problem, EXEC_ERROR, EXEC_ERROR_FAILED, _("Unknown step '%s'"),
