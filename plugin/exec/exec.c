@@ -422,7 +422,8 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
             return VEXT_FAILED;
         }
         restore_secrets(ctx, journal);
-        if (!exec_wake_guest(ctx, &problem)) {
+        if (!exec_wake_guest(ctx, &problem) ||
+            (plan->operation != PLAN_REVERT && !exec_leave_newer(ctx, &problem))) {
             g_ptr_array_add(reasons, g_strdup(problem->message));
             return incomplete(plan, reasons);
         }

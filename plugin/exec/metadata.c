@@ -214,6 +214,46 @@ static const char *journal_xml(const Journal *journal, const char *name)
     return NULL;
 }
 
+/* New string, or NULL. */
+static char *taken_at(const char *xml)
+{
+    g_autoptr(xmlDoc) doc = xml ? xml_parse(xml, "domainsnapshot", NULL) : NULL;
+
+    return doc ? xml_text(xml_child(xmlDocGetRootElement(doc), "creationTime")) : NULL;
+}
+
+gboolean exec_leave_newer(ExecContext *ctx, GError **error)
+{
+    Journal *journal = ctx->journal;
+    GPtrArray *going = journal->plan->snapshots;
+
+    for (guint i = going->len; i-- > 0;) {
+        const char *name = g_ptr_array_index(going, i);
+        const char *old = journal_xml(journal, name);
+        g_autoptr(GError) problem = NULL;
+        g_autofree char *now = backend_snapshot_xml(ctx->dom, name, &problem);
+        g_autofree char *then = taken_at(old), *since = taken_at(now);
+
+        if (!now && !backend_error_is(problem, VIR_ERR_NO_DOMAIN_SNAPSHOT)) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            return FALSE;
+        }
+        if (!then || !since || g_str_equal(then, since))
+            continue;
+        exec_note(ctx, g_strdup_printf(_("Snapshot '%s' stays: it was taken after the operation "
+                                         "was begun, and is another one than was to go"), name));
+        for (guint k = 0; k < journal->snapshot_names->len; k++) {
+            if (!g_str_equal(g_ptr_array_index(journal->snapshot_names, k), name))
+                continue;
+            g_free(g_ptr_array_index(journal->snapshot_xml, k));
+            g_ptr_array_index(journal->snapshot_xml, k) = g_steal_pointer(&now);
+            break;
+        }
+        g_ptr_array_remove_index(going, i);
+    }
+    return TRUE;
+}
+
 /* Takes what libvirt says into the journal where that is something else, and records that from
  * now on the journal is right. */
 static gboolean record_snapshots(ExecStep *s, const ChainGraph *graph, GError **error)

@@ -478,6 +478,28 @@ def what_was_to_be_committed_is_pulled(t, base_format):
     g.oracle.check_all()
 
 
+@test(cases=["step-1-before", "block-commit-running", "update-snapshots-forgotten"])
+@requires("program", need_faults)
+def a_snapshot_of_that_name_is_taken_anew(t, point):
+    """It is another one, and nobody wanted it to go."""
+    g = made(t, snapshots=["s0", "s1"])
+    killed(t, g, point)
+    g.virsh("destroy", g.name + ".virsh-ext", check=False)
+    g.virsh("snapshot-delete", g.name, "s1", "--metadata", check=False)
+    g.oracle.forget("s1")
+    taken = int(time.time())
+    util.wait_for(lambda: int(time.time()) > taken, "the next second")
+    g.virsh("snapshot-create-as", g.name, "s1", "--disk-only", "--diskspec",
+            f"vda,snapshot=external,file={g.dir}/new.qcow2")
+    g.oracle.taken("s1")
+    r = repair(t, g, 0)
+    t.has(r.err, "Snapshot 's1' stays: it was taken after the operation was begun")
+    t.ok("deleted" not in r.out, r.out)
+    no_operation(t, g)
+    t.eq((g.snapshots(), g.current()), (["s0", "s1"], "s1"))
+    g.oracle.check_all()
+
+
 @test(cases=["finish", "other"])
 @requires("program", need_faults)
 def a_clone_of_the_base_of_a_commit_that_was_recorded_and_never_begun(t, then):
