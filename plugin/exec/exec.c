@@ -513,12 +513,21 @@ VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
         return VEXT_FAILED;
     }
     restore_secrets(ctx, journal);
-    if (!exec_wake_guest(ctx, &problem) || !exec_merges_settle(ctx, &problem)) {
+    if (!exec_wake_guest(ctx, &problem)) {
         g_ptr_array_add(reasons, g_strdup(problem->message));
         return incomplete(journal->plan, reasons);
     }
     exec_helper_stop(ctx, NULL);
+    EXEC_FAULT("abort-taken-over");
+    /* A pull may have come to its end since it was asked about, or does so while it is cancelled:
+     * so that is looked at when none runs any more. */
     exec_merges_abort(ctx);
+    if (!exec_merges_settle(ctx, &problem) ||
+        (journal->plan->operation == PLAN_DELETE &&
+         !exec_delete_can_abort(ctx, journal, &problem))) {
+        g_ptr_array_add(reasons, g_strdup(problem->message));
+        return incomplete(journal->plan, reasons);
+    }
     ctx->resuming = TRUE;
     if (!roll_back(ctx, journal, journal->plan->steps->len, reasons))
         return incomplete(journal->plan, reasons);

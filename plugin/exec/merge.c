@@ -363,9 +363,12 @@ void exec_merges_abort(ExecContext *ctx)
         return;
     for (guint i = 0; i < plan->merges->len; i++) {
         const PlanMerge *merge = merge_at(plan, i);
+        g_auto(ExecMergeView) view = { 0 };
         BackendJobInfo info;
 
-        if (merge->live && exec_own_job(ctx, i, &info, NULL) == 1)
+        /* The domain may have been started since it was planned to be done on a helper. */
+        if ((merge->live || (exec_merge_look(ctx, merge, &view, NULL) && view.live)) &&
+            exec_own_job(ctx, i, &info, NULL) == 1)
             abort_job(ctx, merge);
     }
 }

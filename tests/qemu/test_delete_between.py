@@ -535,5 +535,23 @@ def what_was_merged_is_merged_on(t, which):
     t.eq(g.snapshots(), ["s2" if which == "first" else "s0"])
 
 
+@test
+@requires("program", need_faults)
+def a_pull_on_a_guest_that_was_started_since_is_undone(t):
+    """It was planned for a helper; the job is ours all the same."""
+    g = t.guest(size="32M")
+    g.oracle.write("vda", 0, "20M", 0x11)
+    g.oracle.snapshot("s1")
+    g.oracle.write("vda", "24M", "64k", 0x77)
+    killed(t, g, "step-1-before", *PULL)
+    g.start()
+    killed(t, g, "block-pull-running", *PULL, "--bandwidth", "1")
+    t.ok(g.virsh("blockjob", g.name, "vda", "--raw").out.strip(), "the job runs")
+    repair(t, g, 0, args=["--abort"])
+    t.eq(g.virsh("blockjob", g.name, "vda", "--raw").out.strip(), "")
+    no_operation(t, g)
+    g.oracle.check_all()
+
+
 if __name__ == "__main__":
     main()

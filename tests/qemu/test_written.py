@@ -178,6 +178,28 @@ def an_undone_pull_that_had_ended_survives_the_death_of_qemu(t):
     g.oracle.check_all()
 
 
+@test
+@requires("program")
+def a_pull_that_ends_while_it_is_undone_survives_the_death_of_qemu(t):
+    matrix.require_faults()
+    g = t.guest(start=True, size="32M")
+    o = g.oracle
+    o.write("vda", 0, "20M", 0x21)
+    o.snapshot("s1")
+    o.write("vda", "24M", "64k", 0x55)
+    killed(t, g, "block-pull-running", "snapshot-delete-external", g.name, "s1", "--direction",
+           "pull", "--bandwidth", "1")
+    p = journals.stopped(t, g, "abort-taken-over", "chain-repair", g.name, "--abort")
+    g.virsh("blockjob", g.name, "vda", "--bandwidth", "0", check=False)
+    t.wait_for(lambda: not g.virsh("blockjob", g.name, "vda", check=False).out.strip(),
+               "the end of the pull")
+    p.send_signal(signal.SIGCONT)
+    _, err = p.communicate(timeout=60)
+    t.eq((p.returncode, err), (0, err))
+    faults.kill_qemu(g)
+    o.check_all()
+
+
 @test(cases=[("pull", "s2"), ("pull", "s2", "s3"), ("commit", "s2"), ("commit", "s2", "s3")])
 @requires("program")
 def what_was_not_copied_is_copied_again(t, direction, *snapshots):
