@@ -137,6 +137,27 @@ def one_that_cannot_be_run_is_refused(t):
         unplant(g)
 
 
+@test(cases=["all", "step", "committing"])
+@requires("program")
+def one_that_does_not_say_how_far_it_is_is_not_undone(t, what):
+    """A commit may have begun: that is not taken for one that has not."""
+    g = t.guest()
+    plant(t, g, plan(uuid_of(g), DELETE, step(REMOVE), files=[
+        {"image": None, "memory_file": "/x", "disk": None, "bytes": 0}]))
+    helper = g.name + ".virsh-ext"
+    if what == "all":
+        g.virsh("metadata", helper, f"{XMLNS}/progress/1", "--config", "--remove")
+    else:
+        rest = {"step": "committing='no'", "committing": "step='0'"}[what]
+        g.virsh("metadata", helper, f"{XMLNS}/progress/1", "--config", "--key", "vext-progress",
+                "--set", f"<progress owner='o' client='c' process='' {rest} suspended='no'/>")
+    for way in (["--abort"], ["--abort", "--dry-run"], []):
+        r = t.rc(g.vext("chain-repair", g.name, *way), 1)
+        t.has(r.err, "does not say how far")
+    t.ok(helper in g.daemon.virsh("list", "--all", "--name").out, "the record stays")
+    unplant(g)
+
+
 @test(cases=["document", "entity", "parameter"])
 @requires("program")
 def its_xml_reads_nothing_from_elsewhere(t, kind):
