@@ -86,6 +86,31 @@ def files_that_are_none_of_its_own_stay(t):
         unplant(g)
 
 
+def birth(path):
+    """In nanoseconds, or 0 where the file system does not keep it."""
+    whole, _, part = run(["stat", "-c", "%.9W", path]).out.strip().partition(".")
+    return int(whole) * 10**9 + int((part or "0").ljust(9, "0")) if whole != "0" else 0
+
+
+@test(cases=["the same", "another"])
+@requires("program")
+def a_file_with_the_inode_of_one_that_was_to_go_stays(t, file):
+    """When the one is gone the next is given its inode; its birth is another."""
+    g = t.guest()
+    path = t.path("next")
+    with open(path, "w", encoding="ascii") as f:
+        f.write("mine\n")
+    if not birth(path):
+        raise Skip("this file system does not keep when a file was made")
+    st = os.stat(path)
+    gone = file_image(path, key=f"inode:{st.st_dev}:{st.st_ino}")
+    gone["born"] = birth(path) - (10**9 if file == "another" else 0)
+    plant(t, g, plan(uuid_of(g), DELETE, step(REMOVE), files=[
+        {"image": gone, "memory_file": None, "disk": "vda", "bytes": 0}]))
+    r = t.rc(g.vext("chain-repair", g.name), 0)
+    t.eq(os.path.exists(path), file == "another", r)
+
+
 @test
 @requires("program")
 def it_is_about_no_other_domain(t):
