@@ -553,5 +553,22 @@ def a_pull_on_a_guest_that_was_started_since_is_undone(t):
     g.oracle.check_all()
 
 
+@test
+@requires("program", need_faults)
+def files_are_to_be_kept_now(t):
+    """An operation that would remove them is another one."""
+    g = made(t)
+    top = g.active("vda").path
+    killed(t, g, "step-1-before", *COMMIT)
+    r = t.rc(g.vext(COMMAND, g.name, "s1", "--keep-files"), 1)
+    t.has(r.err, "has to be finished first")
+    t.ok(os.path.exists(top), "it is there")
+    g.oracle.check_all()
+    repair(t, g, 0, args=["--abort"])
+    t.rc(g.vext(COMMAND, g.name, "s1", "--keep-files", *COMMIT))
+    t.ok(os.path.exists(top), "it is there")
+    g.oracle.deleted("s1")
+
+
 if __name__ == "__main__":
     main()
