@@ -38,6 +38,7 @@ const VextOptDef opts_chain_repair[] = {
 
 typedef struct {
     gboolean abort, verbose, dry_run, json;
+    gboolean no_jobs;         /**< where block jobs run nothing is to be done */
     PlanDirection merged;     /**< AUTO: not said */
     const char *daemon_log;   /**< of operation_daemon_log(), or NULL */
 } RepairOptions;
@@ -275,6 +276,15 @@ static void print_notes(const Operation *op, const Plan *plan)
 /* More than can follow from each other: jobs, what they left, what that left. */
 #define ROUNDS_MAX 8
 
+static gboolean has_job(const ChainDomain *d)
+{
+    for (guint i = 0; i < d->disks->len; i++) {
+        if (((const ChainDisk *)g_ptr_array_index(d->disks, i))->job)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 /* Plans and runs one round. *@done: what the rounds before did, if there were any, then what this
  * did; it stays as it is where there is nothing to do. */
 static VextStatus round_of(Operation *op, const RepairOptions *o, GHashTable *merged,
@@ -296,6 +306,8 @@ static VextStatus round_of(Operation *op, const RepairOptions *o, GHashTable *me
 
     if (!operation_read(op, &problem))
         return failed(op, problem);
+    if (o->no_jobs && has_job(op->domain))
+        return VEXT_OK;
     plan = plan_make(op->graph, op->domain, &request, &facts);
     if (plan->refusals->len)
         return refused(op, o, plan);
@@ -393,6 +405,8 @@ static VextStatus repair(Operation *op, const RepairOptions *o)
     status = go_on(op, o, journal, more);
     if (status != VEXT_OK || !more)
         return status;
+    /* a job that has begun since is not what was to be ended, nor is it to be waited for */
+    rest.no_jobs = o->abort;
     rest.abort = FALSE;
     return correct(op, &rest, merged);
 }

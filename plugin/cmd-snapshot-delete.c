@@ -201,7 +201,8 @@ static gboolean same_request(const Journal *journal, const PlanRequest *request)
                     request->children_only;
     guint found = 0;
 
-    if (plan->operation != PLAN_DELETE || plan->metadata_only != request->metadata_only)
+    if (plan->operation != PLAN_DELETE || plan->metadata_only != request->metadata_only ||
+        (request->keep_files && !plan->keep_files))
         return FALSE;
     if (!plan->snapshots->len || only_layers(request))
         return !plan->snapshots->len && only_layers(request);

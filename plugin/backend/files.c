@@ -134,12 +134,16 @@ static gboolean flush_directory(const char *path)
     return flush(dir, O_DIRECTORY);
 }
 
-/* Whether it is the file that had @identity when it was planned. */
+/* Whether it is the file that had @identity when it was planned. An inode is given again to the
+ * next file that is made when the first is gone: that one has another birth. */
 static gboolean same_file(const LocalFile *now, const char *identity, gint64 born)
 {
-    return g_str_equal(now->identity, identity) ||
-           (born && now->born == born && !now->block &&
-            g_strcmp0(strrchr(now->identity, ':'), strrchr(identity, ':')) == 0);
+    gboolean both = born && now->born && !now->block;
+
+    if (g_str_equal(now->identity, identity))
+        return !both || now->born == born;
+    return both && now->born == born &&
+           g_strcmp0(strrchr(now->identity, ':'), strrchr(identity, ':')) == 0;
 }
 
 /* Looks and removes in one directory, which nobody can exchange for another in between. */

@@ -193,12 +193,34 @@ gboolean backend_measure_range(const ChainImage *lo, const ChainImage *hi, const
     return TRUE;
 }
 
+/* The virtual size of one image by its map; 0: it cannot be had. */
+static guint64 mapped_size(const char *path, const char *format)
+{
+    g_autoptr(JsonNode) root = map_chain(&path, &format, 1);
+    guint64 size = 0;
+    JsonArray *array;
+
+    if (!root || !JSON_NODE_HOLDS_ARRAY(root))
+        return 0;
+    array = json_node_get_array(root);
+    for (guint i = 0; i < json_array_get_length(array); i++) {
+        JsonNode *node = json_array_get_element(array, i);
+        JsonObject *extent = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+        guint64 start = json_member_bytes(extent, "start");
+        guint64 length = json_member_bytes(extent, "length");
+
+        if (start < G_MAXINT64 && length < G_MAXINT64)
+            size = MAX(size, start + length);
+    }
+    return size;
+}
+
 gboolean backend_data_left(const ChainSource *const *sources, const char *const *formats, gsize n,
-                           guint64 *bytes)
+                           gsize merged, guint64 *bytes)
 {
     g_autofree const char **paths = g_new(const char *, n);
     g_autoptr(JsonNode) root = NULL;
-    guint64 left = 0;
+    guint64 left = 0, below = 0;
     JsonArray *array;
     gsize i;
 
@@ -211,16 +233,23 @@ gboolean backend_data_left(const ChainSource *const *sources, const char *const 
     root = map_chain(paths, formats, n);
     if (!root || !JSON_NODE_HOLDS_ARRAY(root))
         return FALSE;
+    if (n > merged && !(below = mapped_size(paths[merged], formats[merged])))
+        return FALSE;
     array = json_node_get_array(root);
     for (i = 0; i < json_array_get_length(array); i++) {
         JsonNode *node = json_array_get_element(array, i);
         JsonObject *extent = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-        guint64 depth = json_member_bytes(extent, "depth");
+        guint64 start = json_member_bytes(extent, "start");
         guint64 length = json_member_bytes(extent, "length");
+        guint64 depth = json_member_bytes(extent, "depth");
 
-        if (depth != CHAIN_UNKNOWN && length != CHAIN_UNKNOWN && depth > 0 &&
-            json_member_true(extent, "data"))
+        if (length == CHAIN_UNKNOWN || depth == 0 || depth >= merged)
+            continue;
+        if (json_member_true(extent, "data"))
             left += length;
+        /* behind the end of what is below nothing shows through */
+        else if (json_member_true(extent, "zero") && start < below)
+            left += MIN(length, below - start);
     }
     *bytes = left;
     return TRUE;

@@ -296,6 +296,18 @@ static gboolean asked_for(Reading *r, const ChainImage *image)
     return FALSE;
 }
 
+static void scan_dir_of(Scan *scan, const char *path)
+{
+    g_autofree char *dir = path && path[0] == '/' ? g_path_get_dirname(path) : NULL;
+
+    if (!dir || g_str_has_prefix(dir, "/dev"))
+        return;
+    if (scan->r->local)
+        scan_dir(scan, dir);
+    else
+        scan_far_dir(scan, dir);
+}
+
 void reading_orphans(Reading *r)
 {
     g_autoptr(GPtrArray) candidates = g_ptr_array_new_with_free_func(candidate_free);
@@ -317,19 +329,12 @@ void reading_orphans(Reading *r)
     }
     for (i = 0; i < n; i++) {
         const ChainImage *image = g_ptr_array_index(r->graph->images, i);
-        const char *path = image->source->path;
 
-        if (path && path[0] == '/' && asked_for(r, image)) {
-            g_autofree char *dir = g_path_get_dirname(path);
-
-            if (g_str_has_prefix(dir, "/dev"))
-                continue;
-            if (r->local)
-                scan_dir(&scan, dir);
-            else
-                scan_far_dir(&scan, dir);
-        }
+        if (asked_for(r, image))
+            scan_dir_of(&scan, image->source->path);
     }
+    for (gsize k = 0; k < r->opt->n_named; k++)
+        scan_dir_of(&scan, r->opt->named[k].source->path);
     scan_pools(&scan);
     tell_closed(&scan);
     while (again) {

@@ -542,6 +542,18 @@ static void read_connection(Reading *r)
     r->storage = has_storage(r);
 }
 
+/* After all that name it themselves: what they say of it counts. */
+static void read_named(Reading *r)
+{
+    for (gsize i = 0; i < r->opt->n_named; i++) {
+        g_autoptr(ChainSource) source = chain_source_copy(r->opt->named[i].source);
+        ChainImage *image = reading_image(&r->reader, source);
+
+        if (!image->format)
+            image->format = g_strdup(r->opt->named[i].format);
+    }
+}
+
 ChainGraph *backend_read_graph(virConnectPtr conn, const BackendReadOptions *opt,
                                GError **error)
 {
@@ -567,6 +579,7 @@ ChainGraph *backend_read_graph(virConnectPtr conn, const BackendReadOptions *opt
     read_connection(&r);
     if (!read_domains(&r, error))
         return NULL;
+    read_named(&r);
     if (!r.local)
         reading_stats(&r);
     reading_images(&r);

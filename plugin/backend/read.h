@@ -24,6 +24,12 @@
 
 G_BEGIN_DECLS
 
+/** An image that is to be in the graph whether somebody names it or not. */
+typedef struct {
+    const ChainSource *source;
+    const char *format;    /**< or NULL */
+} BackendNamed;
+
 typedef struct {
     virDomainPtr domain;   /**< read this one in full and of the others what uses images;
                                 NULL: all in full */
@@ -38,6 +44,10 @@ typedef struct {
                                 pools are read anew, and made over their directories for the
                                 time of the reading */
     gboolean state;        /**< managed save, checkpoints, backup jobs: needed for plans */
+
+    const BackendNamed *named; /**< images beside those that are named by what is read; with
+                                scan_orphans their directories are looked through too; or NULL */
+    gsize n_named;
 
     /** The journal's: whose helper a domain of this name would be, and what a helper's XML says
      *  (journal_domain_of_helper(), journal_operation_from_xml()). Without them helper domains
@@ -68,12 +78,14 @@ gboolean backend_is_local(virConnectPtr conn);
  * What a merge has not written yet, whatever the headers say.
  *
  * @sources, @formats: local files, the image that takes the data first, then downwards those that
- *                     it is taken from
- * @bytes: data of these that it does not have itself
+ *                     it is taken from, then, unless @n is @merged, what is below them: only there
+ *                     do the zeros matter that are written in them
+ * @merged: how many of the @n are merged
+ * @bytes: what these have that it does not have itself
  * Returns: FALSE when it cannot be seen
  */
 gboolean backend_data_left(const ChainSource *const *sources, const char *const *formats, gsize n,
-                           guint64 *bytes);
+                           gsize merged, guint64 *bytes);
 
 /**
  * What merging would copy, exactly, by qemu-img map of local images.

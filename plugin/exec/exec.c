@@ -378,6 +378,23 @@ static void restore_secrets(ExecContext *ctx, Journal *journal)
                                          "that display lets nobody in"), journal->plan->domain));
 }
 
+/*
+ * Whether @s is behind a delete that is gone on with: the metadata names what was merged, and only
+ * files were left to be removed. The domain was free since, and what was merged may have been
+ * merged on.
+ */
+static gboolean is_behind(const ExecStep *s)
+{
+    for (guint i = s->index; i < MIN(s->ctx->reached, s->plan->steps->len); i++) {
+        const PlanStep *step = g_ptr_array_index(s->plan->steps, i);
+
+        if (s->ctx->taken_up && s->plan->operation == PLAN_DELETE &&
+            step->action == PLAN_STEP_UPDATE_SNAPSHOTS)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
 {
     Plan *plan = journal->plan;
@@ -412,7 +429,8 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
         }
         restore_secrets(ctx, journal);
         /* A revert goes on to stop it. */
-        if (plan->operation != PLAN_REVERT && !exec_wake_guest(ctx, &problem)) {
+        if (plan->operation != PLAN_REVERT &&
+            (!exec_wake_guest(ctx, &problem) || !exec_leave_newer(ctx, &problem))) {
             g_ptr_array_add(reasons, g_strdup(problem->message));
             return incomplete(plan, reasons);
         }
@@ -425,6 +443,8 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
 
         s.step = g_ptr_array_index(plan->steps, i);
         s.index = i;
+        if (is_behind(&s))
+            continue;
         ops = find_ops(plan, s.step->action);
         if (!ops) {
             g_set_error(&problem, EXEC_ERROR, EXEC_ERROR_FAILED, _("Unknown step '%s'"),
@@ -500,12 +520,21 @@ VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
         return VEXT_FAILED;
     }
     restore_secrets(ctx, journal);
-    if (!exec_wake_guest(ctx, &problem) || !exec_merges_settle(ctx, &problem)) {
+    if (!exec_wake_guest(ctx, &problem)) {
         g_ptr_array_add(reasons, g_strdup(problem->message));
         return incomplete(journal->plan, reasons);
     }
     exec_helper_stop(ctx, NULL);
+    EXEC_FAULT("abort-taken-over");
+    /* A pull may have come to its end since it was asked about, or does so while it is cancelled:
+     * so that is looked at when none runs any more. */
     exec_merges_abort(ctx);
+    if (!exec_merges_settle(ctx, &problem) ||
+        (journal->plan->operation == PLAN_DELETE &&
+         !exec_delete_can_abort(ctx, journal, &problem))) {
+        g_ptr_array_add(reasons, g_strdup(problem->message));
+        return incomplete(journal->plan, reasons);
+    }
     ctx->resuming = TRUE;
     if (!roll_back(ctx, journal, journal->plan->steps->len, reasons))
         return incomplete(journal->plan, reasons);

@@ -175,6 +175,9 @@ void exec_unmark_qemu(ExecContext *ctx);
 char *exec_domain_xml(ExecContext *ctx, gboolean live, GError **error);
 /** Fails with INTERRUPTED or TIMEOUT when the user wants an end. */
 gboolean exec_go_on(ExecContext *ctx, GError **error);
+/** On a resume: a snapshot that was taken since under a name that is to go is not the one that was
+ *  meant. It is taken out of the plan. FALSE with @error: libvirt does not say. */
+gboolean exec_leave_newer(ExecContext *ctx, GError **error);
 /** A word for the user, printed at the end. Takes @text. */
 void exec_note(ExecContext *ctx, char *text_take);
 /** "virsh-ext chain-repair NAME", quoted for a shell. New string. */

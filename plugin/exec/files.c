@@ -148,7 +148,7 @@ static const char *identity_of(const ExecStep *s, const PlanFile *file, const Ch
 /* What this operation has made nothing stands on that cannot be seen now. */
 static gboolean made_here(const ExecStep *s, const PlanFile *file)
 {
-    for (guint i = 0; i < s->plan->save_overlays->len; i++) {
+    for (guint i = 0; file->image && i < s->plan->save_overlays->len; i++) {
         const PlanOverlay *o = g_ptr_array_index(s->plan->save_overlays, i);
 
         if (g_str_equal(o->overlay->key, file->image->key))
@@ -167,6 +167,23 @@ static gboolean left(ExecStep *s, char *note_take)
     return TRUE;
 }
 
+/* What is not known of who needs it: a sentence, new string, or NULL. */
+static char *unproved(const ExecStep *s, const PlanFile *file)
+{
+    const ChainGraph *world = s->ctx->world;
+    const ChainImage *unknown;
+
+    if (!world->complete) {
+        const ChainUnknown *first = world->unknown->len ? g_ptr_array_index(world->unknown, 0)
+                                                        : NULL;
+
+        return g_strdup(first ? first->message : _("Not all domains and snapshots of the "
+                                                   "connection could be read"));
+    }
+    unknown = file->image ? chain_graph_unknown(world, NULL) : NULL;
+    return unknown ? chain_unknown_message(world, unknown) : NULL;
+}
+
 static gboolean run_remove(ExecStep *s, GError **error)
 {
     ExecContext *ctx = s->ctx;
@@ -174,9 +191,8 @@ static gboolean run_remove(ExecStep *s, GError **error)
     const char *path = file->memory_file;
     const char *key = NULL;
     gint64 born = 0;
-    g_autofree char *who = NULL, *memory_key = NULL;
+    g_autofree char *who = NULL, *memory_key = NULL, *message = NULL;
     g_autoptr(GError) problem = NULL;
-    const ChainImage *unknown;
     gboolean own = FALSE, seen = FALSE;
 
     if (!ctx->world) {
@@ -196,7 +212,8 @@ static gboolean run_remove(ExecStep *s, GError **error)
         born = file->image->born;
         if (image)
             who = needed_by(s, image, &own);
-        seen = image != NULL;
+        /* That it is in the world says nothing: what the record names is read, too. */
+        seen = image && image->overlays->len + image->domains->len + image->overlay_of->len > 0;
     } else {
         memory_key = ctx->local ? backend_file_identity(path) : NULL;
         who = memory_needed_by(s, path, memory_key);
@@ -205,13 +222,11 @@ static gboolean run_remove(ExecStep *s, GError **error)
             return left(s, g_strdup_printf(_("'%s' stays: %s"), path, problem->message));
         key = memory_key;
     }
-    if (file->image && !who && !made_here(s, file) &&
-        (unknown = chain_graph_unknown(ctx->world, NULL))) {
-        g_autofree char *message = chain_unknown_message(ctx->world, unknown);
-
-        return left(s, g_strdup_printf(_("'%s' stays: %s"), file->image->path, message));
-    }
-    if (who && own) {
+    if (!who && !made_here(s, file) && (message = unproved(s, file)))
+        return left(s, g_strdup_printf(_("'%s' stays: %s"),
+                                       file->image ? file->image->path : path, message));
+    /* What a delete has merged may be used again by whoever wants: it is as good as before. */
+    if (who && own && s->plan->operation != PLAN_DELETE) {
         g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
                     _("'%s' was to be removed, but %s uses it"), path, who);
         return FALSE;

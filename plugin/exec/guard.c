@@ -72,12 +72,23 @@ int exec_own_job(ExecContext *ctx, guint n, BackendJobInfo *info, GError **error
 
 /* --- may it begin -------------------------------------------------------------------------- */
 
+/* Whether the base of a commit is as it was when that was planned: what was to be begun when its
+ * client died never was. Where files cannot be seen that is not known. */
+static gboolean is_untouched(const PlanMerge *merge, const ChainGraph *world)
+{
+    const ChainImage *base = exec_find_image(world, merge->base);
+
+    return base && merge->base->modified && base->modified == merge->base->modified &&
+           g_str_equal(base->key, merge->base->key);
+}
+
 /* Whether some of it may be written. Of a pull nobody sees a difference before the image is cut
  * off from what it pulls. */
-static gboolean is_written(const ExecStep *s, const PlanMerge *merge, const ExecMergeView *view)
+static gboolean is_written(const ExecStep *s, const PlanMerge *merge, const ExecMergeView *view,
+                           const ChainGraph *world)
 {
     return view->cut || (merge->direction == PLAN_COMMIT && s->journal->committing &&
-                         exec_merge_begun(s->ctx, s->step->merge));
+                         exec_merge_begun(s->ctx, s->step->merge) && !is_untouched(merge, world));
 }
 
 static gboolean blocked(ExecContext *ctx, const PlanMerge *merge, const PlanRefusal *refusal,
@@ -130,6 +141,7 @@ gboolean exec_merge_may_begin(ExecStep *s, const ExecMergeView *view, GError **e
     const PlanMerge *merge = g_ptr_array_index(s->plan->merges, s->step->merge);
     g_autoptr(ChainGraph) world = exec_read_world(s->ctx, error);
 
-    return world && may_begin(s->ctx, merge, world, is_written(s, merge, view), error) &&
+    return world && may_begin(s->ctx, merge, world, is_written(s, merge, view, world),
+                              error) &&
            (s->journal->committing || others_may_begin(s, world, error));
 }

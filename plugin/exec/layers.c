@@ -235,6 +235,7 @@ ExecWritten exec_merge_written(ExecContext *ctx, const PlanMerge *merge)
 {
     g_autoptr(GPtrArray) sources = g_ptr_array_new(), formats = g_ptr_array_new();
     guint64 left = 0;
+    gsize merged;
 
     /* A raw image has no tables. */
     if (merge->direction == PLAN_COMMIT && g_strcmp0(merge->base->format, "raw") == 0)
@@ -251,8 +252,13 @@ ExecWritten exec_merge_written(ExecContext *ctx, const PlanMerge *merge)
         g_ptr_array_add(sources, image->source);
         g_ptr_array_add(formats, image->format);
     }
+    merged = sources->len;
+    if (merge->below) {
+        g_ptr_array_add(sources, merge->below->source);
+        g_ptr_array_add(formats, merge->below->format);
+    }
     if (!backend_data_left((const ChainSource *const *)sources->pdata,
-                           (const char *const *)formats->pdata, sources->len, &left))
+                           (const char *const *)formats->pdata, sources->len, merged, &left))
         return EXEC_CANNOT_SEE;
     return left ? EXEC_LACKS : EXEC_WRITTEN;
 }

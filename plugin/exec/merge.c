@@ -79,6 +79,27 @@ static ExecDone live_done(ExecContext *ctx, const PlanMerge *merge, GError **err
     return EXEC_CANNOT_TELL;
 }
 
+/*
+ * Whether a commit only looks done: what was to stand on the base does, but not because this
+ * operation has put it there, which never began it. Somebody has given the disk that image or
+ * another one on it, or has pulled the range into what is above. What the top holds then may be in
+ * no other image.
+ */
+static gboolean is_bypassed(ExecContext *ctx, const PlanMerge *merge, GError **error)
+{
+    /* Of several merges it is not known which were begun when one is done again. */
+    if (merge->direction != PLAN_COMMIT || ctx->journal->committing || !merge->top->source->path ||
+        !backend_file_exists(ctx->conn, merge->top->source->path, ctx->local))
+        return FALSE;
+    g_free(ctx->remedy);
+    ctx->remedy = g_strdup_printf(_("For that to go on, have the disk stand on '%s' again"),
+                                  merge->top->path);
+    g_set_error(error, EXEC_ERROR, EXEC_ERROR_BLOCKED,
+                _("Disk '%s' does not stand on '%s' any more, which has not been merged"),
+                merge->disk, merge->top->path);
+    return TRUE;
+}
+
 /* Whether @n is done as far as the world says. A later merge of the same disk that is done
  * stands on it. Where @view is wanted it is that of @n. */
 static ExecDone merge_done(ExecContext *ctx, const Plan *plan, guint n, GError **error)
@@ -90,6 +111,8 @@ static ExecDone merge_done(ExecContext *ctx, const Plan *plan, guint n, GError *
         if (!g_str_equal(merge->disk, merge_at(plan, n)->disk))
             continue;
         if (!exec_merge_look(ctx, merge, &view, error))
+            return EXEC_CANNOT_TELL;
+        if (view.state == EXEC_MERGE_MERGED && is_bypassed(ctx, merge, error))
             return EXEC_CANNOT_TELL;
         if (view.state == EXEC_MERGE_MERGED)
             return view.live ? live_done(ctx, merge, error) : EXEC_IS_DONE;
@@ -340,9 +363,12 @@ void exec_merges_abort(ExecContext *ctx)
         return;
     for (guint i = 0; i < plan->merges->len; i++) {
         const PlanMerge *merge = merge_at(plan, i);
+        g_auto(ExecMergeView) view = { 0 };
         BackendJobInfo info;
 
-        if (merge->live && exec_own_job(ctx, i, &info, NULL) == 1)
+        /* The domain may have been started since it was planned to be done on a helper. */
+        if ((merge->live || (exec_merge_look(ctx, merge, &view, NULL) && view.live)) &&
+            exec_own_job(ctx, i, &info, NULL) == 1)
             abort_job(ctx, merge);
     }
 }
@@ -596,6 +622,7 @@ static gboolean run_merge(ExecStep *s, GError **error)
     gboolean pivot = FALSE;
     int rc;
 
+    EXEC_FAULT("merge-recorded");
     if (!served(ctx, s->step->merge)) {
         if (!exec_merge_look(ctx, merge, &view, error))
             return FALSE;

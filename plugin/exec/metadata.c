@@ -41,6 +41,38 @@ static void map_image(XmlSourceMap *map, const ChainGraph *graph, const PlanImag
         xml_source_map_add(map, g_ptr_array_index(image->aliases, i), to->source, to->format);
 }
 
+/* Whether a snapshot that stays has its state in @image. */
+static gboolean is_state(const Plan *plan, const ChainDomain *d, const ChainImage *image)
+{
+    for (guint i = 0; i < image->frozen_by->len; i++) {
+        const ChainSnapshot *s = g_ptr_array_index(image->frozen_by, i);
+
+        if (s->domain == d && !g_ptr_array_find_with_equal_func(plan->snapshots, s->name,
+                                                                g_str_equal, NULL))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/*
+ * Whether the domain has come to stand on an image that a pull was to make superfluous: somebody
+ * has given its disk that image, or taken a snapshot there. What it names then is what it is to
+ * have. (What a commit takes away is in the base now, whoever names it.)
+ */
+static gboolean has_come_to_use(const ChainGraph *graph, const Plan *plan, const PlanImage *gone)
+{
+    const ChainDomain *d = chain_graph_domain(graph, plan->domain);
+    const ChainImage *image = exec_find_image(graph, gone);
+
+    for (guint i = 0; d && image && i < d->disks->len; i++) {
+        const ChainDisk *disk = g_ptr_array_index(d->disks, i);
+
+        if (disk->active == image || disk->configured == image)
+            return TRUE;
+    }
+    return d && image && is_state(plan, d, image);
+}
+
 /* New; empty when nothing was merged. @overlays: for what <disks> name, which also changes when
  * an overlay goes and another one stands on the same image. */
 static XmlSourceMap *source_map(const ChainGraph *graph, const Plan *plan, gboolean overlays)
@@ -54,6 +86,8 @@ static XmlSourceMap *source_map(const ChainGraph *graph, const Plan *plan, gbool
             const PlanImage *gone = g_ptr_array_index(merge->gone, k);
             const PlanImage *to = plan_replacement(plan, merge->disk, gone->key);
 
+            if (!overlays && merge->direction == PLAN_PULL && has_come_to_use(graph, plan, gone))
+                continue;
             if (to && !g_str_equal(to->key, gone->key))
                 map_image(map, graph, gone, to);
         }
@@ -178,6 +212,46 @@ static const char *journal_xml(const Journal *journal, const char *name)
             return g_ptr_array_index(journal->snapshot_xml, i);
     }
     return NULL;
+}
+
+/* New string, or NULL. */
+static char *taken_at(const char *xml)
+{
+    g_autoptr(xmlDoc) doc = xml ? xml_parse(xml, "domainsnapshot", NULL) : NULL;
+
+    return doc ? xml_text(xml_child(xmlDocGetRootElement(doc), "creationTime")) : NULL;
+}
+
+gboolean exec_leave_newer(ExecContext *ctx, GError **error)
+{
+    Journal *journal = ctx->journal;
+    GPtrArray *going = journal->plan->snapshots;
+
+    for (guint i = going->len; i-- > 0;) {
+        const char *name = g_ptr_array_index(going, i);
+        const char *old = journal_xml(journal, name);
+        g_autoptr(GError) problem = NULL;
+        g_autofree char *now = backend_snapshot_xml(ctx->dom, name, &problem);
+        g_autofree char *then = taken_at(old), *since = taken_at(now);
+
+        if (!now && !backend_error_is(problem, VIR_ERR_NO_DOMAIN_SNAPSHOT)) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            return FALSE;
+        }
+        if (!then || !since || g_str_equal(then, since))
+            continue;
+        exec_note(ctx, g_strdup_printf(_("Snapshot '%s' stays: it was taken after the operation "
+                                         "was begun, and is another one than was to go"), name));
+        for (guint k = 0; k < journal->snapshot_names->len; k++) {
+            if (!g_str_equal(g_ptr_array_index(journal->snapshot_names, k), name))
+                continue;
+            g_free(g_ptr_array_index(journal->snapshot_xml, k));
+            g_ptr_array_index(journal->snapshot_xml, k) = g_steal_pointer(&now);
+            break;
+        }
+        g_ptr_array_remove_index(going, i);
+    }
+    return TRUE;
 }
 
 /* Takes what libvirt says into the journal where that is something else, and records that from

@@ -16,7 +16,14 @@
 #include "plugin/exec/world.h"
 #include "plugin/xml/parse.h"
 
-/* The job of the step's disk: 1, 0 when there is none any more, -1 with @error. */
+/* Whether it is the job that was planned on: one of another kind was begun when that had ended, and
+ * what it does to the snapshots nobody has thought of yet. */
+static gboolean is_planned(const PlanStep *step, const BackendJobInfo *info)
+{
+    return !step->job || g_str_equal(backend_job_type_name(info->type), step->job);
+}
+
+/* The job of the step's disk: 1, 0 when it is there no more, -1 with @error. */
 static int watch(ExecStep *s, BackendJobs **jobs, BackendJobInfo *info, GError **error)
 {
     int rc;
@@ -29,6 +36,8 @@ static int watch(ExecStep *s, BackendJobs **jobs, BackendJobInfo *info, GError *
     if (!*jobs)
         return -1;
     rc = backend_jobs_info(*jobs, s->step->disk, info, error);
+    if (rc == 1 && !is_planned(s->step, info))
+        return 0;
     if (rc == 1)
         backend_jobs_attach(*jobs, s->step->disk);
     return rc;
@@ -240,7 +249,8 @@ static gboolean runs_below_active(ExecContext *ctx, const PlanStep *step)
         !exec_domain_active(ctx))
         return FALSE;
     jobs = backend_jobs_new(ctx->dom, NULL);
-    return jobs && backend_jobs_info(jobs, step->disk, &info, NULL) == 1;
+    return jobs && backend_jobs_info(jobs, step->disk, &info, NULL) == 1 &&
+           is_planned(step, &info);
 }
 
 gboolean exec_repair_can_abort(ExecContext *ctx, const Journal *journal, GError **error)

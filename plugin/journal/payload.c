@@ -406,6 +406,13 @@ static guint64 number(xmlNode *node, const char *name)
     return value;
 }
 
+static gboolean number_is_there(xmlNode *node, const char *name)
+{
+    g_autofree char *text = xml_attr(node, name);
+
+    return text && g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT32, NULL, NULL);
+}
+
 Journal *journal_parse(const char *operation, const char *progress, GError **error)
 {
     g_autoptr(Journal) journal = journal_new();
@@ -434,9 +441,15 @@ Journal *journal_parse(const char *operation, const char *progress, GError **err
     }
     if (!read_payload(journal, packed, error))
         return NULL;
-    if (progress_doc) {
-        xmlNode *p = xmlDocGetRootElement(progress_doc);
+    if (progress) {
+        xmlNode *p = progress_doc ? xmlDocGetRootElement(progress_doc) : NULL;
 
+        /* how far it is decides whether it can be undone: nothing is assumed */
+        if (!p || !number_is_there(p, "step") ||
+            (!xml_attr_is(p, "committing", "yes") && !xml_attr_is(p, "committing", "no"))) {
+            bad(error, _("it does not say how far the operation is"));
+            return NULL;
+        }
         journal->owner = xml_attr(p, "owner");
         journal->client = xml_attr(p, "client");
         journal->client_token = xml_attr(p, "process");
@@ -462,7 +475,7 @@ Journal *journal_parse_helper(const char *helper_xml, const char *domain, GError
                     _("Domain '%s' has the name of a helper of virsh-ext and is none"), name);
         return NULL;
     }
-    journal = journal_parse(operation, progress, error);
+    journal = journal_parse(operation, progress ? progress : "", error);
     if (!journal)
         return NULL;
     /* A renamed domain's helper does not fit any more; a copied one never did. */

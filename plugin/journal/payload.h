@@ -28,7 +28,7 @@ char *journal_operation_element(const Journal *journal, GError **error);
 char *journal_progress_element(const Journal *journal);
 /** The token in a progress element, new string or NULL. */
 char *journal_progress_owner(const char *progress);
-/** @progress: NULL when there is none. helper_name and helper_uuid are left to the caller. */
+/** @progress: NULL when it is not wanted. helper_name and helper_uuid are left to the caller. */
 Journal *journal_parse(const char *operation, const char *progress, GError **error);
 /** The same from the XML of @domain's helper. */
 Journal *journal_parse_helper(const char *helper_xml, const char *domain, GError **error);

@@ -133,6 +133,47 @@ static gboolean seen_by_us(const Work *work, const WorkNode *lo, const WorkNode 
     }
 }
 
+/* Whether @node stands on @below by another way than over @top. */
+static gboolean goes_round(const WorkNode *node, const WorkNode *below, const WorkNode *top)
+{
+    while (node && node != below && node != top)
+        node = node->backing;
+    return node && node == below;
+}
+
+/*
+ * What a pull takes away was only needed for what stands on its top. Somebody may have put the
+ * domain's disk on it since, or taken a snapshot there: then it is another chain that is to be
+ * looked at.
+ */
+static gboolean still_needed(Work *work, const PlanMerge *merge, Plan *check)
+{
+    const WorkNode *top = find(work, merge->top);
+    const ChainDisk *disk = work->disk;
+
+    for (guint i = 0; i < merge->gone->len; i++) {
+        const WorkNode *gone = find(work, g_ptr_array_index(merge->gone, i));
+
+        if (gone && disk && (goes_round(work_node(work, disk->active), gone, top) ||
+                             goes_round(work_node(work, disk->configured), gone, top)))
+            plan_refuse(check, "shared-image",
+                        g_strdup_printf(_("Disk '%s' uses image '%s' now"), disk->target,
+                                        gone->image->path), NULL);
+        for (guint k = 0; gone && k < work->d->snapshots->len; k++) {
+            ChainSnapshot *s = g_ptr_array_index(work->d->snapshots, k);
+            const ChainSnapshotDisk *sd = g_hash_table_contains(work->deleted, s) ?
+                                              NULL : chain_snapshot_disk(s, work->target);
+
+            if (sd && sd->kind == CHAIN_SNAP_EXTERNAL &&
+                goes_round(work_node(work, chain_snapshot_state(sd)), gone, top))
+                plan_refuse(check, "shared-image",
+                            g_strdup_printf(_("Snapshot '%s' needs image '%s'"), s->name,
+                                            gone->image->path), NULL);
+        }
+    }
+    return check->refusals->len > 0;
+}
+
 /* What a device is too small for is found when its job has begun, and then nobody knows whether
  * some of it was written. */
 static gboolean is_too_small(const WorkNode *lo, const WorkNode *top, Plan *check)
@@ -196,6 +237,8 @@ static void check_images(Plan *check, const Plan *plan, const PlanMerge *merge, 
         return;
     leave_out(work, plan, merge);
     work_focus(work, merge->disk);
+    if (merge->direction == PLAN_PULL && still_needed(work, merge, check))
+        return;
     if (merge->direction == PLAN_COMMIT &&
         (seen_by_us(work, lo, top, check) || is_too_small(lo, top, check)))
         return;

@@ -294,14 +294,15 @@ static How how_merged(const Repair *r, const Merge *m)
 
     if (!m->base || g_strcmp0(known, "pull") == 0)
         return BY_PULL;
-    if (known)
-        return BY_COMMIT;
+    /* That a commit was seen to finish says nothing of a merge that was there before it. */
     switch (chain_image_written_since(m->base, m->newest, m->above)) {
     case 0:
         return BY_PULL;
     case 1:
         return BY_COMMIT;
     default:
+        if (known)
+            return BY_COMMIT;
         return r->direction == PLAN_AUTO ? UNDECIDED
                : r->direction == PLAN_PULL ? BY_PULL : BY_COMMIT;
     }

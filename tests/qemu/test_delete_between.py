@@ -4,15 +4,17 @@
 comes to need an image, saves the guest, copies a disk or deletes other snapshots. What they have
 stays theirs, and the operation can be finished or undone."""
 import os
+import re
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402,F403
 from vext import matrix  # noqa: E402
 
 COMMAND = "snapshot-delete-external"
-COMMIT = ["--direction", "commit"]
+COMMIT, PULL = ["--direction", "commit"], ["--direction", "pull"]
 
 
 def need_faults():
@@ -341,6 +343,231 @@ def a_device_is_too_small(t, state):
     t.rc(g.vext(COMMAND, g.name, "s1", "--direction", "pull"))
     o.forget("s1")
     o.check_all()
+
+
+def frozen(g, name="s1", disk="vda"):
+    return g.sources(g.snapshot_xml(name).find("domain"))[disk].path
+
+
+def content(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def put_on(g, path):
+    """The user gives vda another image."""
+    xml = re.sub("(?s)<backingStore.*</backingStore>|<backingStore/>", "",
+                 g.virsh("dumpxml", g.name, "--inactive").out)
+    g.define(xml.replace(g.active("vda").path, path))
+
+
+def used(g):
+    """The guest starts and writes to what it has now."""
+    g.start()
+    g.hmp('qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "write -P 0x99 4M 1M"')
+    g.hmp('qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "flush"')
+    g.destroy()
+    return content(g.active("vda").path)
+
+
+@test(cases=["beside", "elsewhere"])
+@requires("program", need_faults)
+def a_file_is_put_on_what_was_to_be_removed(t, where):
+    """Nobody names the one or the other any more."""
+    base = image(os.path.join(t.path("templates"), "base.qcow2") if where == "elsewhere"
+                 and not os.makedirs(t.path("templates")) else t.path("base.qcow2"))
+    g = t.guest(disks=[{"target": "vda", "path": base, "create": False}])
+    g.oracle.write("vda", 0, "2M", 0x11)
+    g.snapshot("s1")
+    g.oracle.write("vda", "8M", "64k", 0x77)
+    killed(t, g, "update-snapshots-after", *PULL)
+    clone = image(os.path.join(os.path.dirname(base), "clone.qcow2"), backing=base)
+    r = repair(t, g, 0)
+    t.has(r.err, f"'{base}' stays: image '{clone}' needs it")
+    qemu_img("compare", "-f", "qcow2", "-F", "qcow2", base, clone)
+    no_operation(t, g)
+    g.oracle.check_active()
+
+
+@test
+@requires("program", need_faults)
+def not_all_can_be_read_when_files_are_to_be_removed(t):
+    g = made(t)
+    other = t.guest(name="other", start=True)
+    top = g.active("vda").path
+    killed(t, g, "update-snapshots-after", *COMMIT)
+    other.virsh("managedsave", other.name)
+    with open(os.path.join(g.daemon.lib, "qemu", "save", "other.save"), "r+b") as f:
+        f.write(b"\0" * 64)
+    r = repair(t, g, 0)
+    t.has(r.err, f"'{top}' stays: What the managed save image of domain 'other' needs is not known")
+    t.ok(os.path.exists(top), "it is there")
+    g.oracle.forget("s1")
+    g.oracle.check_active()
+
+
+@test(cases=[(p, w) for p in ("step-1-before", "define-domain-before", "update-snapshots-before",
+                              "remove-file-before") for w in ("the image", "an overlay of it")])
+@requires("program", need_faults)
+def the_guest_is_put_on_what_was_pulled(t, point, what):
+    """What it writes there is its disk from then on."""
+    g = made(t, start=True)
+    g.destroy()
+    base = frozen(g)
+    killed(t, g, point, *PULL)
+    g.virsh("destroy", g.name + ".virsh-ext", check=False)
+    put_on(g, base if what == "the image" else
+           image(os.path.join(g.dir, "new.qcow2"), backing=base))
+    now = g.active("vda").path
+    before = [used(g), content(base)]
+    if point.startswith("step"):
+        repair(t, g, 3, f"Disk 'vda' uses image '{base}' now", "To undo the operation instead")
+        repair(t, g, 0, args=["--abort"])
+    else:
+        t.has(repair(t, g, 0).err, f"'{base}' stays: domain '{g.name}' needs it")
+        t.eq(g.snapshots(), [])
+    no_operation(t, g)
+    t.eq(g.active("vda").path, now)
+    t.ok([content(now), content(base)] == before, "what the guest has written is there")
+    g.start()
+
+
+@test(cases=["update-snapshots-forgotten", "update-snapshots-redefined"])
+@requires("program", need_faults)
+def what_came_after_a_snapshot_is_named_after_a_pull(t, point):
+    """libvirt 9.0 has s2 name s1's image when that is forgotten: nobody has come to use it."""
+    g = made(t, snapshots=["s0", "s1", "s2"])
+    killed(t, g, point, *PULL)
+    repair(t, g, 0)
+    g.oracle.deleted("s1")
+    t.eq(g.snapshot_xml("s0").find("disks/disk/source").get("file"), frozen(g, "s2"))
+    g.oracle.check_chain_clean(start=True)
+
+
+@test(cases=["the base", "an overlay of the base"])
+@requires("program", need_faults)
+def the_guest_is_put_on_a_base_to_which_nothing_was_committed(t, what):
+    """The chain is as it is to be in the end, and what the top holds is in no other image."""
+    g = made(t)
+    base, top = frozen(g), g.active("vda").path
+    kept = content(top)
+    killed(t, g, "step-1-before", *COMMIT)
+    put_on(g, base if what == "the base" else
+           image(os.path.join(g.dir, "new.qcow2"), backing=base))
+    now = used(g)
+    repair(t, g, 3, f"does not stand on '{top}' any more, which has not been merged",
+           f"have the disk stand on '{top}' again", "To undo the operation instead")
+    repair(t, g, 0, args=["--abort"])
+    no_operation(t, g)
+    t.ok(content(top) == kept, "the top is there")
+    t.ok(content(g.active("vda").path) == now, "what the guest has written is there")
+
+
+@test(cases=["qcow2", "raw"])
+@requires("program", need_faults)
+def what_was_to_be_committed_is_pulled(t, base_format):
+    """By virsh, past the image that was to go: another snapshot has its state there alone."""
+    g = made(t, snapshots=["s1", "s2"], start=True, format=base_format)
+    base = frozen(g)
+    killed(t, g, "step-1-before", *COMMIT)
+    g.virsh("blockpull", g.name, "vda", "--base", base, "--wait")
+    repair(t, g, 3, "has not been merged", "To undo the operation instead")
+    g.oracle.check_all()
+    repair(t, g, 0, args=["--abort"])
+    no_operation(t, g)
+    g.oracle.check_all()
+
+
+@test(cases=["step-1-before", "block-commit-running", "update-snapshots-forgotten"])
+@requires("program", need_faults)
+def a_snapshot_of_that_name_is_taken_anew(t, point):
+    """It is another one, and nobody wanted it to go."""
+    g = made(t, snapshots=["s0", "s1"])
+    killed(t, g, point)
+    g.virsh("destroy", g.name + ".virsh-ext", check=False)
+    g.virsh("snapshot-delete", g.name, "s1", "--metadata", check=False)
+    g.oracle.forget("s1")
+    taken = int(time.time())
+    util.wait_for(lambda: int(time.time()) > taken, "the next second")
+    g.virsh("snapshot-create-as", g.name, "s1", "--disk-only", "--diskspec",
+            f"vda,snapshot=external,file={g.dir}/new.qcow2")
+    g.oracle.taken("s1")
+    r = repair(t, g, 0)
+    t.has(r.err, "Snapshot 's1' stays: it was taken after the operation was begun")
+    t.ok("deleted" not in r.out, r.out)
+    no_operation(t, g)
+    t.eq((g.snapshots(), g.current()), (["s0", "s1"], "s1"))
+    g.oracle.check_all()
+
+
+@test(cases=["finish", "other"])
+@requires("program", need_faults)
+def a_clone_of_the_base_of_a_commit_that_was_recorded_and_never_begun(t, then):
+    g = made(t)
+    killed(t, g, "merge-recorded")
+    if then == "finish":
+        repair(t, g, 0)
+        g.oracle.deleted("s1")
+        return
+    other = clone(t, g, "vda")
+    repair(t, g, 3, "Disk 'vda' cannot be merged now", "stands on")
+    other.oracle.check_all()
+    drop(other)
+    repair(t, g, 0)
+    g.oracle.deleted("s1")
+
+
+@test(cases=["first", "next"])
+@requires("program", need_faults)
+def what_was_merged_is_merged_on(t, which):
+    """By libvirt, when only files were left to be removed."""
+    g = made(t, snapshots=["s0", "s1", "s2"], start=True)
+    top = g.overlay_path("s1", "vda")
+    killed(t, g, "remove-file-after", *COMMIT)
+    name = {"first": "s0", "next": "s2"}[which]
+    if g.virsh("snapshot-delete", g.name, name, check=False).rc:
+        raise Skip("this libvirt does not delete external snapshots")
+    g.oracle.forget("s1", name)
+    repair(t, g, 0)
+    no_operation(t, g)
+    t.ok(not os.path.exists(top), "it is removed")
+    g.oracle.check_all()
+    t.eq(g.snapshots(), ["s2" if which == "first" else "s0"])
+
+
+@test
+@requires("program", need_faults)
+def a_pull_on_a_guest_that_was_started_since_is_undone(t):
+    """It was planned for a helper; the job is ours all the same."""
+    g = t.guest(size="32M")
+    g.oracle.write("vda", 0, "20M", 0x11)
+    g.oracle.snapshot("s1")
+    g.oracle.write("vda", "24M", "64k", 0x77)
+    killed(t, g, "step-1-before", *PULL)
+    g.start()
+    killed(t, g, "block-pull-running", *PULL, "--bandwidth", "1")
+    t.ok(g.virsh("blockjob", g.name, "vda", "--raw").out.strip(), "the job runs")
+    repair(t, g, 0, args=["--abort"])
+    t.eq(g.virsh("blockjob", g.name, "vda", "--raw").out.strip(), "")
+    no_operation(t, g)
+    g.oracle.check_all()
+
+
+@test
+@requires("program", need_faults)
+def files_are_to_be_kept_now(t):
+    """An operation that would remove them is another one."""
+    g = made(t)
+    top = g.active("vda").path
+    killed(t, g, "step-1-before", *COMMIT)
+    r = t.rc(g.vext(COMMAND, g.name, "s1", "--keep-files"), 1)
+    t.has(r.err, "has to be finished first")
+    t.ok(os.path.exists(top), "it is there")
+    g.oracle.check_all()
+    repair(t, g, 0, args=["--abort"])
+    t.rc(g.vext(COMMAND, g.name, "s1", "--keep-files", *COMMIT))
+    t.ok(os.path.exists(top), "it is there")
+    g.oracle.deleted("s1")
 
 
 if __name__ == "__main__":

@@ -90,6 +90,31 @@ def files_that_are_none_of_its_own_stay(t):
         unplant(g)
 
 
+def birth(path):
+    """In nanoseconds, or 0 where the file system does not keep it."""
+    whole, _, part = run(["stat", "-c", "%.9W", path]).out.strip().partition(".")
+    return int(whole) * 10**9 + int((part or "0").ljust(9, "0")) if whole != "0" else 0
+
+
+@test(cases=["the same", "another"])
+@requires("program")
+def a_file_with_the_inode_of_one_that_was_to_go_stays(t, file):
+    """When the one is gone the next is given its inode; its birth is another."""
+    g = t.guest()
+    path = t.path("next")
+    with open(path, "w", encoding="ascii") as f:
+        f.write("mine\n")
+    if not birth(path):
+        raise Skip("this file system does not keep when a file was made")
+    st = os.stat(path)
+    gone = file_image(path, key=f"inode:{st.st_dev}:{st.st_ino}")
+    gone["born"] = birth(path) - (10**9 if file == "another" else 0)
+    plant(t, g, plan(uuid_of(g), DELETE, step(REMOVE), files=[
+        {"image": gone, "memory_file": None, "disk": "vda", "bytes": 0}]))
+    r = t.rc(g.vext("chain-repair", g.name), 0)
+    t.eq(os.path.exists(path), file == "another", r)
+
+
 @test
 @requires("program")
 def it_is_about_no_other_domain(t):
@@ -139,6 +164,27 @@ def one_that_cannot_be_run_is_refused(t):
         for command in ("snapshot-delete-external", "snapshot-revert-external"):
             t.rc(g.vext(command, g.name, "s"), 1)
         unplant(g)
+
+
+@test(cases=["all", "step", "committing"])
+@requires("program")
+def one_that_does_not_say_how_far_it_is_is_not_undone(t, what):
+    """A commit may have begun: that is not taken for one that has not."""
+    g = t.guest()
+    plant(t, g, plan(uuid_of(g), DELETE, step(REMOVE), files=[
+        {"image": None, "memory_file": "/x", "disk": None, "bytes": 0}]))
+    helper = g.name + ".virsh-ext"
+    if what == "all":
+        g.virsh("metadata", helper, f"{XMLNS}/progress/1", "--config", "--remove")
+    else:
+        rest = {"step": "committing='no'", "committing": "step='0'"}[what]
+        g.virsh("metadata", helper, f"{XMLNS}/progress/1", "--config", "--key", "vext-progress",
+                "--set", f"<progress owner='o' client='c' process='' {rest} suspended='no'/>")
+    for way in (["--abort"], ["--abort", "--dry-run"], []):
+        r = t.rc(g.vext("chain-repair", g.name, *way), 1)
+        t.has(r.err, "does not say how far")
+    t.ok(helper in g.daemon.virsh("list", "--all", "--name").out, "the record stays")
+    unplant(g)
 
 
 @test(cases=["document", "entity", "parameter"])

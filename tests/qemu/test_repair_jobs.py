@@ -190,5 +190,30 @@ def a_pull_is_nobodys_loss(t):
     g.oracle.check_all()
 
 
+@test(cases=["finish", "--abort"])
+@requires("program")
+def a_job_of_another_kind_is_another_job(t, how):
+    """The pull that was waited for has ended, and the user has begun a commit, by which a snapshot
+    loses its state: that is not the end of what was planned."""
+    g = large(t)
+    g.virsh("blockpull", g.name, "vda", "--bandwidth", "1", "--base", g.overlay_path("s1", "vda"))
+    p = waiting(t, g, step=1)
+    p.kill()
+    p.communicate()
+    g.virsh("blockjob", g.name, "vda", "--bandwidth", "0", check=False)
+    t.wait_for(lambda: not job_of(g), "the end of the pull")
+    commit(g, "--active", "--shallow")
+    r = t.rc(g.vext("chain-repair", g.name, *(["--abort"] if how == "--abort" else [])))
+    if how == "--abort":
+        t.ok(job_of(g), "the commit goes on")
+        r = t.rc(g.vext("chain-repair", g.name))
+    t.has(r.err, "is forgotten: disk 'vda': a commit has written to its image")
+    t.eq(job_of(g), "")
+    for name in g.snapshots():
+        g.oracle.check_snapshot(name)
+    t.ok("s2" not in g.snapshots(), "its state is lost")
+    g.oracle.check_active()
+
+
 if __name__ == "__main__":
     main()

@@ -4,12 +4,13 @@
 in its memory: whoever believes the headers then, and removes what the data came from, loses it
 when QEMU dies."""
 import os
+import signal
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402,F403
-from vext import faults, matrix  # noqa: E402
+from vext import faults, journals, matrix  # noqa: E402
 
 # A boot sector: the IDE command FLUSH CACHE to the first disk, over and over, once a tick of the
 # timer (18 a second).
@@ -44,12 +45,16 @@ def killed(t, g, point, *args):
         "list", "--name").out.split(), "the helper's end")
 
 
+# Right before its job: a commit is recorded before it begins.
+POINT = {"commit": "merge-recorded", "pull": "start-helper-after"}
+
+
 def killed_before_the_merge(t, direction, snapshots, **kwargs):
     """A guest with s1 … s4, and a delete of some that died with its helper not yet at work."""
     matrix.require_faults()
     g = t.guest(**kwargs)
     four(g)
-    killed(t, g, "start-helper-after", "snapshot-delete-external", g.name, *snapshots,
+    killed(t, g, POINT[direction], "snapshot-delete-external", g.name, *snapshots,
            "--direction", direction)
     return g
 
@@ -173,6 +178,28 @@ def an_undone_pull_that_had_ended_survives_the_death_of_qemu(t):
     g.oracle.check_all()
 
 
+@test
+@requires("program")
+def a_pull_that_ends_while_it_is_undone_survives_the_death_of_qemu(t):
+    matrix.require_faults()
+    g = t.guest(start=True, size="32M")
+    o = g.oracle
+    o.write("vda", 0, "20M", 0x21)
+    o.snapshot("s1")
+    o.write("vda", "24M", "64k", 0x55)
+    killed(t, g, "block-pull-running", "snapshot-delete-external", g.name, "s1", "--direction",
+           "pull", "--bandwidth", "1")
+    p = journals.stopped(t, g, "abort-taken-over", "chain-repair", g.name, "--abort")
+    g.virsh("blockjob", g.name, "vda", "--bandwidth", "0", check=False)
+    t.wait_for(lambda: not g.virsh("blockjob", g.name, "vda", check=False).out.strip(),
+               "the end of the pull")
+    p.send_signal(signal.SIGCONT)
+    _, err = p.communicate(timeout=60)
+    t.eq((p.returncode, err), (0, err))
+    faults.kill_qemu(g)
+    o.check_all()
+
+
 @test(cases=[("pull", "s2"), ("pull", "s2", "s3"), ("commit", "s2"), ("commit", "s2", "s3")])
 @requires("program")
 def what_was_not_copied_is_copied_again(t, direction, *snapshots):
@@ -189,6 +216,47 @@ def what_was_not_copied_is_copied_again(t, direction, *snapshots):
     t.rc(g.vext("chain-repair", g.name), 0)
     g.oracle.deleted(*snapshots)
     g.oracle.check_chain_clean(start=True)
+
+
+@test(cases=["pull", "commit"])
+@requires("program")
+def zeros_that_were_not_written_are_written(t, direction):
+    """In a layer above an image with data zeros are as much as data."""
+    matrix.require_faults()
+    template = image(t.path("template.qcow2"), writes=[(0, "4M", 5)])
+    g = t.guest(disks=[{"target": "vda", "backing": template}])
+    o = g.oracle
+    for i, name in enumerate(("s1", "s2", "s3")):
+        run(["qemu-io", "-f", "qcow2", "-c", f"write -z {i}M 1M", g.active("vda").path])
+        with open(o.model["vda"], "r+b") as f:
+            os.pwrite(f.fileno(), bytes(1 << 20), i << 20)
+        o.snapshot(name)
+    o.check_all()
+    killed(t, g, POINT[direction], "snapshot-delete-external", g.name, "s2", "--direction",
+           direction)
+    if direction == "pull":
+        cut(g.overlay_path("s2", "vda"), g.disks["vda"].path)
+    else:
+        cut(g.overlay_path("s3", "vda"), g.overlay_path("s1", "vda"))
+    t.rc(g.vext("chain-repair", g.name), 0)
+    o.deleted("s2")
+    o.check_chain_clean(start=True, allow=[template])
+
+
+@test
+@requires("program")
+def a_disk_that_has_grown_has_no_zeros_to_be_written(t):
+    """Behind the end of what is below there is nothing that could show through."""
+    g = t.guest(size="8M")
+    o = g.oracle
+    for name in ("s1", "s2", "s3"):
+        o.write("vda", "1M", "1M", 0x11)
+        o.snapshot(name)
+        if name == "s1":
+            qemu_img("resize", "-f", "qcow2", g.overlay_path("s1", "vda"), "24M")
+            o.resize("vda", "24M")
+    t.rc(g.vext("snapshot-delete-external", g.name, "s2", "--direction", "pull"), 0)
+    o.deleted("s2")
 
 
 @test(cases=["pull", "commit"])
@@ -286,7 +354,7 @@ def a_merge_that_libvirt_did_not_see_is_finished_when_the_domain_is_shut_off(t):
     matrix.require_faults()
     g = t.guest(start=True)
     four(g)
-    killed(t, g, "block-commit-before", "snapshot-delete-external", g.name, "s3", "--direction",
+    killed(t, g, POINT["commit"], "snapshot-delete-external", g.name, "s3", "--direction",
            "commit")
     # The daemon's death in the moment of the job's end leaves the same: done, and unknown to it.
     nodes = {n["file"]: n["node-name"] for n in g.qmp("query-named-block-nodes")

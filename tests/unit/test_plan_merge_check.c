@@ -103,6 +103,26 @@ static void test_the_disk_on_the_base(Fixture *f, const void *data)
     assert_may(f, FALSE, "shared-image");
 }
 
+static void test_the_disk_on_what_is_pulled(Fixture *f, const void *data)
+{
+    ChainDisk *disk;
+
+    plan_one(f, PLAN_PULL);
+    disk = g_ptr_array_index(f->d->disks, 0);
+    disk->active = disk->configured = image(f, 1);
+    assert_may(f, FALSE, "shared-image");
+}
+
+static void test_the_disk_beside_the_top(Fixture *f, const void *data)
+{
+    ChainDisk *disk;
+
+    plan_one(f, PLAN_PULL);
+    disk = g_ptr_array_index(f->d->disks, 0);
+    disk->active = disk->configured = stand_on(f, image(f, 1));
+    assert_may(f, FALSE, "shared-image");
+}
+
 static void test_a_saved_guest(Fixture *f, const void *direction)
 {
     plan_one(f, GPOINTER_TO_INT(direction));
@@ -194,6 +214,8 @@ int main(int argc, char **argv)
     ADD("clone-of-what-is-pulled", 0, test_a_clone_of_what_is_pulled);
     ADD("guest-on-base", 0, test_a_guest_on_the_base);
     ADD("disk-on-base", 0, test_the_disk_on_the_base);
+    ADD("disk-on-what-is-pulled", 0, test_the_disk_on_what_is_pulled);
+    ADD("disk-beside-top", 0, test_the_disk_beside_the_top);
     ADD("saved/commit", PLAN_COMMIT, test_a_saved_guest);
     ADD("saved/pull", PLAN_PULL, test_a_saved_guest);
     ADD("checkpoints", 0, test_checkpoints);

@@ -13,6 +13,7 @@ typedef struct {
     ChainDomain *d;
     ChainImage *base, *o1, *o2, *active;
     PlanRequest request;
+    GHashTable *merged;  /* or NULL */
     Plan *plan;
 } World;
 
@@ -43,7 +44,7 @@ static void world_clear(World *w, gconstpointer data)
 
 static const Plan *repair(World *w)
 {
-    PlanFacts facts = { 0 };
+    PlanFacts facts = { .merged = w->merged };
 
     chain_graph_link(w->graph);
     plan_free(w->plan);
@@ -200,6 +201,19 @@ static void test_evidence_counts(World *w, gconstpointer data)
     check_lost(repair(w), "s1 s2");
 }
 
+/* A commit further up was waited for; what was pulled before it was not committed by that. */
+static void test_another_commit_was_seen(World *w, gconstpointer data)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+
+    g_hash_table_insert(seen, (gpointer) "vda", (gpointer) "commit");
+    w->merged = seen;
+    test_pulled(w, NULL);
+    w->base->modified = 0;
+    check_lost(repair(w), "s1 s2");
+    w->merged = NULL;
+}
+
 static void test_missing(World *w, gconstpointer data)
 {
     w->o1->flags |= CHAIN_IMAGE_MISSING;
@@ -222,6 +236,7 @@ int main(int argc, char **argv)
     ADD("copied", test_copied);
     ADD("out-of-reach", test_out_of_reach);
     ADD("evidence-counts", test_evidence_counts);
+    ADD("another-commit-was-seen", test_another_commit_was_seen);
     ADD("missing", test_missing);
     return g_test_run();
 }
