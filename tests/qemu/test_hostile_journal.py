@@ -101,9 +101,7 @@ def birth(path):
 def a_file_with_the_inode_of_one_that_was_to_go_stays(t, file):
     """When the one is gone the next is given its inode; its birth is another."""
     g = t.guest()
-    path = t.path("next")
-    with open(path, "w", encoding="ascii") as f:
-        f.write("mine\n")
+    path = image(t.path("next.qcow2"))
     if not birth(path):
         raise Skip("this file system does not keep when a file was made")
     st = os.stat(path)
