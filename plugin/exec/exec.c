@@ -199,19 +199,20 @@ static gboolean record_step(const ExecStep *s, GError **error)
  * A merge has failed of which libvirt says that its job never ran: no byte was written. Recorded
  * as begun it could not be undone any more. That this cannot be recorded is no harm.
  */
-static void take_back_record(const ExecStep *s, guint step, gboolean committing)
+static void take_back_record(const ExecStep *s, guint step, guint furthest, gboolean committing)
 {
     if (s->step->action != PLAN_STEP_MERGE || s->plan->operation != PLAN_DELETE ||
         exec_merge_begun(s->ctx, s->step->merge))
         return;
     s->journal->committing = committing;
+    s->journal->furthest = furthest;
     journal_step(s->ctx->conn, s->journal, step, NULL);
 }
 
 static gboolean run_step(ExecStep *s, const ExecStepOps *ops, GError **error)
 {
     ExecContext *ctx = s->ctx;
-    guint before = s->journal->step;
+    guint before = s->journal->step, furthest = s->journal->furthest;
     gboolean committing = s->journal->committing;
 
     if (ctx->resuming && ops->is_done) {
@@ -231,7 +232,7 @@ static gboolean run_step(ExecStep *s, const ExecStepOps *ops, GError **error)
         return FALSE;
     say_step(s, ops);
     if (!ops->run(s, error)) {
-        take_back_record(s, before, committing);
+        take_back_record(s, before, furthest, committing);
         return FALSE;
     }
     if (s->step->action == PLAN_STEP_LOCK && ctx->recheck &&
@@ -385,7 +386,7 @@ static void restore_secrets(ExecContext *ctx, Journal *journal)
  */
 static gboolean is_behind(const ExecStep *s)
 {
-    for (guint i = s->index; i < MIN(s->ctx->reached, s->plan->steps->len); i++) {
+    for (guint i = s->index; i < MIN(s->ctx->furthest, s->plan->steps->len); i++) {
         const PlanStep *step = g_ptr_array_index(s->plan->steps, i);
 
         if (s->ctx->taken_up && s->plan->operation == PLAN_DELETE &&
@@ -420,6 +421,7 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
     }
     ctx->taken_up = ctx->resuming;
     ctx->reached = journal->step;
+    ctx->furthest = journal->furthest;
     if (ctx->resuming) {
         base_xml = ctx->dom ? exec_domain_xml(ctx, TRUE, &problem) : g_strdup(journal->live_xml);
         if (!base_xml || !journal_take_over(ctx->conn, journal, base_xml, &problem)) {
@@ -472,6 +474,7 @@ gboolean exec_can_abort(ExecContext *ctx, Journal *journal, GError **error)
     ctx->local = backend_is_local(ctx->conn);
     ctx->taken_up = TRUE;
     ctx->reached = journal->step;
+    ctx->furthest = journal->furthest;
     if (!exec_find_domain(ctx, &problem)) {
         if (g_error_matches(problem, EXEC_ERROR, EXEC_ERROR_RENAMED)) {
             g_propagate_error(error, g_steal_pointer(&problem));

@@ -73,6 +73,7 @@ typedef struct {
     gboolean no_return;     /**< see above */
     gboolean taken_up;      /**< the journal was loaded, not begun */
     guint reached;          /**< taken up: the step that had not ended */
+    guint furthest;         /**< taken up: the furthest that was ever begun */
     gboolean merging;       /**< delete: a merge was begun */
     gboolean merged_all;    /**< delete: all merges are behind us */
     char *remedy;           /**< of EXEC_ERROR_BLOCKED: a command or a sentence; or NULL */

@@ -16,7 +16,7 @@ gboolean exec_merge_begun(ExecContext *ctx, guint n)
 
     if (g_hash_table_contains(ctx->begun, GUINT_TO_POINTER(n + 1)))
         return TRUE;
-    for (guint i = 0; ctx->taken_up && i <= ctx->reached && i < plan->steps->len; i++) {
+    for (guint i = 0; ctx->taken_up && i <= ctx->furthest && i < plan->steps->len; i++) {
         const PlanStep *step = g_ptr_array_index(plan->steps, i);
 
         if (step->action == PLAN_STEP_MERGE && step->merge == n)

@@ -738,7 +738,7 @@ gboolean exec_delete_can_abort(ExecContext *ctx, const Journal *journal, GError 
                       "it: the operation can only be finished"), merge->top->path);
         return FALSE;
     }
-    for (guint i = 0; i <= journal->step && i < journal->plan->steps->len; i++) {
+    for (guint i = 0; i <= journal->furthest && i < journal->plan->steps->len; i++) {
         const PlanStep *step = g_ptr_array_index(journal->plan->steps, i);
 
         if (step->action == PLAN_STEP_UPDATE_SNAPSHOTS ||

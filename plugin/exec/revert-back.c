@@ -33,7 +33,7 @@ static gboolean refuse(GError **error, char *message_take)
 
 static gboolean has_reached(const Journal *journal, PlanAction action)
 {
-    for (guint i = 0; i <= journal->step && i < journal->plan->steps->len; i++)
+    for (guint i = 0; i <= journal->furthest && i < journal->plan->steps->len; i++)
         if (((const PlanStep *) g_ptr_array_index(journal->plan->steps, i))->action == action)
             return TRUE;
     return FALSE;

@@ -388,7 +388,7 @@ gboolean revert_check_saved(ExecContext *ctx, GError **error)
     const Plan *plan = ctx->journal->plan;
     g_autoptr(ChainGraph) world = NULL;
 
-    if (!ctx->taken_up || plan->save_overlays->len == 0 || ctx->reached > first_past(plan) ||
+    if (!ctx->taken_up || plan->save_overlays->len == 0 || ctx->furthest > first_past(plan) ||
         !revert_saved(ctx) || !is_open(ctx))
         return TRUE;
     /* Nothing tells on another host but that it has been held since. */

@@ -104,7 +104,7 @@ static ExecDone save_is_done(ExecStep *s, GError **error)
     g_autofree char *xml = NULL, *message = NULL, *text = NULL;
 
     /* A transient domain that was stopped has taken the snapshot along, until it is there again. */
-    if (s->ctx->reached > s->index || revert_saved(s->ctx))
+    if (s->ctx->furthest > s->index || revert_saved(s->ctx))
         return EXEC_IS_DONE;
     xml = s->ctx->dom ? backend_snapshot_xml(s->ctx->dom, name, NULL) : NULL;
     if (!xml)
@@ -283,7 +283,7 @@ static ExecDone overlays_are_done(ExecStep *s, GError **error)
     if (revert_stands_on_overlays(s->ctx, FALSE) || revert_runs_on_overlays(s->ctx))
         return EXEC_IS_DONE;
     /* A transient domain may have run on them and be gone. */
-    if (s->ctx->reached > s->index && revert_overlays_exist(s->ctx))
+    if (s->ctx->furthest > s->index && revert_overlays_exist(s->ctx))
         return EXEC_IS_DONE;
     helper = backend_helper_lookup(s->ctx->conn, s->journal->helper_uuid, error);
     if (!helper)
@@ -392,7 +392,7 @@ static gboolean undo_overlays(ExecStep *s, GError **error)
     /* libvirt removes what it made of a set of overlays that fails. A take-over has made the helper
      * forget its disks: then a later step says that they were made. */
     if (done == EXEC_NOT_DONE)
-        return (!s->ctx->resuming && s->journal->step <= s->index) ||
+        return (!s->ctx->resuming && s->journal->furthest <= s->index) ||
                remove_overlays(s, s->plan->overlays, TRUE, error);
     return set_helper_disks(s, NO_DISKS, error) &&
            remove_overlays(s, s->plan->overlays, TRUE, error);
@@ -648,7 +648,7 @@ static gboolean undo_stop(ExecStep *s, GError **error)
     const char *current = s->plan->save_current ? s->plan->save_current : s->journal->current;
     g_autoptr(GPtrArray) names = NULL;
 
-    for (guint i = 0; i <= s->ctx->reached && i < s->plan->steps->len; i++) {
+    for (guint i = 0; i <= s->ctx->furthest && i < s->plan->steps->len; i++) {
         const PlanStep *step = g_ptr_array_index(s->plan->steps, i);
 
         if (step->action != PLAN_STEP_STOP_GUEST)
@@ -674,7 +674,8 @@ static gboolean undo_update(ExecStep *s, GError **error)
     if (now && (revert_is_newer(s->journal, now) || g_strcmp0(now, s->plan->save_current) == 0))
         current = now;
     /* Somebody may have deleted it meanwhile. */
-    present = s->journal->step >= s->index ? backend_snapshot_xml(s->ctx->dom, target, NULL) : NULL;
+    if (s->journal->furthest >= s->index)
+        present = backend_snapshot_xml(s->ctx->dom, target, NULL);
     if (present && !backend_snapshot_redefine(s->ctx->dom, revert_snapshot_xml(s->journal), FALSE,
                                               error))
         return FALSE;
@@ -696,7 +697,7 @@ static ExecDone start_is_done(ExecStep *s, GError **error)
     /* Its snapshots can be defined again only when it is there again. */
     if (revert_is_transient(s->journal) && !s->ctx->dom)
         return EXEC_NOT_DONE;
-    never = s->ctx->reached < s->index; /* the step that runs now may be an earlier one again */
+    never = s->ctx->furthest < s->index; /* the step that runs now may be an earlier one again */
     if (never && s->step->action != PLAN_STEP_RESTORE_MEMORY)
         return EXEC_NOT_DONE;
     /* It may have run and ended again. Memory over disks that have changed is worse than none. */
@@ -755,7 +756,7 @@ static gboolean run_restore(ExecStep *s, GError **error)
 
     s->ctx->merged_all = TRUE;
     /* A transient domain that may have run on the reverted disks and ended. */
-    if (!s->ctx->dom && s->ctx->taken_up && s->ctx->reached >= s->index &&
+    if (!s->ctx->dom && s->ctx->taken_up && s->ctx->furthest >= s->index &&
         revert_overlays_pristine(s->ctx) != 1) {
         exec_note(s->ctx, g_strdup_printf(_("Domain '%s' may have run since the revert and is "
                                             "started without its memory state"),

@@ -124,7 +124,7 @@ gboolean journal_begin(virConnectPtr conn, Journal *journal, const char *base_xm
     journal->helper_name = g_strconcat(journal->domain, JOURNAL_SUFFIX, NULL);
     g_free(journal->client);
     journal->client = journal_client_describe();
-    journal->step = 0;
+    journal->step = journal->furthest = 0;
     journal->updating = FALSE;
 
     operation = journal_operation_element(journal, error);
@@ -289,6 +289,7 @@ gboolean journal_step(virConnectPtr conn, Journal *journal, guint n, GError **er
     if (!helper || !check_owner(helper, journal, error))
         return FALSE;
     journal->step = n;
+    journal->furthest = MAX(journal->furthest, n);
     return write_progress(helper, journal, error);
 }
 

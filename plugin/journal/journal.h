@@ -81,6 +81,7 @@ struct Journal {
     char *client_token;          /**< loaded: the process that holds it, see payload.h */
     char *owner;                 /**< random token of the client that holds it */
     guint step;                  /**< the step that was about to run, an index in plan->steps */
+    guint furthest;              /**< the furthest that ever was: who goes on begins anew */
     gboolean committing;         /**< a commit has been started: only forward is safe */
     gboolean updating;           /**< the snapshots' metadata is being written: what libvirt says
                                       of them now may be half of that, snapshot_* and current are

@@ -292,10 +292,10 @@ char *journal_progress_element(const Journal *journal)
     g_autofree char *token = journal_client_token();
 
     return g_markup_printf_escaped("<progress xmlns='%s' owner='%s' client='%s' process='%s'"
-                                   " step='%u' action='%s' committing='%s' updating='%s'"
-                                   " suspended='%s'/>",
+                                   " step='%u' furthest='%u' action='%s' committing='%s'"
+                                   " updating='%s' suspended='%s'/>",
                                    JOURNAL_NS_PROGRESS, journal->owner, journal->client, token,
-                                   journal->step,
+                                   journal->step, journal->furthest,
                                    step ? plan_action_name(journal->plan, step) : "",
                                    journal->committing ? "yes" : "no",
                                    journal->updating ? "yes" : "no",
@@ -454,6 +454,7 @@ Journal *journal_parse(const char *operation, const char *progress, GError **err
         journal->client = xml_attr(p, "client");
         journal->client_token = xml_attr(p, "process");
         journal->step = number(p, "step");
+        journal->furthest = MAX(number(p, "furthest"), journal->step);
         journal->committing = xml_attr_is(p, "committing", "yes");
         journal->updating = xml_attr_is(p, "updating", "yes");
         journal->suspended = xml_attr_is(p, "suspended", "yes");

@@ -441,5 +441,20 @@ def what_stays_is_not_said_to_be_discarded(t):
     o.check_all()
 
 
+@test(timeout=120)
+@requires("program", need_faults)
+def it_is_known_how_far_it_ever_was(t):
+    """Gone on with, it does again what was done: a kill there does not make it undone."""
+    g, o = killed(t, False, "remove-file-after")
+    r = run([*matrix.program(), "-c", g.daemon.uri, "chain-repair", g.name], check=False,
+            env={**g.daemon.env(), **matrix.environment("update-snapshots-after", "kill")})
+    t.eq(r.rc, -9, r)
+    r = t.rc(g.vext("chain-repair", g.name, "--abort"), 1)
+    t.has(r.err, "are being removed already")
+    t.rc(g.vext("chain-repair", g.name), 0)
+    o.revert("s1")
+    finished(t, g, o)
+
+
 if __name__ == "__main__":
     main()
