@@ -41,6 +41,7 @@ void exec_context_init(ExecContext *ctx, VextHost *host, virConnectPtr conn)
     ctx->worker_merges = g_array_new(FALSE, FALSE, sizeof(guint));
     ctx->begun = g_hash_table_new(NULL, NULL);
     ctx->finished = g_hash_table_new(NULL, NULL);
+    ctx->images = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 }
 
 void exec_context_clear(ExecContext *ctx)
@@ -53,6 +54,7 @@ void exec_context_clear(ExecContext *ctx)
     g_clear_pointer(&ctx->worker_merges, g_array_unref);
     g_clear_pointer(&ctx->begun, g_hash_table_unref);
     g_clear_pointer(&ctx->finished, g_hash_table_unref);
+    g_clear_pointer(&ctx->images, g_hash_table_unref);
     g_free(ctx->remedy);
     memset(ctx, 0, sizeof(*ctx));
 }

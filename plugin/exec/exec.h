@@ -90,6 +90,8 @@ typedef struct {
     gboolean overlays_used; /**< undoing: a guest may have written its overlays, which cannot be
                                  seen from here */
     /* remove-file */
+    GHashTable *images;     /**< taken up: key of a file of the plan -> itself: a domain or one of
+                                 its snapshots had it as an image before the metadata changed */
     ChainGraph *world;      /**< everything, read after the last change of metadata */
     gint64 tick;            /**< progress: when the line was printed last */
     gint64 started;         /**< progress: when the job began */

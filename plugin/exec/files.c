@@ -212,8 +212,10 @@ static gboolean run_remove(ExecStep *s, GError **error)
         born = file->image->born;
         if (image)
             who = needed_by(s, image, &own);
-        /* That it is in the world says nothing: what the record names is read, too. */
-        seen = image && image->overlays->len + image->domains->len + image->overlay_of->len > 0;
+        /* That it is in the world says nothing, nor that something stands on it: what the record
+         * names is read, too, and anybody can make an overlay on any file. */
+        seen = (image && image->domains->len + image->overlay_of->len > 0) ||
+               g_hash_table_contains(ctx->images, file->image->key);
     } else {
         memory_key = ctx->local ? backend_file_identity(path) : NULL;
         who = memory_needed_by(s, path, memory_key);

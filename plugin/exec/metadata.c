@@ -489,6 +489,21 @@ static char *new_xml(const Snapshots *all, const char *domain, const char *name,
     return xml_write_backing_store(cleared, exec_chain_below, graph, error);
 }
 
+/* What is to be removed is nobody's when the metadata is corrected: that it was an image is seen
+ * before. */
+static void remember_images(ExecContext *ctx, const ChainGraph *graph)
+{
+    const Plan *plan = ctx->journal->plan;
+
+    for (guint i = 0; i < plan->files->len; i++) {
+        const PlanFile *file = g_ptr_array_index(plan->files, i);
+        const ChainImage *image = file->image ? exec_find_image(graph, file->image) : NULL;
+
+        if (image && image->domains->len > 0 && g_str_equal(image->key, file->image->key))
+            g_hash_table_add(ctx->images, g_strdup(image->key));
+    }
+}
+
 static gboolean run_update(ExecStep *s, GError **error)
 {
     ExecContext *ctx = s->ctx;
@@ -504,6 +519,7 @@ static gboolean run_update(ExecStep *s, GError **error)
     if (!graph || (!s->journal->updating && !record_snapshots(s, graph, error)) ||
         !collect(s, &all, error))
         return FALSE;
+    remember_images(ctx, graph);
     map = source_map(graph, s->plan, FALSE);
     overlays = source_map(graph, s->plan, TRUE);
     /* All new texts first: what cannot be written is found before anything is forgotten. */

@@ -570,5 +570,45 @@ def files_are_to_be_kept_now(t):
     g.oracle.deleted("s1")
 
 
+@test(cases=["step-1-before", "block-pull-running", "stop-helper-before",
+             "update-snapshots-before", "update-snapshots-redefined", "remove-file-before"])
+@requires("program", need_faults)
+def a_raw_image_that_was_pulled_is_removed(t, point):
+    """While the chain, or the snapshot that goes, names it, it is seen that it is an image."""
+    g = made(t, format="raw", size="32M")
+    root = frozen(g)
+    killed(t, g, point, *PULL)
+    r = repair(t, g, 0)
+    no_operation(t, g)
+    g.oracle.deleted("s1")
+    g.oracle.check_all()
+    if "redefined" in point or "remove" in point:
+        t.has(r.err, f"'{root}' stays: nothing but the record")
+        t.ok(os.path.exists(root), "it is there")
+        return
+    t.ok("stays" not in r.err, r.err)
+    t.ok(not os.path.exists(root), "it is removed")
+    g.oracle.check_chain_clean(start=True)
+
+
+@test(cases=["", "taken over"])
+@requires("program", need_faults)
+def nothing_is_said_to_be_deleted_that_stays(t, how):
+    """The same command goes on with what was begun; its name is another snapshot's by now."""
+    g = made(t, snapshots=["s0", "s1"])
+    killed(t, g, "update-snapshots-after", *COMMIT)
+    taken = int(time.time())
+    util.wait_for(lambda: int(time.time()) > taken, "the next second")
+    g.virsh("snapshot-create-as", g.name, "s1", "--disk-only", "--diskspec",
+            f"vda,snapshot=external,file={g.dir}/new.qcow2")
+    if how:
+        r = t.rc(g.vext("snapshot-delete", g.name, "s1", env={"VIRSH_EXT_TAKEOVER": "1"}), 0)
+    else:
+        r = t.rc(g.vext(COMMAND, g.name, "s1"), 0)
+    t.has(r.err, "Snapshot 's1' stays")
+    t.eq(r.out.strip(), f"Finished: {COMMAND} of domain '{g.name}'")
+    t.eq(g.snapshots(), ["s0", "s1"])
+
+
 if __name__ == "__main__":
     main()

@@ -90,6 +90,28 @@ def files_that_are_none_of_its_own_stay(t):
         unplant(g)
 
 
+@test(cases=["files", "merges"])
+@requires("program")
+def what_only_an_image_of_its_own_stands_on_stays(t, where):
+    """Whoever can write the record can make an image on any file, too."""
+    g = t.guest()
+    path = t.path("passwd")
+    with open(path, "w", encoding="ascii") as f:
+        f.write("root:x\n" * 200)
+    planted = image(t.path("planted.qcow2"), backing=path, backing_format="raw")
+    known = [f"inode:{os.stat(p).st_dev}:{os.stat(p).st_ino}" for p in (path, planted)]
+    files = [{"image": file_image(path, key=known[0]), "memory_file": None, "disk": "vda",
+              "bytes": 0},
+             {"image": dict(file_image(planted, key=known[1]), format="qcow2"),
+              "memory_file": None, "disk": "vda", "bytes": 0}]
+    steps = [step(REMOVE), step(REMOVE, file=1)]
+    plant(t, g, plan(uuid_of(g), DELETE, *(steps if where == "files" else steps[::-1]),
+                     files=files))
+    r = g.vext("chain-repair", g.name)
+    t.ok(os.path.exists(path), r)
+    unplant(g)
+
+
 def birth(path):
     """In nanoseconds, or 0 where the file system does not keep it."""
     whole, _, part = run(["stat", "-c", "%.9W", path]).out.strip().partition(".")

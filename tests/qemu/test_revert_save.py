@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402,F403
-from vext import faults, matrix  # noqa: E402
+from vext import faults, journals, matrix  # noqa: E402
 
 
 def guest(t, state):
@@ -202,6 +202,62 @@ def a_guest_that_cannot_be_saved_goes_on(t, state):
     with faults.immutable(g.dir):
         t.rc(g.vext("snapshot-revert-external", g.name, "s1", "--save-current", "kept"), 1)
     t.eq((g.state(), g.snapshots()), ("paused" if state == "--paused" else "running", ["s1"]))
+    g.oracle.check_all()
+
+
+@test(timeout=120)
+@requires("program", matrix.require_faults)
+def a_saved_snapshot_that_is_forgotten_is_known_again(t):
+    """What is written from then on is in no snapshot, whether its name is there or not."""
+    g = guest(t, "running")
+    o = g.oracle
+    killed(g, "define-domain-before")
+    g.virsh("snapshot-delete", g.name, "kept", "--metadata")
+    g.virsh("resume", g.name)
+    o.write("vda", "3M", "64k", 0xa4)
+    r = t.rc(g.vext("chain-repair", g.name), 3)
+    t.has(r.err, "is not in snapshot 'kept' and would be lost")
+    o.check_active()
+    t.rc(g.vext("chain-repair", g.name, "--abort"), 0)
+    t.eq(g.state(), "running")
+    o.check_active()
+
+
+@test(timeout=120)
+@requires("program", matrix.require_faults)
+def a_guest_that_is_to_be_paused_stays_so_when_something_fails_later(t):
+    """The one that was held is gone."""
+    g = guest(t, "running")
+    process = spawn([*matrix.program(), "-c", g.daemon.uri, "snapshot-revert-external",
+                           g.name, "s1", "--paused", "--save-current", "kept"],
+                          env=matrix.environment("stop-guest-after", "kill"))
+    process.communicate(timeout=100)
+    t.eq(g.state(), "shut off")
+    with faults.immutable(journals.overlays_in_journal(g, "save_overlays")[0]):
+        t.rc(g.vext("chain-repair", g.name), 3)
+    t.eq(g.state(), "paused")
+    t.rc(g.vext("chain-repair", g.name), 0)
+    t.eq(g.state(), "paused")
+
+
+@test(timeout=120)
+@requires("program", matrix.require_faults)
+def who_cannot_let_the_guest_go_on_says_so(t):
+    """The daemon dies when it is held."""
+    g = guest(t, "running")
+    process = spawn([*matrix.program(), "-c", g.daemon.uri, "snapshot-revert-external", g.name,
+                     "s1", "--running", "--save-current", "kept"],
+                    env=matrix.environment("create-snapshot-held", "stop"))
+    t.wait_for(lambda: process.poll() is not None or is_stopped(process), "the point")
+    g.daemon.kill9()
+    process.send_signal(signal.SIGCONT)
+    _, err = process.communicate(timeout=100)
+    t.eq(process.returncode, 3, err)
+    t.has(err, f"Domain '{g.name}' may still be paused")
+    g.daemon.start()
+    t.eq(g.state(), "paused")
+    t.rc(g.vext("chain-repair", g.name, "--abort"), 0)
+    t.eq(g.state(), "running")
     g.oracle.check_all()
 
 
