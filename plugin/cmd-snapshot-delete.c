@@ -160,13 +160,22 @@ static void print_failed(VextHost *host, const PlanRequest *request, GPtrArray *
 /*
  * @asked: of a command taken over, the one snapshot that was named: virsh then says one line,
  *         however many go with it
+ * @some_stay: a snapshot that was to go is another one by now
  */
 static void print_deleted(VextHost *host, const DeleteOptions *o, const Plan *plan,
-                          const char *asked)
+                          const char *asked, gboolean some_stay)
 {
-    guint n = asked ? 1 : plan->snapshots->len;
+    guint n;
 
-    if (!plan->steps->len && !asked)
+    if (some_stay)
+        asked = NULL;
+    n = asked ? 1 : plan->snapshots->len;
+    if (some_stay) {
+        g_autofree char *line = g_strdup_printf(_("Finished: %s of domain '%s'"), plan->command,
+                                                plan->domain);
+
+        operation_print_line(host, line);
+    } else if (!plan->steps->len && !asked)
         operation_print_line(host, _("Nothing to do"));
     else if (!plan->snapshots->len && !asked)
         operation_print_line(host, _("Unnamed layers merged"));
@@ -221,14 +230,14 @@ static gboolean same_request(const Journal *journal, const PlanRequest *request)
 }
 
 static void print_done(Operation *op, const DeleteOptions *o, const Plan *plan,
-                       const char *asked)
+                       const char *asked, gboolean some_stay)
 {
     if (o->json) {
         g_autofree char *json = text_plan_json(plan);
 
         op->host->print(op->host, json);
     } else {
-        print_deleted(op->host, o, plan, asked);
+        print_deleted(op->host, o, plan, asked, some_stay);
     }
 }
 
@@ -243,13 +252,14 @@ static VextStatus run(Operation *op, const DeleteOptions *o, Journal *journal, g
         .timeout = o->timeout,
         .daemon_log = o->daemon_log,
     };
+    guint n = journal->plan->snapshots->len;
     VextStatus status = operation_run(op, &how, journal, reasons);
 
     if (status != VEXT_OK) {
         print_failed(op->host, &o->request, journal->plan->snapshots);
         operation_print_errors(op->host, reasons);
     } else {
-        print_done(op, o, journal->plan, asked);
+        print_done(op, o, journal->plan, asked, journal->plan->snapshots->len < n);
     }
     return status;
 }
@@ -333,7 +343,7 @@ static VextStatus delete(Operation *op, const DeleteOptions *o)
     if (!plan->steps->len) {
         g_autofree char *asked = asked_of_stock(op, o);
 
-        print_done(op, o, plan, asked);
+        print_done(op, o, plan, asked, FALSE);
         plan_free(plan);
         return VEXT_OK;
     }
