@@ -310,6 +310,7 @@ static VextStatus stopped(ExecStep *s, const ExecStepOps *ops, GError *problem,
     gboolean wanted = g_error_matches(problem, EXEC_ERROR, EXEC_ERROR_INTERRUPTED) ||
                       g_error_matches(problem, EXEC_ERROR, EXEC_ERROR_TIMEOUT);
     g_autofree char *what = describe(s, ops);
+    g_autoptr(GError) asleep = NULL;
 
     g_ptr_array_add(reasons, g_strdup(problem->message));
     /* Whoever took it over works with these jobs now; and before we began any they are not
@@ -327,7 +328,9 @@ static VextStatus stopped(ExecStep *s, const ExecStepOps *ops, GError *problem,
     /* A helper that runs would look like somebody at work. */
     if (!fenced) {
         exec_helper_stop(ctx, NULL);
-        exec_wake_guest(ctx, NULL);
+        if (!exec_wake_guest(ctx, &asleep) &&
+            !g_ptr_array_find_with_equal_func(reasons, asleep->message, g_str_equal, NULL))
+            g_ptr_array_add(reasons, g_strdup(asleep->message));
     }
     g_ptr_array_add(reasons,
                     g_strdup_printf(g_error_matches(problem, EXEC_ERROR, EXEC_ERROR_LOST)

@@ -98,13 +98,24 @@ static BackendOverlay *backend_overlays(GPtrArray *overlays)
     return result;
 }
 
+/** Whether the disks stand on the overlays of --save-current, its snapshot recorded or not. */
+static gboolean stands_on_save_overlays(ExecContext *ctx)
+{
+    g_autofree char *xml = ctx->dom ? exec_domain_xml(ctx, exec_domain_active(ctx), NULL) : NULL;
+
+    return xml && revert_names_overlays(ctx->journal->plan->save_overlays, xml);
+}
+
 static ExecDone save_is_done(ExecStep *s, GError **error)
 {
     const char *name = s->plan->save_current;
     g_autofree char *xml = NULL, *message = NULL, *text = NULL;
 
-    /* A transient domain that was stopped has taken the snapshot along, until it is there again. */
-    if (s->ctx->furthest > s->index || revert_saved(s->ctx))
+    if (revert_saved(s->ctx))
+        return EXEC_IS_DONE;
+    /* A transient domain that was stopped has taken the snapshot along, until it is there again.
+     * One that goes on writing to what is above that snapshot needs it, whoever has forgotten it. */
+    if (s->ctx->furthest > s->index && !stands_on_save_overlays(s->ctx))
         return EXEC_IS_DONE;
     xml = s->ctx->dom ? backend_snapshot_xml(s->ctx->dom, name, NULL) : NULL;
     if (!xml)
@@ -137,14 +148,6 @@ static gboolean settle_managed_save(ExecStep *s, GError **error)
     text = s->ctx->taken_up ? revert_with_abort(s->plan, message) : NULL;
     g_set_error_literal(error, EXEC_ERROR, EXEC_ERROR_CHANGED, text ? text : message);
     return FALSE;
-}
-
-/** Whether the disks stand on the overlays of --save-current, its snapshot recorded or not. */
-static gboolean stands_on_save_overlays(ExecContext *ctx)
-{
-    g_autofree char *xml = ctx->dom ? exec_domain_xml(ctx, exec_domain_active(ctx), NULL) : NULL;
-
-    return xml && revert_names_overlays(ctx->journal->plan->save_overlays, xml);
 }
 
 /** libvirt switches the disks first and records the snapshot last: that can fail by itself, or the
@@ -475,10 +478,11 @@ static gboolean undo_define(ExecStep *s, GError **error)
 
 static ExecDone stop_is_done(ExecStep *s, GError **error)
 {
-    if (!exec_domain_active(s->ctx))
-        return EXEC_IS_DONE;
-    return s->plan->overlays->len > 0 && revert_stands_on_overlays(s->ctx, TRUE) ? EXEC_IS_DONE
-                                                                          : EXEC_NOT_DONE;
+    if (exec_domain_active(s->ctx) &&
+        !(s->plan->overlays->len > 0 && revert_stands_on_overlays(s->ctx, TRUE)))
+        return EXEC_NOT_DONE;
+    s->journal->suspended = FALSE; /* the one that was held is gone */
+    return EXEC_IS_DONE;
 }
 
 /** Also what would else show when the guest is off. */

@@ -53,12 +53,17 @@ static gboolean flush_by_suspending(ExecContext *ctx, virDomainPtr dom, GError *
 
 gboolean exec_wake_guest(ExecContext *ctx, GError **error)
 {
+    g_autoptr(GError) problem = NULL;
+
     if (!ctx->journal->suspended)
         return TRUE;
-    if (exec_domain_active(ctx) && backend_domain_paused(ctx->dom, NULL) == 1 &&
-        !backend_domain_resume(ctx->dom, error))
-        return FALSE;
-    return record(ctx, FALSE, error);
+    if ((!exec_domain_active(ctx) || backend_domain_paused(ctx->dom, NULL) != 1 ||
+         backend_domain_resume(ctx->dom, &problem)) && record(ctx, FALSE, &problem))
+        return TRUE;
+    ctx->journal->suspended = TRUE;
+    g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED, _("Domain '%s' may still be paused: %s"),
+                ctx->journal->plan->domain, problem->message);
+    return FALSE;
 }
 
 static gboolean flush(ExecContext *ctx, const PlanMerge *merge, virDomainPtr dom, GError **error)
