@@ -193,25 +193,14 @@ gboolean backend_measure_range(const ChainImage *lo, const ChainImage *hi, const
     return TRUE;
 }
 
-/* The virtual size of one image by its map; 0: it cannot be had. */
-static guint64 mapped_size(const char *path, const char *format)
+/* The virtual size of an image, as its header says; 0: it cannot be had. */
+static guint64 size_of(const char *path, const char *format)
 {
-    g_autoptr(JsonNode) root = map_chain(&path, &format, 1);
-    guint64 size = 0;
-    JsonArray *array;
+    gboolean immutable = FALSE;
+    ImageInfo *info = local_read_header(path, format, &immutable, NULL);
+    guint64 size = info && info->virtual_size != CHAIN_UNKNOWN ? info->virtual_size : 0;
 
-    if (!root || !JSON_NODE_HOLDS_ARRAY(root))
-        return 0;
-    array = json_node_get_array(root);
-    for (guint i = 0; i < json_array_get_length(array); i++) {
-        JsonNode *node = json_array_get_element(array, i);
-        JsonObject *extent = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-        guint64 start = json_member_bytes(extent, "start");
-        guint64 length = json_member_bytes(extent, "length");
-
-        if (start < G_MAXINT64 && length < G_MAXINT64)
-            size = MAX(size, start + length);
-    }
+    image_info_free(info);
     return size;
 }
 
@@ -233,7 +222,7 @@ gboolean backend_data_left(const ChainSource *const *sources, const char *const 
     root = map_chain(paths, formats, n);
     if (!root || !JSON_NODE_HOLDS_ARRAY(root))
         return FALSE;
-    if (n > merged && !(below = mapped_size(paths[merged], formats[merged])))
+    if (n > merged && !(below = size_of(paths[merged], formats[merged])))
         return FALSE;
     array = json_node_get_array(root);
     for (i = 0; i < json_array_get_length(array); i++) {

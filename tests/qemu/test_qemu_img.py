@@ -41,6 +41,18 @@ def log(t):
         return []
 
 
+@test
+@requires("program")
+def a_pull_above_a_template_maps_no_more_than_it_must(t):
+    """The two that say what it costs, and what is written before and after the flush."""
+    template = image(t.path("template.qcow2"), writes=[(0, "4M", 5)])
+    g = some(t, disks=[{"target": "vda", "backing": template}])
+    env = wrapped(t, 'echo "$*" >>"$LOG"; exec "$REAL" "$@"')
+    t.rc(g.vext(DELETE, g.name, "s2", "--direction", "pull", env=env), 0)
+    t.eq([line.split()[0] for line in log(t)], ["map"] * 4)
+    g.oracle.deleted("s2")
+
+
 @test(cases=["file", "block"])
 @requires("program")
 def a_map_has_limits_and_no_names(t, kind):
