@@ -106,13 +106,36 @@ static gboolean stands_on_save_overlays(ExecContext *ctx)
     return xml && revert_names_overlays(ctx->journal->plan->save_overlays, xml);
 }
 
+/** What the guest writes from the snapshot on until it is stopped would be in no snapshot. Who
+ *  gives up in between lets it go on (exec.c). */
+static gboolean hold_guest(ExecStep *s, GError **error)
+{
+    int paused = exec_domain_active(s->ctx) ? backend_domain_paused(s->ctx->dom, error) : 1;
+
+    if (paused != 0)
+        return paused > 0;
+    s->journal->suspended = TRUE;
+    if (!journal_step(s->ctx->conn, s->journal, s->index, error))
+        return FALSE;
+    if (backend_domain_suspend(s->ctx->dom, error))
+        return TRUE;
+    s->journal->suspended = FALSE;
+    journal_step(s->ctx->conn, s->journal, s->index, NULL);
+    return FALSE;
+}
+
 static ExecDone save_is_done(ExecStep *s, GError **error)
 {
     const char *name = s->plan->save_current;
     g_autofree char *xml = NULL, *message = NULL, *text = NULL;
 
-    if (revert_saved(s->ctx))
+    if (revert_saved(s->ctx)) {
+        /* One that went on is looked at when it is still. Where that cannot be done, as files are
+         * not seen, it is only known to have been held (revert_check_saved()). */
+        if (s->ctx->local && stands_on_save_overlays(s->ctx) && !hold_guest(s, error))
+            return EXEC_CANNOT_TELL;
         return EXEC_IS_DONE;
+    }
     /* A transient domain that was stopped has taken the snapshot along, until it is there again.
      * One that goes on writing to what is above that snapshot needs it, whoever has forgotten it. */
     if (s->ctx->furthest > s->index && !stands_on_save_overlays(s->ctx))
@@ -189,24 +212,6 @@ static gboolean nothing_there(const ExecStep *s, const BackendOverlay *overlays,
         return FALSE;
     }
     return TRUE;
-}
-
-/** What the guest writes from the snapshot on until it is stopped would be in no snapshot. Who
- *  gives up in between lets it go on (exec.c). */
-static gboolean hold_guest(ExecStep *s, GError **error)
-{
-    int paused = exec_domain_active(s->ctx) ? backend_domain_paused(s->ctx->dom, error) : 1;
-
-    if (paused != 0)
-        return paused > 0;
-    s->journal->suspended = TRUE;
-    if (!journal_step(s->ctx->conn, s->journal, s->index, error))
-        return FALSE;
-    if (backend_domain_suspend(s->ctx->dom, error))
-        return TRUE;
-    s->journal->suspended = FALSE;
-    journal_step(s->ctx->conn, s->journal, s->index, NULL);
-    return FALSE;
 }
 
 static gboolean run_save(ExecStep *s, GError **error)

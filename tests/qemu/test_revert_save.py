@@ -225,6 +225,58 @@ def a_saved_snapshot_that_is_forgotten_is_known_again(t):
 
 @test(timeout=120)
 @requires("program", matrix.require_faults)
+def a_guest_that_goes_on_is_held_again(t):
+    """Or what it writes between the last look and its end is nowhere."""
+    g = guest(t, "running")
+    o = g.oracle
+    killed(g, "define-domain-before")
+    g.virsh("resume", g.name)
+    process = journals.stopped(t, g, "stop-guest-before", "chain-repair", g.name)
+    t.eq(g.state(), "paused")
+    process.send_signal(signal.SIGCONT)
+    t.eq(process.wait(timeout=100), 0)
+    o.taken("kept")
+    o.revert("s1")
+    o.check_all()
+
+
+@test(cases=[(p, s) for p in ("create-snapshot-held", "create-overlays-before")
+             for s in ("running", "paused")], timeout=120)
+@requires("program", matrix.require_faults)
+def a_guest_goes_on_when_the_revert_is_interrupted(t, point, state):
+    g = guest(t, "running")
+    if state == "paused":
+        g.pause()
+    process = spawn([*matrix.program(), "-c", g.daemon.uri, "snapshot-revert-external", g.name,
+                     "s1", "--save-current", "kept"], env=matrix.environment(point, "int"))
+    _, err = process.communicate(timeout=100)
+    t.eq(process.returncode, 3, err)
+    t.ok("still be paused" not in err, err)
+    t.eq(g.state(), state)
+    g.oracle.taken("kept")
+    t.rc(g.vext("chain-repair", g.name, "--abort"), 0)
+    t.eq((g.state(), g.current()), (state, "kept"))
+    g.oracle.check_all()
+
+
+@test(timeout=120)
+@requires("program", matrix.require_faults)
+def the_guest_dies_while_it_is_held(t):
+    g = guest(t, "running")
+    g.oracle.flush()
+    process = journals.stopped(t, g, "create-snapshot-held", "snapshot-revert-external", g.name,
+                               "s1", "--save-current", "kept")
+    faults.kill_qemu(g)
+    process.send_signal(signal.SIGCONT)
+    _, err = process.communicate(timeout=100)
+    t.eq(process.returncode, 0, err)
+    g.oracle.taken("kept")
+    g.oracle.revert("s1")
+    g.oracle.check_all()
+
+
+@test(timeout=120)
+@requires("program", matrix.require_faults)
 def a_guest_that_is_to_be_paused_stays_so_when_something_fails_later(t):
     """The one that was held is gone."""
     g = guest(t, "running")
