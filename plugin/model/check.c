@@ -442,7 +442,7 @@ static char *describe_interrupted(const Check *c, const ChainOperation *op)
     const char *command = op->command ? op->command : "";
     g_autofree char *names = NULL;
 
-    if (op->step && op->committing) {
+    if (op->step && op->committing && op->snapshot_names->len) {
         names = chain_quote_names(op->snapshot_names);
         return g_strdup_printf(_("'%s' of domain '%s' was interrupted at '%s', and the state of "
                                  "what it deletes is gone: %s"), command, c->domain->name, op->step,

@@ -301,6 +301,13 @@ static void check_says_what_is_gone(World *w)
         g_assert_nonnull(strstr(message, said[i]));
         g_assert_true(op->committing == (strstr(message, "'s2'") != NULL));
     }
+    /* of layers without a name no state is lost */
+    g_ptr_array_set_size(op->snapshot_names, 0);
+    {
+        g_autoptr(GPtrArray) findings = chain_graph_check(w->graph, w->d);
+
+        g_assert_null(strstr(((ChainFinding *) g_ptr_array_index(findings, 0))->message, "gone"));
+    }
 }
 
 static void test_interrupted(void)
