@@ -137,7 +137,7 @@ static ExecDone save_is_done(ExecStep *s, GError **error)
         return EXEC_IS_DONE;
     }
     /* A transient domain that was stopped has taken the snapshot along, until it is there again.
-     * One that goes on writing to what is above that snapshot needs it, whoever has forgotten it. */
+     * One that still stands above it needs it, whoever has forgotten it. */
     if (s->ctx->furthest > s->index && !stands_on_save_overlays(s->ctx))
         return EXEC_IS_DONE;
     xml = s->ctx->dom ? backend_snapshot_xml(s->ctx->dom, name, NULL) : NULL;
