@@ -178,14 +178,16 @@ static gboolean settle_managed_save(ExecStep *s, GError **error)
 static gboolean record_saved(ExecStep *s, GError **error)
 {
     g_autoptr(GError) problem = NULL;
-    g_autofree char *xml = revert_saved_xml(s->journal, &problem);
+    g_autofree char *xml = revert_saved_xml(s->journal, &problem), *message = NULL, *text = NULL;
 
     exec_no_return(s->ctx);
     if (xml && backend_snapshot_redefine(s->ctx->dom, xml, TRUE, &problem))
         return TRUE;
-    g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
-                _("The disks have got their new overlays, but snapshot '%s' could not be "
-                  "recorded: %s"), s->plan->save_current, problem->message);
+    message = g_strdup_printf(_("The disks have got their new overlays, but snapshot '%s' "
+                                "could not be recorded: %s"), s->plan->save_current,
+                              problem->message);
+    text = s->ctx->taken_up ? revert_with_abort(s->plan, message) : NULL;
+    g_set_error_literal(error, EXEC_ERROR, EXEC_ERROR_FAILED, text ? text : message);
     return FALSE;
 }
 

@@ -105,5 +105,23 @@ def its_snapshots_come_back_when_undone(t, save):
     o.check_chain_clean()
 
 
+@test(timeout=120)
+@requires("program", matrix.require_faults)
+def what_is_written_above_what_was_saved_is_kept(t):
+    """The guest was stopped; somebody has made it again as it was, and it runs."""
+    g, o = killed(t, "start-guest-before", "--save-current", "kept")
+    path = os.path.join(g.dir, next(n for n in os.listdir(g.dir) if ".kept-" in n))
+    g.define(g.domain_xml().replace(g.disks["vda"].path, path))
+    o.write("vda", "4M", "1M", 0x44)
+    o.flush()
+    r = t.rc(g.vext("chain-repair", g.name), 3)
+    t.has(r.err, f"to undo what was begun, run: virsh-ext chain-repair {g.name} --abort")
+    t.eq((g.state(), g.active("vda").path), ("running", path))
+    o.check_active()
+    t.rc(g.vext("chain-repair", g.name, "--abort"))
+    t.eq((g.state(), g.current()), ("running", "kept"))
+    o.check_active()
+
+
 if __name__ == "__main__":
     main()
