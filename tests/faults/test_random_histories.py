@@ -11,6 +11,7 @@ A failure prints the seed and what was done. An operation that neither chain-rep
 ends as it lies is "stuck": it is counted and told, with what it took to end it as the message says,
 and it is a failure when nothing does."""
 import collections
+import json
 import os
 import random
 import re
@@ -65,6 +66,7 @@ class History:
         self.maybe = {}         # snapshots whose metadata others have removed meanwhile
         self.branches = {}      # while a revert lies interrupted: target -> {image: Branch}
         self.stays = set()
+        self.damaged = False    # metadata, by libvirt
         self.numbers = 0
         self.killed_qemu = False
         self.title = None
@@ -194,6 +196,13 @@ class History:
                 if memory:
                     self.o.memory[name] = memory
         self.maybe = {}
+        if self.damaged:
+            self.damaged = False
+            self.begin(Operation([REPAIR, self.g.name], set()))
+            rc, out, err = self.run(self.op.argv)
+            self.op = None
+            if rc:
+                raise AssertionError(f"{rc}\n{out}{err}")
         self.o.check_all()
         self.others()
         if self.title and self.g.xml(inactive=True).findtext("title") != self.title:
@@ -258,12 +267,36 @@ class History:
             return False
         if self.op and self.op.target:
             for target in disks:
-                known = self.branches[target]
-                model, kind = known[before[target]]
-                known[files[target]] = (model, kind)
-                known[before[target]] = (copy_sparse(model, os.path.join(
-                    self.o.dir, f"{target}.b{self.number()}")), kind)
+                self.branches[target][files[target]] = self.branches[target][before[target]]
+                self.retire(target, before[target])
         return True
+
+    def layer(self):
+        """One that no snapshot names."""
+        self.sync()
+        if self.saved():
+            return
+        number = self.number()
+        target = self.rng.choice(sorted(self.o.model))
+        path = os.path.join(self.g.dir, f"{target}.layer{number}")
+        self.say(f"unnamed layer {path}")
+        before = self.g.active(target).path
+        r = self.g.snapshot(f"layer{number}", disks=[target], files={target: path},
+                            metadata=False, check=False)
+        if r.rc:
+            self.say(f"(refused: {r.err.strip()})")
+            if os.path.exists(path):
+                os.unlink(path)
+        elif self.op and self.op.target:
+            known = self.branches[target]
+            known[path] = known[before]
+            self.retire(target, before)
+
+    def retire(self, target, path):
+        """Its model goes on with the image on top; what it holds itself stays as it is."""
+        model, kind = self.branches[target][path]
+        copy = os.path.join(self.o.dir, f"{target}.b{self.number()}")
+        self.branches[target][path] = (copy_sparse(model, copy), kind)
 
     def power(self):
         state = self.g.state()
@@ -318,6 +351,14 @@ class History:
         self.o.extra_files.add(os.path.realpath(path))
         self.say(f"(volatile: {c.volatile})")
 
+    def forgotten(self, name):
+        """libvirt 9.0 has the children name its images as theirs: chain-repair corrects that."""
+        self.damaged |= name in self.g.tree().values()
+        self.say(f"virsh snapshot-delete --metadata {name}")
+        self.o.extra_files |= self.o._files()   # some of which nobody knows then
+        return self.g.virsh("snapshot-delete", self.g.name, name, "--metadata",
+                            check=False).rc == 0
+
     def other_forgets(self):
         listed = [n for n in self.g.snapshots() if n in self.o.snapshots]
         if not listed:
@@ -325,11 +366,8 @@ class History:
         name = self.rng.choice(listed)
         if name == self.op.target:
             return
-        self.say(f"virsh snapshot-delete --metadata {name}")
-        if self.g.virsh("snapshot-delete", self.g.name, name, "--metadata", check=False).rc == 0:
+        if self.forgotten(name):
             self.maybe[name] = (self.o.snapshots.pop(name), self.o.memory.pop(name, None))
-            for path, _ in [self.maybe[name][1]] if self.maybe[name][1] else []:
-                self.o.extra_files.add(os.path.realpath(path))
 
     def other_renews(self):
         """A snapshot of the name of one that is to go."""
@@ -337,8 +375,7 @@ class History:
             return
         name = self.rng.choice(sorted(self.op.names))
         if name in self.g.snapshots():
-            self.say(f"virsh snapshot-delete --metadata {name}")
-            self.g.virsh("snapshot-delete", self.g.name, name, "--metadata", check=False)
+            self.forgotten(name)
         if name in self.g.snapshots():
             return
         self.o.forget(name)
@@ -373,8 +410,63 @@ class History:
             if r.rc == 0:
                 raise AssertionError("libvirt reverts to external snapshots")
 
+    def overlays(self, path):
+        """How many images stand on it, of the ones that can be found."""
+        found = 0
+        for name in self.o._files() | {c.path for c in self.clones}:
+            r = qemu_img("info", "-U", "--output=json", name, check=False, log=False)
+            if r.rc == 0:
+                backing = json.loads(r.out).get("full-backing-filename")
+                found += backing is not None and os.path.realpath(backing) == \
+                    os.path.realpath(path)
+        return found
+
+    def other_deletes(self):
+        """libvirt itself, where it does that right: in a chain, of a running guest."""
+        listed = self.g.snapshots()
+        names = [n for n in listed if n in self.o.snapshots and n not in self.op.names]
+        if self.op.target or not names or not self.g.is_active():
+            return
+        name, tree = self.rng.choice(names), self.g.tree()
+        if len([n for n, p in tree.items() if p == name]) > 1:
+            return
+        for target in self.o.snapshots[name]:
+            frozen = self.g.sources(self.g.snapshot_xml(name).find("domain"))[target].path
+            chain = self.g.chain(target)
+            if frozen not in chain[1:]:
+                return
+            if self.overlays(frozen) != 1 or self.overlays(chain[chain.index(frozen) - 1]) > 1:
+                return
+        self.say(f"virsh snapshot-delete {name}")
+        self.o.extra_files |= self.o._files()   # libvirt forgets about the memory
+        r = self.g.virsh("snapshot-delete", self.g.name, name, check=False)
+        if r.rc:
+            self.say(f"(refused: {r.err.strip()})")
+        elif name not in self.g.snapshots():
+            self.o.forget(name)
+
+    def other_command(self):
+        """One that is not to be begun: what lies interrupted has to be finished first."""
+        if self.g.name + ".virsh-ext" not in self.g.view().domains:
+            return
+        names = [n for n in self.g.snapshots() if n in self.o.snapshots]
+        if not names:
+            return
+        command, name = self.rng.choice([DELETE, REVERT]), self.rng.choice(names)
+        if self.op.argv[0] == command and (name in self.op.names or name == self.op.target):
+            return
+        rc, out, err = self.run([command, self.g.name, name])
+        if rc != 1:
+            raise AssertionError(f"another operation is not refused: {rc}\n{out}{err}")
+
+    def other_looks(self):
+        for argv in ([REPAIR, self.g.name, "--dry-run"], ["chain-show", self.g.name, "--check"],
+                     [REPAIR, self.g.name, "--abort", "--dry-run", "--json"]):
+            self.run(argv)
+
     def other(self):
-        actions = [(self.power, 4), (self.write, 4), (self.snapshot, 2), (self.other_clone, 2),
+        actions = [(self.layer, 0.7), (self.other_deletes, 1), (self.other_command, 0.7),
+                   (self.other_looks, 0.7), (self.power, 4), (self.write, 4), (self.snapshot, 2), (self.other_clone, 2),
                    (self.other_forgets, 1), (self.other_renews, 1), (self.other_saves, 1.5),
                    (self.other_edits, 1), (self.other_ends_helper, 0.7), (self.other_reverts, 0.3)]
         self.rng.choices([a for a, _ in actions], [w for _, w in actions])[0]()
@@ -451,7 +543,7 @@ class History:
         return rc, out, err
 
     def delete(self):
-        names = sorted(n for n in self.o.snapshots)
+        names = sorted(self.o.snapshots)
         if not names:
             return
         rng, how = self.rng, self.rng.random()
@@ -478,6 +570,8 @@ class History:
         argv = [DELETE, self.g.name, *(args or chosen)]
         if self.chance(0.5):
             argv += ["--direction", rng.choice(["commit", "pull"])]
+        if self.chance(0.15):
+            argv += ["--bandwidth", "1"]
         self.operate(Operation(argv, set(chosen)))
 
     def revert(self):
@@ -521,6 +615,13 @@ class History:
                 self.other()
                 self.content()
         self.recover()
+
+    def operation_that_works(self, argv):
+        self.begin(Operation(argv, set(self.o.snapshots)))
+        rc, out, err = self.attempt(argv)
+        if rc:
+            raise AssertionError(f"--all is refused: {rc}\n{out}{err}")
+        self.settle("forward", out)
 
     # --- going on ---
 
@@ -628,7 +729,7 @@ class History:
     # --- the whole ---
 
     def step(self):
-        kinds = [(self.write, 3), (self.snapshot, 2), (self.power, 1), (self.delete, 3.5),
+        kinds = [(self.write, 3), (self.snapshot, 2), (self.layer, 0.3), (self.power, 1), (self.delete, 3.5),
                  (self.revert, 3.5)]
         self.rng.choices([k for k, _ in kinds], [w for _, w in kinds])[0]()
 
@@ -642,6 +743,10 @@ class History:
                 self.g.virsh("start", self.g.name)
             self.step()
         self.whole()
+        if self.o.snapshots and not self.clones and self.chance(0.5):
+            # All that is left behind is of use.
+            self.title = None
+            self.operation_that_works([DELETE, self.g.name, "--all"])
         self.g.destroy()
         self.o.check_chain_clean(start=True, allow=self.stays, leaks=self.killed_qemu)
 
