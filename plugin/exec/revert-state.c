@@ -112,6 +112,26 @@ gboolean revert_overlays_exist(ExecContext *ctx)
     return TRUE;
 }
 
+/** Whether the saved domain wrote to what stands on the overlays: to a snapshot taken since. */
+static gboolean saved_above(ExecContext *ctx)
+{
+    const Plan *plan = ctx->journal->plan;
+    g_autoptr(ChainGraph) graph = exec_read_domain(ctx, NULL);
+    const ChainDomain *d = graph ? chain_graph_domain(graph, plan->domain) : NULL;
+
+    for (guint i = 0; d && i < plan->overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);
+        const ChainImage *overlay = exec_find_image(graph, o->overlay);
+        gboolean found = FALSE;
+
+        for (guint k = 0; overlay && k < d->saved->len; k++)
+            found |= chain_image_stands_on(g_ptr_array_index(d->saved, k), overlay);
+        if (!found)
+            return FALSE;
+    }
+    return d && plan->overlays->len > 0;
+}
+
 gboolean revert_has_old_memory(ExecContext *ctx)
 {
     g_autofree char *xml = NULL;
@@ -119,7 +139,8 @@ gboolean revert_has_old_memory(ExecContext *ctx)
     if (!ctx->dom || !backend_managed_save(ctx->dom))
         return FALSE;
     xml = backend_managed_save_xml(ctx->dom, NULL);
-    return !xml || !revert_names_overlays(ctx->journal->plan->overlays, xml);
+    return !xml || !(revert_names_overlays(ctx->journal->plan->overlays, xml) ||
+                     saved_above(ctx));
 }
 
 /* --- snapshots of later ---------------------------------------------------------------------- */

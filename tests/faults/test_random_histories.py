@@ -154,6 +154,9 @@ class History:
                         copy = copy_sparse(model, os.path.join(self.o.dir,
                                                                f"{target}.b{self.number()}"))
                         known[source.path] = (copy, kind)
+                        if kind == "new" and not compare(source.path, source.format,
+                                                         self.o.model[target]):
+                            known[source.path] = (copy, "any")
                         break
                 else:
                     raise Mismatch(f"{target} ({source.path}) has the content of no known state: "
@@ -667,6 +670,7 @@ class History:
                     print(f"# stuck: seed {self.seed}: {' '.join(self.op.argv)}: until "
                           f"{', '.join(done)}, then {' '.join(argv)}\n#    "
                           + said.strip().replace("\n", "\n#    "), flush=True)
+                    print("# " + " ".join(self.log).replace("\n", "\n# "), flush=True)
                     self.recovered(argv, out)
                     return
                 self.content()

@@ -411,6 +411,24 @@ def a_managed_save_of_the_reverted_disks_is_kept(t):
     finished(t, g, o)
 
 
+@test(cases=["", "--force"], timeout=120)
+@requires("program", need_faults)
+def a_managed_save_of_a_snapshot_of_the_reverted_disks_is_kept(t, option):
+    """Its memory is that of what stands on them: it is nothing to be dropped."""
+    g, o = killed(t, True, "remove-file-before", *([option] if option else []))
+    o.revert("s1")
+    if not g.is_active():
+        g.start()
+    other_snapshot(o)
+    g.virsh("managedsave", g.name)
+    t.rc(g.vext("chain-repair", g.name))
+    t.has(g.virsh("dominfo", g.name).out, r"Managed save:   yes")
+    g.start()
+    o.check_all()
+    g.destroy()
+    finished(t, g, o)
+
+
 @test(timeout=120)
 @requires("program", need_faults)
 def what_a_guest_has_written_stays_when_undone(t):
