@@ -26,6 +26,14 @@ gboolean revert_is_transient(const Journal *journal)
     return journal->domain_xml == NULL;
 }
 
+gboolean revert_has_reached(const Journal *journal, PlanAction action)
+{
+    for (guint i = 0; i <= journal->furthest && i < journal->plan->steps->len; i++)
+        if (((const PlanStep *) g_ptr_array_index(journal->plan->steps, i))->action == action)
+            return TRUE;
+    return FALSE;
+}
+
 /* --- where the domain stands ----------------------------------------------------------------- */
 
 /** As revert_names_overlays(), but with what stands on them. */
@@ -301,10 +309,12 @@ static gboolean changed(GError **error, char *message_take)
     return FALSE;
 }
 
-char *revert_with_abort(const Plan *plan, const char *message)
+char *revert_with_abort(ExecContext *ctx, const char *message)
 {
-    g_autofree char *command = exec_repair_command(plan);
+    g_autofree char *command = exec_repair_command(ctx->journal->plan);
 
+    if (!exec_revert_can_abort(ctx, ctx->journal, NULL))
+        return g_strdup(message);
     return g_strdup_printf(_("%s; to undo what was begun, run: %s --abort"), message, command);
 }
 
@@ -317,6 +327,8 @@ static gboolean is_open(ExecContext *ctx)
         return FALSE;
     if (!revert_stands_on_overlays(ctx, FALSE))
         return TRUE;
+    if (revert_has_reached(ctx->journal, PLAN_STEP_REMOVE_FILE))
+        return FALSE;
     pristine = revert_overlays_pristine(ctx);
     return pristine == 1 || (pristine == -1 && exec_domain_active(ctx));
 }
@@ -370,7 +382,7 @@ gboolean revert_check_target(ExecContext *ctx, GError **error)
                                  &problem);
     if (same || !is_open(ctx))
         return TRUE;
-    return ctx->taken_up ? changed(error, revert_with_abort(plan, problem->message))
+    return ctx->taken_up ? changed(error, revert_with_abort(ctx, problem->message))
                          : changed(error, g_strdup(problem->message));
 }
 
@@ -428,7 +440,7 @@ gboolean revert_check_saved(ExecContext *ctx, GError **error)
         message = g_strdup_printf(_("What was written into '%s' since the operation was "
                                     "interrupted is not in snapshot '%s' and would be lost"),
                                   o->overlay->path, plan->save_current);
-        return changed(error, revert_with_abort(plan, message));
+        return changed(error, revert_with_abort(ctx, message));
     }
     return TRUE;
 }

@@ -291,6 +291,7 @@ class History:
             if os.path.exists(path):
                 os.unlink(path)
         elif self.op and self.op.target:
+            self.o.extra_files.add(os.path.realpath(path))  # a revert goes on without it
             known = self.branches[target]
             known[path] = known[before]
             self.retire(target, before)

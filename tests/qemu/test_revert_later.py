@@ -461,6 +461,20 @@ def what_stays_is_not_said_to_be_discarded(t):
 
 @test(timeout=120)
 @requires("program", need_faults)
+def finished_over_a_written_state_where_nothing_leads_back(t):
+    """Neither that nor --abort would be possible, ever."""
+    g, o = killed(t, False, "remove-file-after")
+    o.revert("s1")
+    frozen = g.sources(g.snapshot_xml("s1").find("domain"))["vda"].path
+    run(["qemu-io", "-f", "qcow2", "-c", "write -P 0x44 5M 64k", frozen])
+    r = t.rc(g.vext("chain-repair", g.name, "--abort"), 1)
+    t.has(r.err, "are being removed already")
+    t.rc(g.vext("chain-repair", g.name))
+    t.has(t.rc(g.vext("chain-repair", g.name)).out, "Nothing to repair")
+
+
+@test(timeout=120)
+@requires("program", need_faults)
 def it_is_known_how_far_it_ever_was(t):
     """Gone on with, it does again what was done: a kill there does not make it undone."""
     g, o = killed(t, False, "remove-file-after")
