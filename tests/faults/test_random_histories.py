@@ -28,7 +28,7 @@ from vext.oracle import compare, copy_sparse  # noqa: E402
 
 SIZE = "16M"
 FACTOR = float(os.environ.get("VEXT_TEST_TIMEOUT_FACTOR", "1"))
-POINTS = 40         # more than most operations pass; one that is not reached kills nobody
+POINTS = 32         # more than most operations pass; one that is not reached kills nobody
 ALARMS = ("CRITICAL", "WARNING **", "runtime error:", "AddressSanitizer", "LeakSanitizer")
 
 
@@ -595,7 +595,7 @@ class History:
 
     def operate(self, op):
         self.begin(op)
-        rc, out, err = self.attempt(op.argv, self.fault() if self.chance(0.8) else None)
+        rc, out, err = self.attempt(op.argv, self.fault() if self.chance(0.85) else None)
         if rc == 0:
             self.settle("forward", out)
             return
@@ -604,10 +604,10 @@ class History:
             self.settle("back", out)
             return
         self.content()
-        for _ in range(self.rng.randrange(0, 4)):
+        for _ in range(self.rng.randrange(0, 5)):
             self.other()
             self.content()
-        for _ in range(self.rng.choice([0, 0, 1, 1, 2])):
+        for _ in range(self.rng.choice([0, 1, 1, 2])):
             argv = self.rng.choice([[REPAIR, self.g.name], [REPAIR, self.g.name, "--abort"],
                                     op.argv])
             rc, out, err = self.attempt(argv, self.fault(30 if len(argv) == 2 else 6))
