@@ -469,10 +469,12 @@ class History:
             self.run(argv)
 
     def other(self):
-        actions = [(self.layer, 0.7), (self.other_deletes, 1), (self.other_command, 0.7),
-                   (self.other_looks, 0.7), (self.power, 4), (self.write, 4), (self.snapshot, 2), (self.other_clone, 2),
-                   (self.other_forgets, 1), (self.other_renews, 1), (self.other_saves, 1.5),
-                   (self.other_edits, 1), (self.other_ends_helper, 0.7), (self.other_reverts, 0.3)]
+        actions = [
+            (self.power, 4), (self.write, 4), (self.snapshot, 2), (self.layer, 0.7),
+            (self.other_clone, 2), (self.other_forgets, 1), (self.other_renews, 1),
+            (self.other_deletes, 1), (self.other_saves, 1.5), (self.other_edits, 1),
+            (self.other_ends_helper, 0.7), (self.other_reverts, 0.3), (self.other_command, 0.7),
+            (self.other_looks, 0.7)]
         self.rng.choices([a for a, _ in actions], [w for _, w in actions])[0]()
 
     # --- our commands ---
@@ -734,8 +736,8 @@ class History:
     # --- the whole ---
 
     def step(self):
-        kinds = [(self.write, 3), (self.snapshot, 2), (self.layer, 0.3), (self.power, 1), (self.delete, 3.5),
-                 (self.revert, 3.5)]
+        kinds = [(self.write, 3), (self.snapshot, 2), (self.layer, 0.3), (self.power, 1),
+                 (self.delete, 3.5), (self.revert, 3.5)]
         self.rng.choices([k for k, _ in kinds], [w for _, w in kinds])[0]()
 
     def play(self):
@@ -764,7 +766,8 @@ def play(t, seed, count):
         return True
     except Exception as e:
         print(f"# --- VEXT_SEED={seed} fails: {str(e).splitlines()[0] if str(e) else e!r}")
-        for line in (" ".join(h.log) + "\n" + "".join(traceback.format_exception(e)[-4:])).splitlines():
+        where = "".join(traceback.format_exception(e)[-4:])
+        for line in (" ".join(h.log) + "\n" + where).splitlines():
             print("# " + line)
         if os.environ.get("VEXT_TEST_VERBOSE"):
             for result in util.history[-int(os.environ["VEXT_TEST_VERBOSE"]):]:
