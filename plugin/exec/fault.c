@@ -44,7 +44,9 @@ void exec_fault(const char *name)
     if (!want)
         return;
     parts = g_strsplit(want, ":", 3);
-    if (g_strv_length(parts) < 2 || !g_str_equal(parts[0], name))
+    if (g_strv_length(parts) < 2)
+        return;
+    if (!g_str_equal(parts[0], "*") && !g_str_equal(parts[0], name))
         return;
     if (parts[2])
         count = (guint)g_ascii_strtoull(parts[2], NULL, 10);

@@ -8,6 +8,7 @@
  *      VEXT_FAULT=NAME:ACTION[:COUNT]   at the COUNT-th (1st) passage of NAME does ACTION:
  *            kill    SIGKILL to itself           exit   _exit(99)
  *            stop    SIGSTOP to itself           int    SIGINT to itself and goes on
+ *                                    with the name "*" each point is one
  *      VEXT_FAULT_LIST=FILE             appends each point passed, a line each ("1": stderr)
  *
  * Names: "step-N-before", "step-N-after" for each step of the plan, "ACTION-before" and

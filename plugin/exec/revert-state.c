@@ -26,6 +26,14 @@ gboolean revert_is_transient(const Journal *journal)
     return journal->domain_xml == NULL;
 }
 
+gboolean revert_has_reached(const Journal *journal, PlanAction action)
+{
+    for (guint i = 0; i <= journal->furthest && i < journal->plan->steps->len; i++)
+        if (((const PlanStep *) g_ptr_array_index(journal->plan->steps, i))->action == action)
+            return TRUE;
+    return FALSE;
+}
+
 /* --- where the domain stands ----------------------------------------------------------------- */
 
 /** As revert_names_overlays(), but with what stands on them. */
@@ -112,6 +120,26 @@ gboolean revert_overlays_exist(ExecContext *ctx)
     return TRUE;
 }
 
+/** Whether the saved domain wrote to what stands on the overlays: to a snapshot taken since. */
+static gboolean saved_above(ExecContext *ctx)
+{
+    const Plan *plan = ctx->journal->plan;
+    g_autoptr(ChainGraph) graph = exec_read_domain(ctx, NULL);
+    const ChainDomain *d = graph ? chain_graph_domain(graph, plan->domain) : NULL;
+
+    for (guint i = 0; d && i < plan->overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(plan->overlays, i);
+        const ChainImage *overlay = exec_find_image(graph, o->overlay);
+        gboolean found = FALSE;
+
+        for (guint k = 0; overlay && k < d->saved->len; k++)
+            found |= chain_image_stands_on(g_ptr_array_index(d->saved, k), overlay);
+        if (!found)
+            return FALSE;
+    }
+    return d && plan->overlays->len > 0;
+}
+
 gboolean revert_has_old_memory(ExecContext *ctx)
 {
     g_autofree char *xml = NULL;
@@ -119,7 +147,8 @@ gboolean revert_has_old_memory(ExecContext *ctx)
     if (!ctx->dom || !backend_managed_save(ctx->dom))
         return FALSE;
     xml = backend_managed_save_xml(ctx->dom, NULL);
-    return !xml || !revert_names_overlays(ctx->journal->plan->overlays, xml);
+    return !xml || !(revert_names_overlays(ctx->journal->plan->overlays, xml) ||
+                     saved_above(ctx));
 }
 
 /* --- snapshots of later ---------------------------------------------------------------------- */
@@ -280,10 +309,12 @@ static gboolean changed(GError **error, char *message_take)
     return FALSE;
 }
 
-char *revert_with_abort(const Plan *plan, const char *message)
+char *revert_with_abort(ExecContext *ctx, const char *message)
 {
-    g_autofree char *command = exec_repair_command(plan);
+    g_autofree char *command = exec_repair_command(ctx->journal->plan);
 
+    if (!exec_revert_can_abort(ctx, ctx->journal, NULL))
+        return g_strdup(message);
     return g_strdup_printf(_("%s; to undo what was begun, run: %s --abort"), message, command);
 }
 
@@ -296,6 +327,8 @@ static gboolean is_open(ExecContext *ctx)
         return FALSE;
     if (!revert_stands_on_overlays(ctx, FALSE))
         return TRUE;
+    if (revert_has_reached(ctx->journal, PLAN_STEP_REMOVE_FILE))
+        return FALSE;
     pristine = revert_overlays_pristine(ctx);
     return pristine == 1 || (pristine == -1 && exec_domain_active(ctx));
 }
@@ -349,7 +382,7 @@ gboolean revert_check_target(ExecContext *ctx, GError **error)
                                  &problem);
     if (same || !is_open(ctx))
         return TRUE;
-    return ctx->taken_up ? changed(error, revert_with_abort(plan, problem->message))
+    return ctx->taken_up ? changed(error, revert_with_abort(ctx, problem->message))
                          : changed(error, g_strdup(problem->message));
 }
 
@@ -407,7 +440,7 @@ gboolean revert_check_saved(ExecContext *ctx, GError **error)
         message = g_strdup_printf(_("What was written into '%s' since the operation was "
                                     "interrupted is not in snapshot '%s' and would be lost"),
                                   o->overlay->path, plan->save_current);
-        return changed(error, revert_with_abort(plan, message));
+        return changed(error, revert_with_abort(ctx, message));
     }
     return TRUE;
 }

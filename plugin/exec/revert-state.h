@@ -13,6 +13,9 @@ G_BEGIN_DECLS
 
 gboolean revert_is_transient(const Journal *journal);
 
+/** Whether the revert has begun its step @action, now or before it was gone on with. */
+gboolean revert_has_reached(const Journal *journal, PlanAction action);
+
 /** Whether the domain's disks are the new overlays, or stand on them (somebody has taken a snapshot
  *  since): by its configuration, or @live if it runs. */
 gboolean revert_stands_on_overlays(ExecContext *ctx, gboolean live);
@@ -37,7 +40,7 @@ gboolean revert_has_old_memory(ExecContext *ctx);
  *  somebody else's of that name. */
 gboolean revert_saved(ExecContext *ctx);
 /** @message, and the other way out. New string. */
-char *revert_with_abort(const Plan *plan, const char *message);
+char *revert_with_abort(ExecContext *ctx, const char *message);
 
 /** Whether snapshot @name was taken by somebody else since the revert began. */
 gboolean revert_is_newer(const Journal *journal, const char *name);

@@ -146,7 +146,7 @@ static ExecDone save_is_done(ExecStep *s, GError **error)
     message = g_strdup_printf(_("Snapshot '%s' of domain '%s' was taken by somebody else "
                                 "meanwhile: what is to be saved is not in it"), name,
                               s->plan->domain);
-    text = revert_with_abort(s->plan, message);
+    text = revert_with_abort(s->ctx, message);
     g_set_error_literal(error, EXEC_ERROR, EXEC_ERROR_CHANGED, text);
     return EXEC_CANNOT_TELL;
 }
@@ -168,7 +168,7 @@ static gboolean settle_managed_save(ExecStep *s, GError **error)
     message = g_strdup_printf(_("Domain '%s' has got a managed save image meanwhile, which would "
                                 "not fit the reverted disks: drop it with: %s"), s->plan->domain,
                               command);
-    text = s->ctx->taken_up ? revert_with_abort(s->plan, message) : NULL;
+    text = s->ctx->taken_up ? revert_with_abort(s->ctx, message) : NULL;
     g_set_error_literal(error, EXEC_ERROR, EXEC_ERROR_CHANGED, text ? text : message);
     return FALSE;
 }

@@ -411,6 +411,24 @@ def a_managed_save_of_the_reverted_disks_is_kept(t):
     finished(t, g, o)
 
 
+@test(cases=["", "--force"], timeout=120)
+@requires("program", need_faults)
+def a_managed_save_of_a_snapshot_of_the_reverted_disks_is_kept(t, option):
+    """Its memory is that of what stands on them: it is nothing to be dropped."""
+    g, o = killed(t, True, "remove-file-before", *([option] if option else []))
+    o.revert("s1")
+    if not g.is_active():
+        g.start()
+    other_snapshot(o)
+    g.virsh("managedsave", g.name)
+    t.rc(g.vext("chain-repair", g.name))
+    t.has(g.virsh("dominfo", g.name).out, r"Managed save:   yes")
+    g.start()
+    o.check_all()
+    g.destroy()
+    finished(t, g, o)
+
+
 @test(timeout=120)
 @requires("program", need_faults)
 def what_a_guest_has_written_stays_when_undone(t):
@@ -439,6 +457,20 @@ def what_stays_is_not_said_to_be_discarded(t):
     t.ok(os.path.exists(old), "another guest's image is gone")
     o.revert("s1")
     o.check_all()
+
+
+@test(timeout=120)
+@requires("program", need_faults)
+def finished_over_a_written_state_where_nothing_leads_back(t):
+    """Neither that nor --abort would be possible, ever."""
+    g, o = killed(t, False, "remove-file-after")
+    o.revert("s1")
+    frozen = g.sources(g.snapshot_xml("s1").find("domain"))["vda"].path
+    run(["qemu-io", "-f", "qcow2", "-c", "write -P 0x44 5M 64k", frozen])
+    r = t.rc(g.vext("chain-repair", g.name, "--abort"), 1)
+    t.has(r.err, "are being removed already")
+    t.rc(g.vext("chain-repair", g.name))
+    t.has(t.rc(g.vext("chain-repair", g.name)).out, "Nothing to repair")
 
 
 @test(timeout=120)
