@@ -186,7 +186,7 @@ static gboolean record_saved(ExecStep *s, GError **error)
     message = g_strdup_printf(_("The disks have got their new overlays, but snapshot '%s' "
                                 "could not be recorded: %s"), s->plan->save_current,
                               problem->message);
-    text = s->ctx->taken_up ? revert_with_abort(s->plan, message) : NULL;
+    text = s->ctx->taken_up ? revert_with_abort(s->ctx, message) : NULL;
     g_set_error_literal(error, EXEC_ERROR, EXEC_ERROR_FAILED, text ? text : message);
     return FALSE;
 }
