@@ -555,6 +555,19 @@ def a_pull_on_a_guest_that_was_started_since_is_undone(t):
 
 @test
 @requires("program", need_faults)
+def undoing_goes_on_through_a_signal(t):
+    """Its status tells that it was done."""
+    g = made(t)
+    killed(t, g, "start-helper-before", *PULL)
+    r = run([*matrix.program(), "-c", g.daemon.uri, "chain-repair", g.name, "--abort"],
+            env=matrix.environment("abort-taken-over", "int"), check=False)
+    t.has(t.rc(r, 0).out, "Undone")
+    no_operation(t, g)
+    g.oracle.check_all()
+
+
+@test
+@requires("program", need_faults)
 def files_are_to_be_kept_now(t):
     """An operation that would remove them is another one."""
     g = made(t)
