@@ -542,6 +542,11 @@ class History:
     def attempt(self, argv, fault=None):
         self.sync()
         before = dict(self.o.model)
+        if argv is self.op.argv and {"--all", "--children", "--children-only"} & set(argv) \
+                and self.g.name + ".virsh-ext" not in self.g.view().domains:
+            # It is begun anew, and others have taken snapshots meanwhile.
+            self.op.names = self.named(argv)
+            self.op.renewed -= self.op.names
         rc, out, err = self.run(argv, fault)
         save = self.op.save
         if save and save not in self.o.snapshots and save not in self.maybe \
@@ -552,27 +557,30 @@ class History:
             self.o.model = now
         return rc, out, err
 
+    def named(self, argv):
+        """The snapshots that there are now of --all and of NAME --children."""
+        tree = self.g.tree()
+        if "--all" in argv:
+            return set(tree)
+        first = argv[[w.startswith("--child") for w in argv].index(True) - 1]
+        chosen, more = set(), {first} & set(tree)
+        while more - chosen:
+            chosen |= more
+            more = {n for n, parent in tree.items() if parent in chosen}
+        return chosen - {first} if "--children-only" in argv else chosen
+
     def delete(self):
         names = sorted(self.o.snapshots)
         if not names:
             return
         rng, how = self.rng, self.rng.random()
-        tree = self.g.tree()
         if how < 0.6:
             chosen, args = rng.sample(names, 1), []
         elif how < 0.8:
             chosen, args = rng.sample(names, rng.randrange(1, len(names) + 1)), []
         elif how < 0.9:
-            first = rng.choice(names)
-            args = [first, rng.choice(["--children", "--children-only"])]
-            chosen = {first}
-            while True:
-                more = {n for n, p in tree.items() if p in chosen} | chosen
-                if more == chosen:
-                    break
-                chosen = more
-            if args[1] == "--children-only":
-                chosen = chosen - {first}
+            args = [rng.choice(names), rng.choice(["--children", "--children-only"])]
+            chosen = self.named(args)
             if not chosen:
                 return
         else:
