@@ -566,6 +566,26 @@ def undoing_goes_on_through_a_signal(t):
     g.oracle.check_all()
 
 
+@test(timeout=120)
+@requires("program", need_faults)
+def who_is_in_the_way_is_named(t):
+    """Not the image of a snapshot that was to go, on which others stand."""
+    g = made(t, snapshots=["s1", "s2"])
+    t.rc(g.vext("snapshot-revert-external", g.name, "s1"))
+    g.oracle.revert("s1")
+    branch = g.sources(g.snapshot_xml("s2").find("domain"))["vda"].path
+    r = run([*matrix.program(), "-c", g.daemon.uri, COMMAND, g.name, "--all", *COMMIT],
+            env=matrix.environment("step-1-before", "kill"), check=False)
+    t.eq(r.rc, -9, str(r))
+    other = t.guest(name="clone", disks=[{"target": "vda", "backing": branch}],
+                    dir=t.path("clone"))
+    base = g.sources(g.snapshot_xml("s1").find("domain"))["vda"].path
+    repair(t, g, 3, f"Image '{other.disks['vda'].path}' stands on '{base}' too")
+    other.oracle.check_all()
+    repair(t, g, 0, args=["--abort"])
+    g.oracle.check_all()
+
+
 @test
 @requires("program", need_faults)
 def files_are_to_be_kept_now(t):
