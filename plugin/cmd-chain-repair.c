@@ -108,6 +108,10 @@ static VextStatus execute(const Operation *op, const RepairOptions *o, Journal *
     ctx.resuming = how == RESUME;
     status = how == UNDO ? exec_abort(&ctx, journal, reasons)
                          : exec_run(&ctx, journal, reasons);
+    /* Undoing is not stopped half-way, so a signal that came meanwhile was seen: the command's
+     * status is what counts. */
+    if (how == UNDO)
+        op->host->interrupted(op->host);
     for (guint i = 0; i < ctx.notes->len; i++)
         operation_print_warning(op->host, g_ptr_array_index(ctx.notes, i));
     exec_context_clear(&ctx);

@@ -127,9 +127,25 @@ static WorkNode *other_overlay(WorkNode *node, WorkNode *but)
     return NULL;
 }
 
+/* The first from @node up that is somebody's: what goes is in nobody's way but for what stands on
+ * it. NULL: none. */
+static const WorkNode *needed_from(const WorkNode *node)
+{
+    const WorkNode *found = NULL;
+
+    if (!node->own || node->kept)
+        return node;
+    for (guint i = 0; !found && i < node->overlays->len; i++)
+        found = needed_from(g_ptr_array_index(node->overlays, i));
+    return found;
+}
+
 /* That @other stands on @below and is none of ours; of a file that nobody names only it says so. */
 static char *stands_too(const WorkNode *other, const WorkNode *below)
 {
+    const WorkNode *needed = needed_from(other);
+
+    other = needed ? needed : other;
     if (work_has_flag(other, CHAIN_IMAGE_ORPHAN))
         return g_strdup_printf(_("File '%s', which no domain and no snapshot uses, looks like an "
                                  "image that stands on '%s'"), other->image->path,

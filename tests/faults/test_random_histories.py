@@ -66,7 +66,7 @@ class History:
         self.maybe = {}         # snapshots whose metadata others have removed meanwhile
         self.branches = {}      # while a revert lies interrupted: target -> {image: Branch}
         self.stays = set()
-        self.damaged = False    # metadata, by libvirt
+        self.damaged = set()    # snapshots whose metadata libvirt has changed
         self.numbers = 0
         self.killed_qemu = False
         self.title = None
@@ -200,12 +200,16 @@ class History:
                     self.o.memory[name] = memory
         self.maybe = {}
         if self.damaged:
-            self.damaged = False
             self.begin(Operation([REPAIR, self.g.name], set()))
             rc, out, err = self.run(self.op.argv)
             self.op = None
-            if rc:
-                raise AssertionError(f"{rc}\n{out}{err}")
+            for name in self.damaged & set(self.o.snapshots) if rc in (1, 3) else ():
+                # It says which image is the wrong one, and how to forget about it.
+                self.say(f"forget {name}")
+                self.g.virsh("snapshot-delete", self.g.name, name, "--metadata", check=False)
+                self.o.forget(name)
+                self.o.extra_files |= self.o._files()
+            self.damaged = set()
         self.o.check_all()
         self.others()
         if self.title and self.g.xml(inactive=True).findtext("title") != self.title:
@@ -357,7 +361,7 @@ class History:
 
     def forgotten(self, name):
         """libvirt 9.0 has the children name its images as theirs: chain-repair corrects that."""
-        self.damaged |= name in self.g.tree().values()
+        self.damaged |= {n for n, parent in self.g.tree().items() if parent == name}
         self.say(f"virsh snapshot-delete --metadata {name}")
         self.o.extra_files |= self.o._files()   # some of which nobody knows then
         return self.g.virsh("snapshot-delete", self.g.name, name, "--metadata",
@@ -538,6 +542,11 @@ class History:
     def attempt(self, argv, fault=None):
         self.sync()
         before = dict(self.o.model)
+        if argv is self.op.argv and {"--all", "--children", "--children-only"} & set(argv) \
+                and self.g.name + ".virsh-ext" not in self.g.view().domains:
+            # It is begun anew, and others have taken snapshots meanwhile.
+            self.op.names = self.named(argv)
+            self.op.renewed -= self.op.names
         rc, out, err = self.run(argv, fault)
         save = self.op.save
         if save and save not in self.o.snapshots and save not in self.maybe \
@@ -548,27 +557,30 @@ class History:
             self.o.model = now
         return rc, out, err
 
+    def named(self, argv):
+        """The snapshots that there are now of --all and of NAME --children."""
+        tree = self.g.tree()
+        if "--all" in argv:
+            return set(tree)
+        first = argv[[w.startswith("--child") for w in argv].index(True) - 1]
+        chosen, more = set(), {first} & set(tree)
+        while more - chosen:
+            chosen |= more
+            more = {n for n, parent in tree.items() if parent in chosen}
+        return chosen - {first} if "--children-only" in argv else chosen
+
     def delete(self):
         names = sorted(self.o.snapshots)
         if not names:
             return
         rng, how = self.rng, self.rng.random()
-        tree = self.g.tree()
         if how < 0.6:
             chosen, args = rng.sample(names, 1), []
         elif how < 0.8:
             chosen, args = rng.sample(names, rng.randrange(1, len(names) + 1)), []
         elif how < 0.9:
-            first = rng.choice(names)
-            args = [first, rng.choice(["--children", "--children-only"])]
-            chosen = {first}
-            while True:
-                more = {n for n, p in tree.items() if p in chosen} | chosen
-                if more == chosen:
-                    break
-                chosen = more
-            if args[1] == "--children-only":
-                chosen = chosen - {first}
+            args = [rng.choice(names), rng.choice(["--children", "--children-only"])]
+            chosen = self.named(args)
             if not chosen:
                 return
         else:

@@ -555,6 +555,39 @@ def a_pull_on_a_guest_that_was_started_since_is_undone(t):
 
 @test
 @requires("program", need_faults)
+def undoing_goes_on_through_a_signal(t):
+    """Its status tells that it was done."""
+    g = made(t)
+    killed(t, g, "start-helper-before", *PULL)
+    r = run([*matrix.program(), "-c", g.daemon.uri, "chain-repair", g.name, "--abort"],
+            env=matrix.environment("abort-taken-over", "int"), check=False)
+    t.has(t.rc(r, 0).out, "Undone")
+    no_operation(t, g)
+    g.oracle.check_all()
+
+
+@test(timeout=120)
+@requires("program", need_faults)
+def who_is_in_the_way_is_named(t):
+    """Not the image of a snapshot that was to go, on which others stand."""
+    g = made(t, snapshots=["s1", "s2"])
+    t.rc(g.vext("snapshot-revert-external", g.name, "s1"))
+    g.oracle.revert("s1")
+    branch = g.sources(g.snapshot_xml("s2").find("domain"))["vda"].path
+    r = run([*matrix.program(), "-c", g.daemon.uri, COMMAND, g.name, "--all", *COMMIT],
+            env=matrix.environment("step-1-before", "kill"), check=False)
+    t.eq(r.rc, -9, str(r))
+    other = t.guest(name="clone", disks=[{"target": "vda", "backing": branch}],
+                    dir=t.path("clone"))
+    base = g.sources(g.snapshot_xml("s1").find("domain"))["vda"].path
+    repair(t, g, 3, f"Image '{other.disks['vda'].path}' stands on '{base}' too")
+    other.oracle.check_all()
+    repair(t, g, 0, args=["--abort"])
+    g.oracle.check_all()
+
+
+@test
+@requires("program", need_faults)
 def files_are_to_be_kept_now(t):
     """An operation that would remove them is another one."""
     g = made(t)
