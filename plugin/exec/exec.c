@@ -539,7 +539,8 @@ VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
     exec_merges_abort(ctx);
     if (!exec_merges_settle(ctx, &problem) ||
         (journal->plan->operation == PLAN_DELETE &&
-         !exec_delete_can_abort(ctx, journal, &problem))) {
+         (!exec_delete_can_abort(ctx, journal, &problem) ||
+          !exec_follow_pulls(ctx, &problem)))) {
         g_ptr_array_add(reasons, g_strdup(problem->message));
         return incomplete(journal->plan, reasons);
     }

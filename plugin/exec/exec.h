@@ -181,6 +181,9 @@ gboolean exec_go_on(ExecContext *ctx, GError **error);
 /** On a resume: a snapshot that was taken since under a name that is to go is not the one that was
  *  meant. It is taken out of the plan. FALSE with @error: libvirt does not say. */
 gboolean exec_leave_newer(ExecContext *ctx, GError **error);
+/** Undoing a delete: what was pulled stays pulled, so the configuration says of the images below
+ *  what their headers say. */
+gboolean exec_follow_pulls(ExecContext *ctx, GError **error);
 /** A word for the user, printed at the end. Takes @text. */
 void exec_note(ExecContext *ctx, char *text_take);
 /** "virsh-ext chain-repair NAME", quoted for a shell. New string. */

@@ -146,10 +146,10 @@ static gboolean check_define(ExecStep *s, GError **error)
     return TRUE;
 }
 
-static gboolean run_define(ExecStep *s, GError **error)
+/* @mapped: to what the images that were merged are in now; else each stays, on what it is on now */
+static gboolean follow_chain(ExecContext *ctx, gboolean mapped, GError **error)
 {
-    ExecContext *ctx = s->ctx;
-    g_autofree char *now = NULL, *mapped = NULL, *xml = NULL;
+    g_autofree char *now = NULL, *names = NULL, *xml = NULL;
     g_autoptr(XmlSourceMap) map = NULL;
     g_autoptr(ChainGraph) graph = NULL;
     int persistent = backend_domain_persistent(ctx->dom, error);
@@ -161,19 +161,37 @@ static gboolean run_define(ExecStep *s, GError **error)
     graph = exec_read_domain(ctx, error);
     if (!graph)
         return FALSE;
-    map = source_map(graph, s->plan, FALSE);
+    map = mapped ? source_map(graph, ctx->journal->plan, FALSE) : xml_source_map_new();
     now = exec_domain_xml(ctx, FALSE, error);
-    mapped = now ? xml_map_sources(now, map, NULL, error) : NULL;
-    xml = mapped ? xml_write_backing_store(mapped, exec_chain_below_config, graph, error) : NULL;
+    names = now ? xml_map_sources(now, map, NULL, error) : NULL;
+    xml = names ? xml_write_backing_store(names, exec_chain_below_config, graph, error) : NULL;
     if (!xml)
         return FALSE;
-    if (!g_str_equal(now, xml)) {
-        exec_no_return(ctx);
-        if (!backend_helper_redefine(ctx->conn, xml, error))
-            return FALSE;
-    }
+    if (g_str_equal(now, xml))
+        return TRUE;
+    exec_no_return(ctx);
+    return backend_helper_redefine(ctx->conn, xml, error);
+}
+
+static gboolean run_define(ExecStep *s, GError **error)
+{
     /* It kept the domain from being started on what is not named any more. */
-    return exec_helper_stop(ctx, error);
+    return follow_chain(s->ctx, TRUE, error) && exec_helper_stop(s->ctx, error);
+}
+
+gboolean exec_follow_pulls(ExecContext *ctx, GError **error)
+{
+    const Plan *plan = ctx->journal->plan;
+
+    for (guint i = 0; i < plan->merges->len; i++) {
+        g_auto(ExecMergeView) view = { 0 };
+
+        if (!exec_merge_look(ctx, g_ptr_array_index(plan->merges, i), &view, error))
+            return FALSE;
+        if (view.state == EXEC_MERGE_MERGED)
+            return follow_chain(ctx, FALSE, error);
+    }
+    return TRUE;
 }
 
 /* --- what the journal knows ------------------------------------------------------------------ */

@@ -643,5 +643,25 @@ def nothing_is_said_to_be_deleted_that_stays(t, how):
     t.eq(g.snapshots(), ["s0", "s1"])
 
 
+@test(timeout=120)
+@requires("program", need_faults)
+def what_was_pulled_when_undone_is_in_the_configuration(t):
+    """What a disk stands on is written there, and the pull has changed it."""
+    g = t.guest(start=True, disks=2)
+    o = g.oracle
+    for n, name in enumerate(("s1", "s2"), 1):
+        for disk in g.disks:
+            o.write(disk, f"{n}M", "1M", n)
+        o.snapshot(name)
+    g.destroy()
+    killed(t, g, "define-domain-before", "--direction", "pull")
+    repair(t, g, 0, args=["--abort"])
+    o.check_all()
+    t.rc(g.vext("chain-show", g.name, "--check"), 0)
+    t.rc(g.vext(COMMAND, g.name, "s1", "--direction", "pull"), 0)
+    o.deleted("s1")
+    o.check_chain_clean(start=True)
+
+
 if __name__ == "__main__":
     main()
