@@ -294,12 +294,16 @@ virConnectPtr vext_conn_get(VextSession *s, bool quiet)
 
 void vext_conn_close(VextSession *s)
 {
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, old;
     VextConn *c = s->conn;
 
     if (!c || !c->conn)
         return;
+    /* As for a command: the daemon may have died since, and libvirt writes to it once more. */
+    sigaction(SIGPIPE, &ignore, &old);
     c->virConnectUnregisterCloseCallback(c->conn, connection_lost);
     c->virConnectClose(c->conn);
+    sigaction(SIGPIPE, &old, NULL);
     c->conn = NULL;
     c->lost = false;
 }
