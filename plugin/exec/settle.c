@@ -85,6 +85,13 @@ gboolean exec_pull_settle(ExecContext *ctx, const PlanMerge *merge, virDomainPtr
     if (exec_merge_written(ctx, merge) == EXEC_WRITTEN)
         return TRUE;
     if (!flush(ctx, merge, dom, &problem)) {
+        if (merge->live && !exec_domain_active(ctx)) {
+            g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
+                        _("Domain '%s' ended before what was pulled into '%s' was written to the "
+                          "disk: do not start it before the operation is finished"),
+                        ctx->journal->plan->domain, merge->top->path);
+            return FALSE;
+        }
         g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
                     _("What was pulled into '%s' cannot be written to the disk: %s"),
                     merge->top->path, problem->message);
