@@ -411,7 +411,7 @@ void work_commit(Work *work, WorkNode *lo, WorkNode *top)
     /* it holds now what the top held; whoever kept that keeps this */
     if (top->kept)
         lo->kept = TRUE; /* NOLINT(clang-analyzer-core.NullDereference): @top stands on @lo */
-    lo->size = top->size;
+    lo->size = top->size; /* NOLINT(clang-analyzer-core.NullDereference): as above */
     if (work->active == top)
         work->active = lo;
 }

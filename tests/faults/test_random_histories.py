@@ -74,7 +74,7 @@ class History:
         self.stays = set()
         self.damaged = set()    # snapshots whose metadata libvirt has changed
         self.numbers = 0
-        self.killed_qemu = False
+        self.killed_qemu = self.torn = False
         self.title = None
         self.neighbour = None
 
@@ -176,7 +176,7 @@ class History:
         helped = self.helper_runs()     # it keeps in memory where the data of what it writes lies
         if not helped:
             self.o.flush()
-        for target, source in () if helped else self.g.active().items():
+        for target, source in () if helped or self.torn else self.g.active().items():
             difference = compare(source.path, source.format, self.o.model[target])
             if difference:
                 problems.append(f"{target} ({source.path}): {difference}")
@@ -563,6 +563,7 @@ class History:
             now, self.o.model = self.o.model, before
             self.o.taken(save)
             self.o.model = now
+        self.torn = rc != 0 and (self.torn or torn(err))
         return rc, out, err
 
     def named(self, argv):
@@ -625,7 +626,7 @@ class History:
             # "Nothing was changed" is a promise.
             self.settle("back", out)
             return
-        if torn(err):
+        if self.torn:
             self.recover()
             return
         self.content()
@@ -639,7 +640,7 @@ class History:
             if rc == 0:
                 self.recovered(argv, out)
                 return
-            if torn(err):
+            if self.torn:
                 break
             self.content()
             for _ in range(self.rng.randrange(0, 3)):
