@@ -165,11 +165,8 @@ static void print_failed(VextHost *host, const PlanRequest *request, GPtrArray *
 static void print_deleted(VextHost *host, const DeleteOptions *o, const Plan *plan,
                           const char *asked, gboolean some_stay)
 {
-    guint n;
+    guint n = asked ? 1 : plan->snapshots->len;
 
-    if (some_stay)
-        asked = NULL;
-    n = asked ? 1 : plan->snapshots->len;
     if (some_stay) {
         g_autofree char *line = g_strdup_printf(_("Finished: %s of domain '%s'"), plan->command,
                                                 plan->domain);
@@ -237,7 +234,7 @@ static void print_done(Operation *op, const DeleteOptions *o, const Plan *plan,
 
         op->host->print(op->host, json);
     } else {
-        print_deleted(op->host, o, plan, asked, some_stay);
+        print_deleted(op->host, o, plan, some_stay ? NULL : asked, some_stay);
     }
 }
 

@@ -738,15 +738,12 @@ gboolean exec_delete_can_abort(ExecContext *ctx, const Journal *journal, GError 
                       "it: the operation can only be finished"), merge->top->path);
         return FALSE;
     }
-    for (guint i = 0; i <= journal->furthest && i < journal->plan->steps->len; i++) {
-        const PlanStep *step = g_ptr_array_index(journal->plan->steps, i);
-
-        if (step->action == PLAN_STEP_UPDATE_SNAPSHOTS ||
-            step->action == PLAN_STEP_DEFINE_DOMAIN || step->action == PLAN_STEP_REMOVE_FILE) {
-            g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
-                        _("The merges are complete: the operation can only be finished"));
-            return FALSE;
-        }
+    if (journal_has_reached(journal, PLAN_STEP_UPDATE_SNAPSHOTS) ||
+        journal_has_reached(journal, PLAN_STEP_DEFINE_DOMAIN) ||
+        journal_has_reached(journal, PLAN_STEP_REMOVE_FILE)) {
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
+                    _("The merges are complete: the operation can only be finished"));
+        return FALSE;
     }
     return TRUE;
 }

@@ -37,7 +37,7 @@ gboolean revert_owns_configuration(ExecContext *ctx)
         return FALSE;
     /* Without an overlay nothing tells the two configurations apart. */
     if (ctx->journal->plan->overlays->len == 0)
-        return revert_has_reached(ctx->journal, PLAN_STEP_DEFINE_DOMAIN);
+        return journal_has_reached(ctx->journal, PLAN_STEP_DEFINE_DOMAIN);
     return revert_stands_on_overlays(ctx, FALSE);
 }
 
@@ -209,13 +209,13 @@ gboolean exec_revert_can_abort(ExecContext *ctx, Journal *journal, GError **erro
     if (revert_is_transient(journal) && !ctx->dom)
         return refuse(error, g_strdup_printf(_("The transient domain '%s' has been stopped and can "
                                                "only be reverted"), journal->plan->domain));
-    if (revert_has_reached(journal, PLAN_STEP_REMOVE_FILE) ||
-        revert_has_reached(journal, PLAN_STEP_UNLOCK))
+    if (journal_has_reached(journal, PLAN_STEP_REMOVE_FILE) ||
+        journal_has_reached(journal, PLAN_STEP_UNLOCK))
         return refuse(error, g_strdup(_("The images of the state before the revert are being "
                                         "removed already")));
     if (!revert_owns_configuration(ctx)) {
         /* Somebody has put the domain back, which may have run on the new disks before. */
-        ctx->overlays_used = revert_has_reached(journal, revert_is_transient(journal)
+        ctx->overlays_used = journal_has_reached(journal, revert_is_transient(journal)
                                                              ? PLAN_STEP_STOP_GUEST
                                                              : PLAN_STEP_DEFINE_DOMAIN) &&
                              revert_overlays_pristine(ctx) == -1;

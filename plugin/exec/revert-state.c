@@ -26,14 +26,6 @@ gboolean revert_is_transient(const Journal *journal)
     return journal->domain_xml == NULL;
 }
 
-gboolean revert_has_reached(const Journal *journal, PlanAction action)
-{
-    for (guint i = 0; i <= journal->furthest && i < journal->plan->steps->len; i++)
-        if (((const PlanStep *) g_ptr_array_index(journal->plan->steps, i))->action == action)
-            return TRUE;
-    return FALSE;
-}
-
 /* --- where the domain stands ----------------------------------------------------------------- */
 
 /** As revert_names_overlays(), but with what stands on them. */
@@ -318,6 +310,27 @@ char *revert_with_abort(ExecContext *ctx, const char *message)
     return g_strdup_printf(_("%s; to undo what was begun, run: %s --abort"), message, command);
 }
 
+gboolean revert_settle_managed_save(ExecContext *ctx, GError **error)
+{
+    const Plan *plan = ctx->journal->plan;
+    g_autofree char *command = NULL, *message = NULL, *text = NULL;
+
+    if (!revert_has_old_memory(ctx))
+        return TRUE;
+    if (plan->force) {
+        exec_no_return(ctx); /* it does not come back */
+        return backend_drop_managed_save(ctx->dom, error);
+    }
+    command = chain_command("virsh", "managedsave-remove",
+                            chain_word_for(plan->domain, plan->uuid), NULL);
+    message = g_strdup_printf(_("Domain '%s' has got a managed save image meanwhile, which would "
+                                "not fit the reverted disks: drop it with: %s"), plan->domain,
+                              command);
+    text = ctx->taken_up ? revert_with_abort(ctx, message) : NULL;
+    g_set_error_literal(error, EXEC_ERROR, EXEC_ERROR_CHANGED, text ? text : message);
+    return FALSE;
+}
+
 /** Whether the revert can still be undone: else it is better finished, whatever it finds. */
 static gboolean is_open(ExecContext *ctx)
 {
@@ -327,7 +340,7 @@ static gboolean is_open(ExecContext *ctx)
         return FALSE;
     if (!revert_stands_on_overlays(ctx, FALSE))
         return TRUE;
-    if (revert_has_reached(ctx->journal, PLAN_STEP_REMOVE_FILE))
+    if (journal_has_reached(ctx->journal, PLAN_STEP_REMOVE_FILE))
         return FALSE;
     pristine = revert_overlays_pristine(ctx);
     return pristine == 1 || (pristine == -1 && exec_domain_active(ctx));

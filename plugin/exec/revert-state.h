@@ -13,9 +13,6 @@ G_BEGIN_DECLS
 
 gboolean revert_is_transient(const Journal *journal);
 
-/** Whether the revert has begun its step @action, now or before it was gone on with. */
-gboolean revert_has_reached(const Journal *journal, PlanAction action);
-
 /** Whether the domain's disks are the new overlays, or stand on them (somebody has taken a snapshot
  *  since): by its configuration, or @live if it runs. */
 gboolean revert_stands_on_overlays(ExecContext *ctx, gboolean live);
@@ -41,6 +38,13 @@ gboolean revert_has_old_memory(ExecContext *ctx);
 gboolean revert_saved(ExecContext *ctx);
 /** @message, and the other way out. New string. */
 char *revert_with_abort(ExecContext *ctx, const char *message);
+
+/**
+ * The saved memory is that of the disks as they were, and libvirt starts the domain from it: on
+ * those disks, whatever the configuration says, also where a snapshot holds their state by now.
+ * With --force it is dropped, otherwise FALSE with @error.
+ */
+gboolean revert_settle_managed_save(ExecContext *ctx, GError **error);
 
 /** Whether snapshot @name was taken by somebody else since the revert began. */
 gboolean revert_is_newer(const Journal *journal, const char *name);

@@ -151,28 +151,6 @@ static ExecDone save_is_done(ExecStep *s, GError **error)
     return EXEC_CANNOT_TELL;
 }
 
-/** The saved memory is that of the disks as they were, and libvirt starts the domain from it: on
- *  those disks, whatever the configuration says, also where a snapshot holds their state by now. */
-static gboolean settle_managed_save(ExecStep *s, GError **error)
-{
-    g_autofree char *command = NULL, *message = NULL, *text = NULL;
-
-    if (!revert_has_old_memory(s->ctx))
-        return TRUE;
-    if (s->plan->force) {
-        exec_no_return(s->ctx); /* it does not come back */
-        return backend_drop_managed_save(s->ctx->dom, error);
-    }
-    command = chain_command("virsh", "managedsave-remove",
-                            chain_word_for(s->plan->domain, s->plan->uuid), NULL);
-    message = g_strdup_printf(_("Domain '%s' has got a managed save image meanwhile, which would "
-                                "not fit the reverted disks: drop it with: %s"), s->plan->domain,
-                              command);
-    text = s->ctx->taken_up ? revert_with_abort(s->ctx, message) : NULL;
-    g_set_error_literal(error, EXEC_ERROR, EXEC_ERROR_CHANGED, text ? text : message);
-    return FALSE;
-}
-
 /** libvirt switches the disks first and records the snapshot last: that can fail by itself, or the
  *  daemon die in between. */
 static gboolean record_saved(ExecStep *s, GError **error)
@@ -227,7 +205,7 @@ static gboolean run_save(ExecStep *s, GError **error)
         return FALSE;
     if (s->ctx->resuming && stands_on_save_overlays(s->ctx))
         return record_saved(s, error);
-    if (!settle_managed_save(s, error))
+    if (!revert_settle_managed_save(s->ctx, error))
         return FALSE;
     /* What a daemon that died has left is in the way. A QEMU that runs may use it all the same. */
     if (s->ctx->resuming && !exec_domain_active(s->ctx) &&
@@ -451,9 +429,9 @@ static gboolean check_kept_disks(ExecStep *s, GError **error)
 static gboolean check_define(ExecStep *s, GError **error)
 {
     /* With --force it is dropped when the configuration stands. */
-    return (s->plan->force || settle_managed_save(s, error)) && check_kept_disks(s, error) &&
-           check_overlays_unused(s, error) && revert_check_target(s->ctx, error) &&
-           revert_check_saved(s->ctx, error);
+    return (s->plan->force || revert_settle_managed_save(s->ctx, error)) &&
+           check_kept_disks(s, error) && check_overlays_unused(s, error) &&
+           revert_check_target(s->ctx, error) && revert_check_saved(s->ctx, error);
 }
 
 static gboolean run_define(ExecStep *s, GError **error)
@@ -468,7 +446,8 @@ static gboolean run_define(ExecStep *s, GError **error)
         return FALSE;
     }
     xml = revert_domain_xml(s->journal, error);
-    return xml && backend_define(s->ctx->conn, xml, error) && settle_managed_save(s, error);
+    return xml && backend_define(s->ctx->conn, xml, error) &&
+           revert_settle_managed_save(s->ctx, error);
 }
 
 static gboolean undo_define(ExecStep *s, GError **error)
@@ -659,15 +638,10 @@ static gboolean undo_stop(ExecStep *s, GError **error)
     const char *current = s->plan->save_current ? s->plan->save_current : s->journal->current;
     g_autoptr(GPtrArray) names = NULL;
 
-    for (guint i = 0; i <= s->ctx->furthest && i < s->plan->steps->len; i++) {
-        const PlanStep *step = g_ptr_array_index(s->plan->steps, i);
-
-        if (step->action != PLAN_STEP_STOP_GUEST)
-            continue;
-        names = backend_snapshot_names(s->ctx->dom, error);
-        return names && (names->len || bring_back(s, current, error));
-    }
-    return TRUE;
+    if (!journal_has_reached(s->journal, PLAN_STEP_STOP_GUEST))
+        return TRUE;
+    names = backend_snapshot_names(s->ctx->dom, error);
+    return names && (names->len || bring_back(s, current, error));
 }
 
 static gboolean undo_update(ExecStep *s, GError **error)
@@ -749,7 +723,7 @@ static gboolean run_start(ExecStep *s, GError **error)
     g_autofree char *xml = NULL;
 
     s->ctx->merged_all = TRUE;
-    if (!settle_managed_save(s, error))
+    if (!revert_settle_managed_save(s->ctx, error))
         return FALSE;
     if (revert_is_transient(s->journal)) {
         xml = revert_domain_xml(s->journal, error);
@@ -774,7 +748,7 @@ static gboolean run_restore(ExecStep *s, GError **error)
                                           s->plan->domain));
         return run_start(s, error);
     }
-    if (!settle_managed_save(s, error))
+    if (!revert_settle_managed_save(s->ctx, error))
         return FALSE;
     saved = backend_memory_xml(s->ctx->conn, s->plan->memory_file, error);
     xml = saved ? revert_memory_xml(s->journal, saved, error) : NULL;

@@ -268,12 +268,12 @@ gboolean exec_repair_can_abort(ExecContext *ctx, const Journal *journal, GError 
                         step->disk);
             return FALSE;
         }
-        if (!jobs && i <= journal->furthest && (step->action == PLAN_STEP_UPDATE_SNAPSHOTS ||
-                                            step->action == PLAN_STEP_DEFINE_DOMAIN)) {
-            g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
-                        _("The corrections are being written and can only be finished"));
-            return FALSE;
-        }
+    }
+    if (!jobs && (journal_has_reached(journal, PLAN_STEP_UPDATE_SNAPSHOTS) ||
+                  journal_has_reached(journal, PLAN_STEP_DEFINE_DOMAIN))) {
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
+                    _("The corrections are being written and can only be finished"));
+        return FALSE;
     }
     return TRUE;
 }

@@ -293,6 +293,14 @@ gboolean journal_step(virConnectPtr conn, Journal *journal, guint n, GError **er
     return write_progress(helper, journal, error);
 }
 
+gboolean journal_has_reached(const Journal *journal, PlanAction action)
+{
+    for (guint i = 0; i <= journal->furthest && i < journal->plan->steps->len; i++)
+        if (((const PlanStep *)g_ptr_array_index(journal->plan->steps, i))->action == action)
+            return TRUE;
+    return FALSE;
+}
+
 gboolean journal_rewrite(virConnectPtr conn, Journal *journal, GError **error)
 {
     g_autoptr(virDomain) helper = lookup(conn, journal, error);

@@ -107,6 +107,8 @@ gboolean journal_claim(virConnectPtr conn, Journal *journal, const char *base_xm
                        GError **error);
 /** Records that step @n is about to run (and that a commit begins). */
 gboolean journal_step(virConnectPtr conn, Journal *journal, guint n, GError **error);
+/** Whether a step of that kind was ever begun. */
+gboolean journal_has_reached(const Journal *journal, PlanAction action);
 /** Writes all of it again but the progress: its snapshots are others than when it was begun. */
 gboolean journal_rewrite(virConnectPtr conn, Journal *journal, GError **error);
 /** Destroys the helper if it runs and undefines it. Not there is success. */

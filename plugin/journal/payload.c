@@ -502,7 +502,7 @@ ChainOperation *journal_operation_from_xml(const char *helper_xml, const char *d
     int lives = -1;
 
     if (!journal)
-        *unreadable = g_strdup(problem ? problem->message : ""); /* (it is set) */
+        *unreadable = g_strdup(problem->message); /* NOLINT(clang-analyzer-core.NullDereference) */
     if (!doc)
         return NULL;
     root = xmlDocGetRootElement(doc);
