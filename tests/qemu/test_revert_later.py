@@ -53,6 +53,14 @@ def finished(t, g, o):
     o.check_chain_clean(start=True)
 
 
+def starts_and_finished(t, g, o):
+    """From a managed save, or on its disks."""
+    g.start()
+    o.check_all()
+    g.destroy()
+    finished(t, g, o)
+
+
 @test(cases=["off", "running"], timeout=120)
 @requires("program", need_faults)
 def undone_after_a_snapshot_was_taken(t, how):
@@ -389,10 +397,7 @@ def undone_with_a_managed_save_of_the_old_disks(t):
     g, o = killed(t, True, "define-domain-after", "--running")
     g.virsh("managedsave", g.name)
     t.rc(g.vext("chain-repair", g.name, "--abort"))
-    g.start()
-    o.check_all()
-    g.destroy()
-    finished(t, g, o)
+    starts_and_finished(t, g, o)
 
 
 @test(timeout=120)
@@ -405,10 +410,7 @@ def a_managed_save_of_the_reverted_disks_is_kept(t):
     g.virsh("managedsave", g.name)
     t.rc(g.vext("chain-repair", g.name))
     t.has(g.virsh("dominfo", g.name).out, r"Managed save:   yes")
-    g.start()
-    o.check_all()
-    g.destroy()
-    finished(t, g, o)
+    starts_and_finished(t, g, o)
 
 
 @test(cases=["", "--force"], timeout=120)
@@ -423,10 +425,7 @@ def a_managed_save_of_a_snapshot_of_the_reverted_disks_is_kept(t, option):
     g.virsh("managedsave", g.name)
     t.rc(g.vext("chain-repair", g.name))
     t.has(g.virsh("dominfo", g.name).out, r"Managed save:   yes")
-    g.start()
-    o.check_all()
-    g.destroy()
-    finished(t, g, o)
+    starts_and_finished(t, g, o)
 
 
 @test(timeout=120)

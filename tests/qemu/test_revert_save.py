@@ -19,15 +19,15 @@ def guest(t, state):
     return g
 
 
-def killed(g, point):
+def killed(g, point, *args):
     process = spawn([*matrix.program(), "-c", g.daemon.uri, "snapshot-revert-external", g.name,
-                     "s1", "--save-current", "kept"], env=matrix.environment(point, "kill"))
-    return process.communicate(timeout=100)
+                     "s1", *args, "--save-current", "kept"], env=matrix.environment(point, "kill"))
+    process.communicate(timeout=100)
 
 
-def is_stopped(process):
-    with open(f"/proc/{process.pid}/stat", encoding="ascii") as f:
-        return f.read().rpartition(")")[2].split()[0] == "T"
+def stopped(t, g, point):
+    return journals.stopped(t, g, point, "snapshot-revert-external", g.name, "s1", "--running",
+                            "--save-current", "kept")
 
 
 def metadata(g):
@@ -156,10 +156,7 @@ def memory_of_disks_that_are_saved_is_dropped_first(t):
     o = g.oracle
     o.flush()
     g.virsh("managedsave", g.name)
-    process = spawn([*matrix.program(), "-c", g.daemon.uri, "snapshot-revert-external", g.name,
-                     "s1", "--force", "--save-current", "kept"],
-                    env=matrix.environment("create-snapshot-after", "kill"))
-    process.communicate(timeout=100)
+    killed(g, "create-snapshot-after", "--force")
     o.taken("kept")
     g.start()
     o.write("vda", "3M", "64k", 0xa4)
@@ -173,10 +170,7 @@ def the_guest_is_held_from_the_snapshot_on(t, how):
     g = guest(t, "running")
     o = g.oracle
     point = "create-snapshot-held" if how == "held" else "define-domain-after"
-    process = spawn([*matrix.program(), "-c", g.daemon.uri, "snapshot-revert-external", g.name,
-                     "s1", "--running", "--save-current", "kept"],
-                    env=matrix.environment(point, "stop"))
-    t.wait_for(lambda: process.poll() is not None or is_stopped(process), "the point")
+    process = stopped(t, g, point)
     t.eq(g.state(), "paused")
     if how == "going on":
         process.send_signal(signal.SIGCONT)
@@ -280,10 +274,7 @@ def the_guest_dies_while_it_is_held(t):
 def a_guest_that_is_to_be_paused_stays_so_when_something_fails_later(t):
     """The one that was held is gone."""
     g = guest(t, "running")
-    process = spawn([*matrix.program(), "-c", g.daemon.uri, "snapshot-revert-external",
-                           g.name, "s1", "--paused", "--save-current", "kept"],
-                          env=matrix.environment("stop-guest-after", "kill"))
-    process.communicate(timeout=100)
+    killed(g, "stop-guest-after", "--paused")
     t.eq(g.state(), "shut off")
     with faults.immutable(journals.overlays_in_journal(g, "save_overlays")[0]):
         t.rc(g.vext("chain-repair", g.name), 3)
@@ -297,10 +288,7 @@ def a_guest_that_is_to_be_paused_stays_so_when_something_fails_later(t):
 def who_cannot_let_the_guest_go_on_says_so(t):
     """The daemon dies when it is held."""
     g = guest(t, "running")
-    process = spawn([*matrix.program(), "-c", g.daemon.uri, "snapshot-revert-external", g.name,
-                     "s1", "--running", "--save-current", "kept"],
-                    env=matrix.environment("create-snapshot-held", "stop"))
-    t.wait_for(lambda: process.poll() is not None or is_stopped(process), "the point")
+    process = stopped(t, g, "create-snapshot-held")
     g.daemon.kill9()
     process.send_signal(signal.SIGCONT)
     _, err = process.communicate(timeout=100)
