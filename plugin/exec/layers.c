@@ -41,7 +41,8 @@ static GPtrArray *read_layers(virConnectPtr conn, xmlNode *disk)
     while (node) {
         xmlNode *source = xml_child(node, "source");
         xmlNode *driver = xml_child(node, node == disk ? "driver" : "format");
-        g_autofree char *index = xml_attr(source, "index");
+        /* of the disk itself at <source>, of what is below at <backingStore> */
+        g_autofree char *index = xml_attr(node == disk ? source : node, "index");
         ExecLayer *layer;
 
         if (!source)
@@ -336,6 +337,7 @@ gboolean exec_merge_look(ExecContext *ctx, const PlanMerge *merge, ExecMergeView
                          GError **error)
 {
     g_autoptr(ChainGraph) graph = NULL;
+    g_autoptr(GError) problem = NULL;
     ChainDomain *d;
     ChainDisk *disk;
 
@@ -344,10 +346,13 @@ gboolean exec_merge_look(ExecContext *ctx, const PlanMerge *merge, ExecMergeView
     view->top = -1;
     g_clear_pointer(&view->layers, g_ptr_array_unref);
     if (exec_domain_active(ctx)) {
-        view->layers = exec_live_layers(ctx->conn, ctx->dom, merge->disk, error);
-        if (!view->layers)
+        view->layers = exec_live_layers(ctx->conn, ctx->dom, merge->disk, &problem);
+        /* Of a disk that was unplugged meanwhile the images are there as ever. */
+        if (problem && !g_error_matches(problem, EXEC_ERROR, EXEC_ERROR_CHANGED)) {
+            g_propagate_error(error, g_steal_pointer(&problem));
             return FALSE;
-        if (concerns(ctx, merge, view->layers)) {
+        }
+        if (view->layers && concerns(ctx, merge, view->layers)) {
             view->live = TRUE;
             view->state = exec_merge_compare(ctx, merge, view->layers, &view->top);
             return TRUE;

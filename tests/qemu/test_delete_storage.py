@@ -101,6 +101,29 @@ def relative_backing_stays_relative(t, state, direction):
     g.oracle.check_chain_clean(start=True)
 
 
+@test(cases=[(s, d) for s in ("running", "off") for d in ("auto", "pull")])
+@requires("program", "qemu-nbd")
+def on_a_network_base(t, state, direction):
+    """It has no path to be called by."""
+    base, socket = image(t.path("base.raw"), "24M", "raw", writes=[(0, "4M", 0xba)]), t.path("nbd")
+    os.chmod(base, 0o666)
+    server = spawn(["qemu-nbd", "-r", "-f", "raw", "-t", "-e", "9", "-k", socket, "-x", "disk",
+                    base])
+    t.cleanup(server.kill)
+    t.wait_for(lambda: os.path.exists(socket), "qemu-nbd")
+    os.chmod(socket, 0o666)
+    top = t.path("top.qcow2")
+    qemu_img("create", "-q", "-f", "qcow2", "-F", "raw", "-b", f"nbd+unix:///disk?socket={socket}",
+             top)
+    g = take(t.guest(disks=[{"path": top, "create": False}]), "s1", "s2")
+    if state == "running":
+        g.start()
+    delete(g, "--all", "--direction", direction)
+    g.oracle.deleted("s1", "s2")
+    g.destroy()
+    g.oracle.check_chain_clean(start=True)
+
+
 @test(cases=["s1", "s2", "s3", "s4"])
 @requires("program")
 def in_a_branched_tree(t, name):
