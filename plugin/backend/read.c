@@ -429,17 +429,31 @@ static gboolean read_helper(Reading *r, GHashTable *helpers, virDomainPtr dom)
     return helper->operation != NULL;
 }
 
+static void assign_helper(ChainDomain *d, Helper *helper)
+{
+    d->helper = g_steal_pointer(&helper->name);
+    d->operation = g_steal_pointer(&helper->operation);
+    d->unreadable = g_steal_pointer(&helper->unreadable);
+}
+
+/* By the name that the domain has, or had when the operation was begun. */
 static void assign_helpers(Reading *r, GHashTable *helpers)
 {
+    GHashTableIter iter;
+    gpointer value;
+
     for (guint i = 0; i < r->graph->domains->len; i++) {
         ChainDomain *d = g_ptr_array_index(r->graph->domains, i);
         Helper *helper = g_hash_table_lookup(helpers, d->name);
 
-        if (!helper)
-            continue;
-        d->helper = g_steal_pointer(&helper->name);
-        d->operation = g_steal_pointer(&helper->operation);
-        d->unreadable = g_steal_pointer(&helper->unreadable);
+        if (helper)
+            assign_helper(d, helper);
+        g_hash_table_iter_init(&iter, helpers);
+        while (!d->operation && !d->unreadable && g_hash_table_iter_next(&iter, NULL, &value)) {
+            helper = value;
+            if (helper->operation && g_strcmp0(helper->operation->uuid, d->uuid) == 0)
+                assign_helper(d, helper);
+        }
     }
 }
 

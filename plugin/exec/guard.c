@@ -61,8 +61,18 @@ int exec_own_job(ExecContext *ctx, guint n, BackendJobInfo *info, GError **error
         return rc;
     if (exec_merge_begun(ctx, n) && fits(ctx, merge, info))
         return 1;
+    /* A commit that is cancelled has spoilt what it wrote to. */
+    if (info->type == VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT) {
+        g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                    _("Disk '%s' has a block job (%s) that somebody else began: wait until it has "
+                      "ended"), merge->disk, backend_job_type_name(info->type));
+        return -1;
+    }
     command = chain_command("virsh", "blockjob", chain_word_for(plan->domain, plan->uuid),
-                            merge->disk, "--", "--abort", NULL);
+                            merge->disk, "--",
+                            info->type == VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT ? "--pivot"
+                                                                                  : "--abort",
+                            NULL);
     g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
                 _("Disk '%s' has a block job (%s) that somebody else began: wait until it has "
                   "ended, or end it with: %s"), merge->disk, backend_job_type_name(info->type),

@@ -508,6 +508,8 @@ ChainOperation *journal_operation_from_xml(const char *helper_xml, const char *d
     root = xmlDocGetRootElement(doc);
     op = g_new0(ChainOperation, 1);
     op->id = xml_attr(root, "id");
+    op->domain = journal ? g_strdup(journal->domain) : NULL;
+    op->uuid = journal ? g_strdup(journal->uuid) : NULL;
     op->command = xml_attr(root, "command");
     op->started = xml_attr(root, "started");
     op->snapshot_names = g_ptr_array_new_with_free_func(g_free);

@@ -258,6 +258,8 @@ gboolean chain_snapshot_descends(const ChainSnapshot *s, const ChainSnapshot *an
 /** The unfinished operation of a domain, read from its journal. */
 typedef struct {
     char *id;
+    char *domain;     /**< the name that the domain had, or NULL when it could not be read */
+    char *uuid;       /**< of the domain, or NULL */
     char *command;    /**< "snapshot-delete-external", … */
     char *snapshots;  /**< names joined with ", " for people */
     GPtrArray *snapshot_names; /**< char * */

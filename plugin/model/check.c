@@ -466,6 +466,13 @@ static void check_interrupted(Check *c)
                   g_strdup(c->domain->unreadable), chain_unreadable_remedy(c->domain->helper));
         return;
     }
+    if (op && op->domain && !g_str_equal(op->domain, c->domain->name)) {
+        check_add(c, "interrupted-operation", CHAIN_ERROR, NULL, NULL, describe_interrupted(c, op),
+                  check_remedy(_("Give it the name back that it had then with '%s', then finish it"),
+                               chain_command("domrename", chain_domain_word(c->domain),
+                                             op->domain, NULL)));
+        return;
+    }
     if (op) {
         check_add(c, "interrupted-operation", CHAIN_ERROR, NULL, NULL, describe_interrupted(c, op),
                   check_remedy(_("Run '%s'"), chain_command("chain-repair",

@@ -77,6 +77,8 @@ void chain_operation_free(ChainOperation *op)
     if (!op)
         return;
     g_free(op->id);
+    g_free(op->domain);
+    g_free(op->uuid);
     g_free(op->command);
     g_free(op->snapshots);
     g_clear_pointer(&op->snapshot_names, g_ptr_array_unref);

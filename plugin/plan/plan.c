@@ -577,6 +577,70 @@ static char *describe_operation(const ChainOperation *operation)
     return g_strdup_printf(_("%s of '%s'"), command, operation->snapshots);
 }
 
+char *plan_job_remedy(const ChainDomain *d, const ChainDisk *disk)
+{
+    const char *word = chain_domain_word(d), *type = disk->job->type ? disk->job->type : "";
+    g_autofree char *repair = chain_command("virsh-ext", "chain-repair", word, NULL);
+    g_autofree char *end = chain_command("virsh-ext", "chain-repair", word, "--", "--abort", NULL);
+    g_autofree char *pivot = chain_command("virsh", "blockjob", word, disk->target, "--",
+                                            "--pivot", NULL);
+
+    if (g_str_equal(type, "copy"))
+        return g_strdup_printf(_("Go on there with '%s', or end the copy with '%s'"), pivot, end);
+    if (g_str_equal(type, "pull"))
+        return g_strdup_printf(_("Wait until it has finished, take it over with '%s', or end it "
+                                 "with '%s'"), repair, end);
+    if (g_str_equal(type, "active-commit"))
+        return g_strdup_printf(_("Finish it with '%s', or end it with '%s', which also forgets "
+                                 "the snapshots whose state it has written to"), repair, end);
+    if (g_str_equal(type, "commit"))
+        return g_strdup_printf(_("Let it finish with '%s'"), repair);
+    return g_strdup(_("Wait until it has finished"));
+}
+
+/* The helper has the name of before, and under that one it is finished. New string, NULL when it
+ * has not been renamed. */
+static char *rename_back(const ChainDomain *d)
+{
+    if (!d->operation->domain || g_str_equal(d->operation->domain, d->name))
+        return NULL;
+    return chain_command("virsh", "domrename", chain_domain_word(d), d->operation->domain, NULL);
+}
+
+void plan_check_operation(Plan *plan, const ChainDomain *d, const PlanFacts *facts)
+{
+    g_autofree char *operation = NULL, *back = NULL;
+
+    if (d->unreadable) {
+        plan_refuse(plan, "unreadable-operation", g_strdup(d->unreadable),
+                    chain_unreadable_remedy(d->helper));
+        return;
+    }
+    if (!d->operation || facts->ignore_operation)
+        return;
+    operation = describe_operation(d->operation);
+    back = rename_back(d);
+    if (d->operation->alive)
+        plan_refuse(plan, "operation-running",
+                    g_strdup_printf(_("Another operation (%s, begun %s) is running on domain "
+                                      "'%s'"), operation,
+                                    d->operation->started ? d->operation->started : "?",
+                                    d->name),
+                    g_strdup(_("Wait until it has finished")));
+    else if (back)
+        plan_refuse(plan, "interrupted-operation",
+                    g_strdup_printf(_("An interrupted operation (%s) on domain '%s', which was "
+                                      "'%s' then, has to be finished first"), operation, d->name,
+                                    d->operation->domain),
+                    g_strdup_printf(_("Give it its name back with: %s"), back));
+    else
+        plan_refuse(plan, "interrupted-operation",
+                    g_strdup_printf(_("An interrupted operation (%s) on domain '%s' "
+                                      "has to be finished first"),
+                                    operation, d->name),
+                    chain_command("virsh-ext", "chain-repair", chain_domain_word(d), NULL));
+}
+
 void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanFacts *facts)
 {
     g_autofree char *repair = NULL;
@@ -589,26 +653,7 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
         plan_refuse(plan, "read-only",
                     g_strdup(_("The connection is read-only")),
                     g_strdup(_("Connect without --readonly")));
-    if (d->unreadable) {
-        plan_refuse(plan, "unreadable-operation", g_strdup(d->unreadable),
-                    chain_unreadable_remedy(d->helper));
-    } else if (d->operation && !facts->ignore_operation) {
-        g_autofree char *operation = describe_operation(d->operation);
-
-        if (d->operation->alive)
-            plan_refuse(plan, "operation-running",
-                        g_strdup_printf(_("Another operation (%s, begun %s) is running on domain "
-                                          "'%s'"), operation,
-                                        d->operation->started ? d->operation->started : "?",
-                                        d->name),
-                        g_strdup(_("Wait until it has finished")));
-        else
-            plan_refuse(plan, "interrupted-operation",
-                        g_strdup_printf(_("An interrupted operation (%s) on domain '%s' "
-                                          "has to be finished first"),
-                                        operation, d->name),
-                        chain_command("virsh-ext", "chain-repair", chain_domain_word(d), NULL));
-    }
+    plan_check_operation(plan, d, facts);
     if (plan->metadata_only)
         return;
     if (!graph->complete)
@@ -616,26 +661,19 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
                     g_strdup(_("Not all domains and snapshots of the connection could be read: "
                                "nobody knows who else needs the images")),
                     chain_command("virsh-ext", "chain-show", "--", "--all", "--check", NULL));
-    repair = chain_command("virsh-ext", "chain-repair", chain_domain_word(d), NULL);
     discard = chain_command("virsh", "managedsave-remove", chain_domain_word(d), NULL);
     checkpoints = chain_command("virsh", "checkpoint-list", chain_domain_word(d), NULL);
     delete_checkpoint = chain_command("virsh", "checkpoint-delete", chain_domain_word(d), NULL);
     for (i = 0; i < d->disks->len; i++) {
         const ChainDisk *disk = g_ptr_array_index(d->disks, i);
 
-        g_autofree char *abort = NULL;
-
         /* With an operation on the domain it is that one's, and not to be touched. */
         if (!disk->job || (d->operation && !facts->ignore_operation))
             continue;
-        abort = chain_command("virsh", "blockjob", chain_domain_word(d), disk->target, "--",
-                              "--abort", NULL);
         plan_refuse(plan, "active-job",
                     g_strdup_printf(_("Disk '%s' has an active block job (%s)"), disk->target,
                                     disk->job->type ? disk->job->type : "?"),
-                    g_strdup_printf(_("Wait until it has finished, abort it with '%s', or take it "
-                                      "over with '%s'"),
-                                    abort, repair));
+                    plan_job_remedy(d, disk));
     }
     if (d->backup_job)
         plan_refuse(plan, "backup-job",

@@ -256,6 +256,13 @@ void plan_revert(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
                  const PlanFacts *facts);
 void plan_repair(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanRequest *request,
                  const PlanFacts *facts);
+/**
+ * What to do about the block job of @disk. Never to end a commit with virsh: it has written to the
+ * state of a snapshot, and nothing would say so. New string.
+ */
+char *plan_job_remedy(const ChainDomain *d, const ChainDisk *disk);
+/** Refuses where another operation is under way or lies interrupted. */
+void plan_check_operation(Plan *plan, const ChainDomain *d, const PlanFacts *facts);
 /** Refusals that all operations share: jobs, managed save, checkpoints, another operation. */
 void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanFacts *facts);
 

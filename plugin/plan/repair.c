@@ -129,27 +129,19 @@ GPtrArray *plan_commit_may_lose(const ChainDomain *d, const ChainDisk *disk, gin
 static void refuse_job(Repair *r, const ChainDisk *disk)
 {
     const char *word = chain_domain_word(r->d), *target = disk->target;
-    g_autofree char *finish = chain_command("virsh-ext", "chain-repair", word, NULL);
-    g_autofree char *end = chain_command("virsh-ext", "chain-repair", word, "--", "--abort", NULL);
-    g_autofree char *pivot = chain_command("virsh", "blockjob", word, target, "--", "--pivot",
-                                            NULL);
-    g_autofree char *abort = chain_command("virsh", "blockjob", word, target, "--", "--abort",
-                                            NULL);
 
     if (job_is(disk->job, "copy"))
         plan_refuse(r->plan, "copy-job",
                     g_strdup_printf(_("Disk '%s' is being copied to '%s': whether the domain is "
                                       "to go on there is yours to say"), target,
                                     disk->job->mirror ? disk->job->mirror : "?"),
-                    g_strdup_printf(_("Go on there with '%s', or end the copy with '%s'"), pivot,
-                                    end));
+                    plan_job_remedy(r->d, disk));
     else if (job_is(disk->job, "commit"))
         plan_refuse(r->plan, "commit-job",
                     g_strdup_printf(_("Disk '%s': which image the commit that runs has written to "
                                       "cannot be told, so what ending it would leave of the "
                                       "snapshots cannot either"), target),
-                    g_strdup_printf(_("Let it finish with '%s', or end it yourself with '%s'"),
-                                    finish, abort));
+                    plan_job_remedy(r->d, disk));
     else
         plan_refuse(r->plan, "backup-job",
                     g_strdup_printf(_("A backup of domain '%s' is running"), r->d->name),
@@ -709,6 +701,9 @@ void plan_repair(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
     Repair r = { .plan = plan, .d = d, .facts = facts, .direction = request->direction,
                  .lost = lost };
 
+    plan_check_operation(plan, d, facts);
+    if (plan->refusals->len)
+        return;
     if (!plan_jobs(&r, request->abort) && !request->abort)
         correct_metadata(&r);
     if (d->managed_save && (r.define || r.update))
