@@ -41,6 +41,7 @@ void exec_context_init(ExecContext *ctx, VextHost *host, virConnectPtr conn)
     ctx->worker_merges = g_array_new(FALSE, FALSE, sizeof(guint));
     ctx->begun = g_hash_table_new(NULL, NULL);
     ctx->finished = g_hash_table_new(NULL, NULL);
+    ctx->renewed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     ctx->images = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 }
 
@@ -54,6 +55,7 @@ void exec_context_clear(ExecContext *ctx)
     g_clear_pointer(&ctx->worker_merges, g_array_unref);
     g_clear_pointer(&ctx->begun, g_hash_table_unref);
     g_clear_pointer(&ctx->finished, g_hash_table_unref);
+    g_clear_pointer(&ctx->renewed, g_hash_table_unref);
     g_clear_pointer(&ctx->images, g_hash_table_unref);
     g_free(ctx->remedy);
     memset(ctx, 0, sizeof(*ctx));
@@ -428,6 +430,7 @@ VextStatus exec_run(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
     ctx->reached = journal->step;
     ctx->furthest = journal->furthest;
     if (ctx->resuming) {
+        EXEC_FAULT("taking-over");
         base_xml = ctx->dom ? exec_domain_xml(ctx, TRUE, &problem) : g_strdup(journal->live_xml);
         if (!base_xml || !journal_take_over(ctx->conn, journal, base_xml, &problem)) {
             g_ptr_array_add(reasons, g_strdup(problem ? problem->message :
@@ -522,6 +525,7 @@ VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
         ctx->resuming = ctx->ending_jobs = TRUE;
         return exec_run(ctx, journal, reasons);
     }
+    EXEC_FAULT("taking-over");
     base_xml = exec_domain_xml(ctx, TRUE, &problem);
     if (!base_xml || !journal_take_over(ctx->conn, journal, base_xml, &problem)) {
         g_ptr_array_add(reasons, g_strdup(problem->message));

@@ -90,6 +90,7 @@ typedef struct {
     gboolean overlays_used; /**< undoing: a guest may have written its overlays, which cannot be
                                  seen from here */
     /* remove-file */
+    GHashTable *renewed;    /**< names of snapshots that are others by now than the journal's */
     GHashTable *images;     /**< taken up: key of a file of the plan -> itself: a domain or one of
                                  its snapshots had it as an image before the metadata changed */
     ChainGraph *world;      /**< everything, read after the last change of metadata */

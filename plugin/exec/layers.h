@@ -32,7 +32,8 @@ typedef struct {
 
 void exec_layer_free(ExecLayer *layer);
 
-/** Chain of a running domain's disk, active image first, from its live XML; NULL with @error. */
+/** Chain of a running domain's disk, active image first, from its live XML; NULL with @error,
+ *  EXEC_ERROR_CHANGED when it has no such disk. */
 GPtrArray *exec_live_layers(virConnectPtr conn, virDomainPtr dom, const char *disk,
                             GError **error);
 

@@ -80,15 +80,17 @@ static ExecDone live_done(ExecContext *ctx, const PlanMerge *merge, GError **err
 }
 
 /*
- * Whether a commit only looks done: what was to stand on the base does, but not because this
+ * Whether commit @n only looks done: what was to stand on the base does, but not because this
  * operation has put it there, which never began it. Somebody has given the disk that image or
  * another one on it, or has pulled the range into what is above. What the top holds then may be in
  * no other image.
  */
-static gboolean is_bypassed(ExecContext *ctx, const PlanMerge *merge, GError **error)
+static gboolean is_bypassed(ExecContext *ctx, guint n, GError **error)
 {
-    /* Of several merges it is not known which were begun when one is done again. */
-    if (merge->direction != PLAN_COMMIT || ctx->journal->committing || !merge->top->source->path ||
+    const PlanMerge *merge = merge_at(ctx->journal->plan, n);
+
+    if (merge->direction != PLAN_COMMIT || exec_merge_begun(ctx, n) ||
+        !merge->top->source->path ||
         !backend_file_exists(ctx->conn, merge->top->source->path, ctx->local))
         return FALSE;
     g_free(ctx->remedy);
@@ -101,7 +103,7 @@ static gboolean is_bypassed(ExecContext *ctx, const PlanMerge *merge, GError **e
 }
 
 /* Whether @n is done as far as the world says. A later merge of the same disk that is done
- * stands on it. Where @view is wanted it is that of @n. */
+ * stands on it. */
 static ExecDone merge_done(ExecContext *ctx, const Plan *plan, guint n, GError **error)
 {
     for (guint i = plan->merges->len; i-- > n;) {
@@ -112,7 +114,7 @@ static ExecDone merge_done(ExecContext *ctx, const Plan *plan, guint n, GError *
             continue;
         if (!exec_merge_look(ctx, merge, &view, error))
             return EXEC_CANNOT_TELL;
-        if (view.state == EXEC_MERGE_MERGED && is_bypassed(ctx, merge, error))
+        if (view.state == EXEC_MERGE_MERGED && is_bypassed(ctx, i, error))
             return EXEC_CANNOT_TELL;
         if (view.state == EXEC_MERGE_MERGED)
             return view.live ? live_done(ctx, merge, error) : EXEC_IS_DONE;
@@ -576,6 +578,10 @@ static gboolean check_merge(ExecStep *s, GError **error)
 
     if (!exec_merge_look(ctx, merge_of(s), &view, error))
         return FALSE;
+    /* Somebody else has done it, or it looks so. */
+    if (view.state == EXEC_MERGE_MERGED)
+        return !is_bypassed(ctx, s->step->merge, error) &&
+               (!view.live || live_done(ctx, merge_of(s), error) == EXEC_IS_DONE);
     /* What else it is run_merge() says. */
     if (view.state != EXEC_MERGE_OLD ||
         (ctx->taken_up && view.live && exec_merge_unseen(ctx, merge_of(s))))

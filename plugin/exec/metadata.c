@@ -41,14 +41,17 @@ static void map_image(XmlSourceMap *map, const ChainGraph *graph, const PlanImag
         xml_source_map_add(map, g_ptr_array_index(image->aliases, i), to->source, to->format);
 }
 
-/* Whether a snapshot that stays has its state in @image. */
-static gboolean is_state(const Plan *plan, const ChainDomain *d, const ChainImage *image)
+/* Whether a snapshot that stays has its state of @target in @image. One whose overlay stands on
+ * @top, which has pulled that, only names it, as libvirt 9.0 has it do. */
+static gboolean is_state(const Plan *plan, const ChainDomain *d, const char *target,
+                         const ChainImage *image, const ChainImage *top)
 {
     for (guint i = 0; i < image->frozen_by->len; i++) {
         const ChainSnapshot *s = g_ptr_array_index(image->frozen_by, i);
+        const ChainSnapshotDisk *sd = chain_snapshot_disk(s, target);
 
-        if (s->domain == d && !g_ptr_array_find_with_equal_func(plan->snapshots, s->name,
-                                                                g_str_equal, NULL))
+        if (s->domain == d && !(sd && sd->overlay && top && sd->overlay->backing == top) &&
+            !g_ptr_array_find_with_equal_func(plan->snapshots, s->name, g_str_equal, NULL))
             return TRUE;
     }
     return FALSE;
@@ -59,7 +62,8 @@ static gboolean is_state(const Plan *plan, const ChainDomain *d, const ChainImag
  * has given its disk that image, or taken a snapshot there. What it names then is what it is to
  * have. (What a commit takes away is in the base now, whoever names it.)
  */
-static gboolean has_come_to_use(const ChainGraph *graph, const Plan *plan, const PlanImage *gone)
+static gboolean has_come_to_use(const ChainGraph *graph, const Plan *plan,
+                                const PlanMerge *merge, const PlanImage *gone)
 {
     const ChainDomain *d = chain_graph_domain(graph, plan->domain);
     const ChainImage *image = exec_find_image(graph, gone);
@@ -70,7 +74,8 @@ static gboolean has_come_to_use(const ChainGraph *graph, const Plan *plan, const
         if (disk->active == image || disk->configured == image)
             return TRUE;
     }
-    return d && image && is_state(plan, d, image);
+    return d && image &&
+           is_state(plan, d, merge->disk, image, exec_find_image(graph, merge->top));
 }
 
 /* New; empty when nothing was merged. @overlays: for what <disks> name, which also changes when
@@ -86,7 +91,8 @@ static XmlSourceMap *source_map(const ChainGraph *graph, const Plan *plan, gbool
             const PlanImage *gone = g_ptr_array_index(merge->gone, k);
             const PlanImage *to = plan_replacement(plan, merge->disk, gone->key);
 
-            if (!overlays && merge->direction == PLAN_PULL && has_come_to_use(graph, plan, gone))
+            if (!overlays && merge->direction == PLAN_PULL &&
+                has_come_to_use(graph, plan, merge, gone))
                 continue;
             if (to && !g_str_equal(to->key, gone->key))
                 map_image(map, graph, gone, to);
@@ -121,25 +127,36 @@ static XmlSourceMap *corrections_of(const ChainGraph *graph, const Plan *plan, c
 
 /* --- define-domain --------------------------------------------------------------------------- */
 
+/*
+ * While a helper merges the domain is free: when it was started on the old image it may have been
+ * written to, and when a snapshot was taken an overlay stands on what is merged. Then the merge is
+ * to be done again, on the running domain or below that overlay.
+ */
 static gboolean check_define(ExecStep *s, GError **error)
 {
     ExecContext *ctx = s->ctx;
 
     if (!exec_find_domain(ctx, error))
         return FALSE;
-    if (!exec_domain_active(ctx))
-        return TRUE;
-    /* It was started on the old image in the meantime and may have been written to: the merge
-     * is to be done again, on the running domain. */
-    for (guint i = 0; i < s->plan->merges->len; i++) {
+    for (guint i = 0; s->plan->operation == PLAN_DELETE && i < s->plan->merges->len; i++) {
         const PlanMerge *merge = g_ptr_array_index(s->plan->merges, i);
         g_auto(ExecMergeView) view = { 0 };
 
         if (!exec_merge_look(ctx, merge, &view, error))
             return FALSE;
-        if (view.live && view.state == EXEC_MERGE_OLD) {
+        if (view.state != EXEC_MERGE_OLD)
+            continue;
+        if (view.live) {
             g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
                         _("Domain '%s' was started meanwhile"), s->plan->domain);
+            return FALSE;
+        }
+        if (merge->direction == PLAN_COMMIT && merge->top_is_active && view.top > 0) {
+            const ExecLayer *above = g_ptr_array_index(view.layers, (guint)view.top - 1);
+
+            g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
+                        _("A snapshot was taken meanwhile: disk '%s' stands on '%s' now"),
+                        merge->disk, above->source->path ? above->source->path : "?");
             return FALSE;
         }
     }
@@ -240,6 +257,57 @@ static char *taken_at(const char *xml)
     return doc ? xml_text(xml_child(xmlDocGetRootElement(doc), "creationTime")) : NULL;
 }
 
+/* Whether they are two snapshots of one name, as far as is known. */
+static gboolean are_different(const char *xml, const char *other)
+{
+    g_autofree char *at = taken_at(xml), *other_at = taken_at(other);
+
+    return at && other_at && !g_str_equal(at, other_at);
+}
+
+/* New string, NULL for a root. */
+static char *parent_of(const char *xml)
+{
+    g_autoptr(xmlDoc) doc = xml_parse(xml, "domainsnapshot", NULL);
+    xmlNode *parent = doc ? xml_child(xmlDocGetRootElement(doc), "parent") : NULL;
+
+    return parent ? xml_text(xml_child(parent, "name")) : NULL;
+}
+
+/* The journal's copy of @name becomes @now, of another snapshot that has the name by now: what was
+ * below the old one is below its parent. */
+static gboolean replace_namesake(ExecContext *ctx, const char *name, const char *now,
+                                 GError **error)
+{
+    Journal *journal = ctx->journal;
+    g_autofree char *parent = NULL;
+
+    g_hash_table_add(ctx->renewed, g_strdup(name));
+    for (guint i = 0; i < journal->snapshot_names->len; i++) {
+        char **xml = (char **)&g_ptr_array_index(journal->snapshot_xml, i);
+
+        if (!g_str_equal(g_ptr_array_index(journal->snapshot_names, i), name))
+            continue;
+        parent = parent_of(*xml);
+        g_free(*xml);
+        *xml = g_strdup(now);
+    }
+    for (guint i = 0; i < journal->snapshot_names->len; i++) {
+        char **xml = (char **)&g_ptr_array_index(journal->snapshot_xml, i);
+        g_autofree char *above = parent_of(*xml);
+        char *moved;
+
+        if (g_strcmp0(above, name) != 0)
+            continue;
+        moved = xml_snapshot_set_parent(*xml, parent, error);
+        if (!moved)
+            return FALSE;
+        g_free(*xml);
+        *xml = moved;
+    }
+    return TRUE;
+}
+
 gboolean exec_leave_newer(ExecContext *ctx, GError **error)
 {
     Journal *journal = ctx->journal;
@@ -250,23 +318,17 @@ gboolean exec_leave_newer(ExecContext *ctx, GError **error)
         const char *old = journal_xml(journal, name);
         g_autoptr(GError) problem = NULL;
         g_autofree char *now = backend_snapshot_xml(ctx->dom, name, &problem);
-        g_autofree char *then = taken_at(old), *since = taken_at(now);
 
         if (!now && !backend_error_is(problem, VIR_ERR_NO_DOMAIN_SNAPSHOT)) {
             g_propagate_error(error, g_steal_pointer(&problem));
             return FALSE;
         }
-        if (!then || !since || g_str_equal(then, since))
+        if (!old || !now || !are_different(old, now))
             continue;
         exec_note(ctx, g_strdup_printf(_("Snapshot '%s' stays: it was taken after the operation "
                                          "was begun, and is another one than was to go"), name));
-        for (guint k = 0; k < journal->snapshot_names->len; k++) {
-            if (!g_str_equal(g_ptr_array_index(journal->snapshot_names, k), name))
-                continue;
-            g_free(g_ptr_array_index(journal->snapshot_xml, k));
-            g_ptr_array_index(journal->snapshot_xml, k) = g_steal_pointer(&now);
-            break;
-        }
+        if (!replace_namesake(ctx, name, now, error))
+            return FALSE;
         g_ptr_array_remove_index(going, i);
     }
     return TRUE;
@@ -328,7 +390,7 @@ typedef struct {
     GPtrArray *names;    /* char *, parents first, borrowed from where they come */
     GHashTable *xml;     /* name -> XML, owned */
     GHashTable *parents; /* name -> name of the parent, owned, absent for roots */
-    GHashTable *going;   /* names, borrowed */
+    GHashTable *going;   /* names that nothing is to be below, borrowed */
     char *current;       /* name or NULL, owned */
 } Snapshots;
 
@@ -342,19 +404,19 @@ static void snapshots_clear(Snapshots *all)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Snapshots, snapshots_clear)
 
-static gboolean add_snapshot(Snapshots *all, const char *name, const char *xml, GError **error)
+static void add_parent(Snapshots *all, const char *name, const char *xml)
 {
-    g_autoptr(xmlDoc) doc = xml_parse(xml, "domainsnapshot", error);
-    char *parent;
+    char *parent = parent_of(xml);
 
-    if (!doc)
-        return FALSE;
-    g_ptr_array_add(all->names, g_strdup(name));
-    g_hash_table_replace(all->xml, g_strdup(name), g_strdup(xml));
-    parent = xml_text(xml_child(xml_child(xmlDocGetRootElement(doc), "parent"), "name"));
     if (parent)
         g_hash_table_replace(all->parents, g_strdup(name), parent);
-    return TRUE;
+}
+
+static void add_snapshot(Snapshots *all, const char *name, const char *xml)
+{
+    g_ptr_array_add(all->names, g_strdup(name));
+    g_hash_table_replace(all->xml, g_strdup(name), g_strdup(xml));
+    add_parent(all, name, xml);
 }
 
 static const char *staying_parent(const Snapshots *all, const char *name)
@@ -407,15 +469,34 @@ static gboolean has_name(const GPtrArray *names, const char *name)
     return g_ptr_array_find_with_equal_func((GPtrArray *)names, name, g_str_equal, NULL);
 }
 
+/* Snapshots that stay and are others by now than the journal's, which must not replace them. */
+static gboolean take_namesakes(ExecStep *s, const GPtrArray *now, GError **error)
+{
+    Journal *journal = s->journal;
+
+    for (guint i = 0; i < journal->snapshot_names->len; i++) {
+        const char *name = g_ptr_array_index(journal->snapshot_names, i);
+        g_autofree char *xml = NULL;
+
+        if (!has_name(now, name) || has_name(s->plan->snapshots, name))
+            continue;
+        xml = backend_snapshot_xml(s->ctx->dom, name, error);
+        if (!xml || (are_different(g_ptr_array_index(journal->snapshot_xml, i), xml) &&
+                     !replace_namesake(s->ctx, name, xml, error)))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean collect(ExecStep *s, Snapshots *all, GError **error)
 {
     ExecContext *ctx = s->ctx;
     g_autoptr(GPtrArray) now = backend_snapshot_names(ctx->dom, error);
     g_autofree char *current = NULL;
     g_autoptr(GError) problem = NULL;
-    gboolean newer = FALSE;
+    gboolean newer;
 
-    if (!now)
+    if (!now || !take_namesakes(s, now, error))
         return FALSE;
     all->names = g_ptr_array_new_with_free_func(g_free);
     all->xml = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -426,18 +507,29 @@ static gboolean collect(ExecStep *s, Snapshots *all, GError **error)
     for (guint i = 0; i < s->journal->snapshot_names->len; i++) {
         const char *name = g_ptr_array_index(s->journal->snapshot_names, i);
         const char *xml = g_ptr_array_index(s->journal->snapshot_xml, i);
+        g_autofree char *parent = parent_of(xml), *merged = NULL;
 
         if (!has_name(now, name) && !g_hash_table_contains(all->going, name) &&
-            overlay_is_gone(ctx, xml))
+            overlay_is_gone(ctx, xml)) {
+            g_hash_table_add(all->going, (gpointer)name);
+            add_parent(all, name, xml);
             continue;
-        if (!add_snapshot(all, name, xml, error))
-            return FALSE;
+        }
+        /* What was merged then libvirt has put right in what was next. */
+        if (parent && has_name(now, name) && g_hash_table_contains(all->going, parent) &&
+            !has_name(s->plan->snapshots, parent)) {
+            merged = backend_snapshot_xml(ctx->dom, name, error);
+            if (!merged)
+                return FALSE;
+        }
+        add_snapshot(all, name, merged ? merged : xml);
     }
     current = backend_snapshot_current(ctx->dom, &problem);
     if (problem) {
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
+    newer = current && g_hash_table_contains(ctx->renewed, current);
     for (guint i = 0; i < now->len; i++) {
         const char *name = g_ptr_array_index(now, i);
         g_autofree char *xml = NULL;
@@ -445,8 +537,9 @@ static gboolean collect(ExecStep *s, Snapshots *all, GError **error)
         if (g_hash_table_contains(all->xml, name))
             continue;
         xml = backend_snapshot_xml(ctx->dom, name, error);
-        if (!xml || !add_snapshot(all, name, xml, error))
+        if (!xml)
             return FALSE;
+        add_snapshot(all, name, xml);
         if (g_strcmp0(current, name) == 0)
             newer = TRUE;
     }
@@ -574,14 +667,15 @@ static gboolean run_update(ExecStep *s, GError **error)
         }
         EXEC_FAULT("update-snapshots-redefined");
     }
-    /* Recorded with the next step: what is changed from then on is somebody else's doing. */
+    /* At once: what is changed from now on, merges too, is somebody else's doing. */
     s->journal->updating = FALSE;
-    return TRUE;
+    return journal_step(ctx->conn, s->journal, s->index + 1, error);
 }
 
 const ExecStepOps exec_metadata_ops[] = {
     { PLAN_STEP_DEFINE_DOMAIN, EXEC_DELETE | EXEC_REPAIR, NULL, check_define, run_define, NULL,
       NULL },
-    { PLAN_STEP_UPDATE_SNAPSHOTS, EXEC_DELETE | EXEC_REPAIR, NULL, NULL, run_update, NULL, NULL },
+    { PLAN_STEP_UPDATE_SNAPSHOTS, EXEC_DELETE | EXEC_REPAIR, NULL, check_define, run_update, NULL,
+      NULL },
     { 0 },
 };

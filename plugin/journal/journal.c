@@ -382,6 +382,27 @@ gboolean journal_alive(virConnectPtr conn, Journal *journal)
     return helper && backend_domain_active(helper, NULL) == 1;
 }
 
+/*
+ * Whether @journal is what is recorded now. Between its loading and this moment its client may have
+ * come further and died, or another one may have taken it over, whose progress ours would undo.
+ */
+static gboolean is_current(virConnectPtr conn, const Journal *journal, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(Journal) now = journal_load(conn, journal->domain, &problem);
+
+    if (problem) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    if (now && g_strcmp0(now->helper_uuid, journal->helper_uuid) == 0 &&
+        g_strcmp0(now->owner, journal->owner) == 0 && now->step == journal->step &&
+        now->furthest == journal->furthest && now->committing == journal->committing &&
+        now->updating == journal->updating && now->suspended == journal->suspended)
+        return TRUE;
+    return lost(error, journal);
+}
+
 gboolean journal_take_over(virConnectPtr conn, Journal *journal, const char *base_xml,
                            GError **error)
 {
@@ -392,6 +413,8 @@ gboolean journal_take_over(virConnectPtr conn, Journal *journal, const char *bas
         return FALSE;
     if (journal_alive(conn, journal))
         return busy(error, journal);
+    if (!is_current(conn, journal, error))
+        return FALSE;
     /* Its client is dead and the daemon did not destroy it: killed, or embedded. */
     if (!backend_helper_stop(helper, &problem))
         return wrap(error, g_steal_pointer(&problem));

@@ -215,6 +215,9 @@ static char *remedy_of(const DeleteState *state, const Reason *reason)
 {
     if (state->unknown && g_str_equal(reason->code, "incomplete-view"))
         return chain_unknown_remedy(state->unknown);
+    if (g_str_equal(reason->code, "no-disk"))
+        return g_strdup_printf(_("For that to go on, attach disk '%s' again as it was"),
+                               state->work->target);
     /* it was planned while the domain was shut off */
     if (g_str_equal(reason->code, "not-active"))
         return g_strdup(_("For that to go on, shut the domain down first"));

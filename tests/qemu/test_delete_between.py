@@ -12,41 +12,11 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402,F403
 from vext import matrix  # noqa: E402
-
-COMMAND = "snapshot-delete-external"
-COMMIT, PULL = ["--direction", "commit"], ["--direction", "pull"]
+from vext.deletes import COMMAND, COMMIT, PULL, killed, made, no_operation, repair  # noqa: E402
 
 
 def need_faults():
     matrix.require_faults()
-
-
-def killed(t, g, point, *args):
-    """The delete of s1, killed at the point."""
-    r = run([*matrix.program(), "-c", g.daemon.uri, COMMAND, g.name, "s1", *(args or COMMIT)],
-            env=matrix.environment(point, "kill"), check=False)
-    t.eq(r.rc, -9, str(r))
-
-
-def repair(t, g, rc, *parts, args=()):
-    r = t.rc(g.vext("chain-repair", g.name, *args), rc)
-    for part in parts:
-        t.has(r.err, part)
-    if rc == 3:
-        t.has(r.err.strip().split("\n")[-1], f"virsh-ext chain-repair {g.name}")
-    return r
-
-
-def made(t, disks=1, snapshots=("s1",), **kwargs):
-    g = t.guest(disks=disks, **kwargs)
-    o = g.oracle
-    for i, name in enumerate(snapshots):
-        for d in o.model:
-            o.write(d, f"{i}M", "2M", 0x11 + i, verify=False)
-        o.snapshot(name)
-    for d in o.model:
-        o.write(d, "8M", "64k", 0x77)
-    return g
 
 
 def clone(t, g, disk, start=False):
@@ -65,11 +35,6 @@ def drop(g):
     g.virsh("undefine", g.name)
     for disk in g.disks.values():
         os.unlink(disk.path)
-
-
-def no_operation(t, g):
-    t.ok(g.name + ".virsh-ext" not in g.daemon.virsh("list", "--all", "--name").out.split(),
-         "the record is gone")
 
 
 @test(cases=[(d, how) for d in ("vda", "vdb") for how in ("abort", "finish")])
@@ -517,13 +482,14 @@ def a_clone_of_the_base_of_a_commit_that_was_recorded_and_never_begun(t, then):
     g.oracle.deleted("s1")
 
 
-@test(cases=["first", "next"])
+@test(cases=[(w, p) for w in ("first", "next")
+             for p in ("remove-file-after", "update-snapshots-after")])
 @requires("program", need_faults)
-def what_was_merged_is_merged_on(t, which):
+def what_was_merged_is_merged_on(t, which, point):
     """By libvirt, when only files were left to be removed."""
     g = made(t, snapshots=["s0", "s1", "s2"], start=True)
     top = g.overlay_path("s1", "vda")
-    killed(t, g, "remove-file-after", *COMMIT)
+    killed(t, g, point, *COMMIT)
     name = {"first": "s0", "next": "s2"}[which]
     if g.virsh("snapshot-delete", g.name, name, check=False).rc:
         raise Skip("this libvirt does not delete external snapshots")
