@@ -468,7 +468,7 @@ static void check_interrupted(Check *c)
     }
     if (op && op->domain && !g_str_equal(op->domain, c->domain->name)) {
         check_add(c, "interrupted-operation", CHAIN_ERROR, NULL, NULL, describe_interrupted(c, op),
-                  check_remedy(_("Give it the name back that it had then with '%s', then finish it"),
+                  check_remedy(_("Give it the name back that it had then, with '%s'"),
                                chain_command("domrename", chain_domain_word(c->domain),
                                              op->domain, NULL)));
         return;
