@@ -293,7 +293,8 @@ struct ChainDomain {
     ChainOperation *operation; /**< or NULL */
     char *helper;           /**< the domain that by its name keeps the record of an operation on
                                  this one, or NULL */
-    char *unreadable;       /**< why that record cannot be read, or NULL */
+    char *unreadable;       /**< why that record cannot be read, or NULL; without an operation
+                                 the domain of the helper's name is none of ours */
     char *problem;          /**< why it could not be read, or, with xml, its snapshots; or NULL */
     GPtrArray *unknown;     /**< ChainUnknown *: set by chain_graph_unknowns(), or NULL */
 };
@@ -318,9 +319,9 @@ const char *chain_domain_word(const ChainDomain *d);
 /** For a sentence: "'a', 'b'". @names: char *. New string. */
 char *chain_quote_names(const GPtrArray *names);
 
-/** What can be done about a record of an operation, kept by @helper, that cannot be read. New
- *  string. */
-char *chain_unreadable_remedy(const char *helper);
+/** What can be done about a record of an operation, kept by @helper, that cannot be read; or, where
+ *  @helper has no record of @ours, about a guest of that name. New string. */
+char *chain_unreadable_remedy(const char *helper, gboolean ours);
 
 /** What is wrong or worth to know. */
 typedef enum { CHAIN_NOTICE, CHAIN_WARNING, CHAIN_ERROR } ChainSeverity;
