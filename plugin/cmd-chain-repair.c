@@ -431,7 +431,7 @@ static gboolean repair_lost(VextHost *host, const VextCmd *cmd, const RepairOpti
         *status = VEXT_FAILED;
         return TRUE;
     }
-    backend_errors_quiet();
+    backend_errors_quiet(op.conn);
     dom = backend_domain_by_word(op.conn, word, NULL);
     journal = dom ? NULL : journal_load(op.conn, word, NULL);
     if (!journal)

@@ -97,7 +97,7 @@ gboolean operation_open(Operation *op, VextHost *host, const VextCmd *cmd)
     op->conn = host->connect(host);
     if (!op->conn)
         return FALSE;
-    backend_errors_quiet();
+    backend_errors_quiet(op->conn);
     op->dom = backend_domain_by_word(op->conn, word, &problem);
     if (!op->dom) {
         g_autofree char *first = g_strdup_printf(_("failed to get domain '%s'"), word);
@@ -402,7 +402,7 @@ bool operation_claims(VextHost *host, const VextCmd *cmd, const char *name)
 
     if (!conn)
         return false;
-    backend_errors_quiet();
+    backend_errors_quiet(conn);
     dom = backend_domain_by_word(conn, word, NULL);
     if (!dom)
         return false;

@@ -94,7 +94,7 @@ gboolean chain_spec_is_hidden(const char *spec);
 
 /**
  * The URI @spec without its secrets: of USER:PASSWORD@ (with a % in iSCSI) the password, and the
- * value of each parameter of the query whose name speaks of one, as in a signed URL.
+ * value of each parameter of the query that is none of the few that are known to be no secrets.
  * Returns: new string, or NULL: there is nothing to hide, or it is no URI
  */
 char *chain_uri_hide_secrets(const char *spec);
