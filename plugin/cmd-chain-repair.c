@@ -143,7 +143,7 @@ static VextStatus refuse(const Operation *op, const RepairOptions *o, Plan *plan
 static VextStatus refuse_readonly(const Operation *op, const RepairOptions *o, Plan *plan)
 {
     return refuse(op, o, plan, "read-only", g_strdup(_("The connection is read-only")),
-                  g_strdup(_("Connect without --readonly")));
+                  plan_readonly_remedy());
 }
 
 static VextStatus held(const Operation *op, const RepairOptions *o, Journal *journal)
@@ -233,7 +233,7 @@ static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *jo
     operation_refresh(op, journal);
     if (o->dry_run)
         return preview(op, o, journal);
-    if (op->host->is_readonly(op->host))
+    if (op->readonly)
         return refuse_readonly(op, o, journal->plan);
     tidy_log(op);
     if (!o->json && !o->abort)
@@ -298,7 +298,7 @@ static VextStatus round_of(Operation *op, const RepairOptions *o, GHashTable *me
     PlanRequest request = { .operation = PLAN_REPAIR, .names = names, .abort = o->abort,
                             .direction = o->merged };
     PlanFacts facts = {
-        .readonly = op->host->is_readonly(op->host),
+        .readonly = op->readonly,
         .now = g_get_real_time() / G_USEC_PER_SEC,
         .merged = merged,
     };
@@ -391,15 +391,16 @@ static VextStatus repair(Operation *op, const RepairOptions *o)
     VextStatus status;
 
     /* the helper's XML with secrets is kept from such a connection */
-    if (problem && op->host->is_readonly(op->host))
+    if (problem && op->readonly)
         return refuse_readonly(op, o, NULL);
     if (problem) {
         g_autofree char *helper = g_strconcat(op->name, JOURNAL_SUFFIX, NULL);
+        gboolean ours = g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT);
 
-        if (!g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT))
+        if (!ours && !g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FOREIGN))
             return failed(op, problem);
         return refuse(op, o, NULL, "unreadable-operation", g_strdup(problem->message),
-                      chain_unreadable_remedy(helper));
+                      chain_unreadable_remedy(helper, ours));
     }
     if (!journal)
         return correct(op, o, merged);
@@ -421,7 +422,8 @@ static gboolean repair_lost(VextHost *host, const VextCmd *cmd, const RepairOpti
                             VextStatus *status)
 {
     g_autofree char *word = g_strdup(host->opt_string(cmd, "domain"));
-    Operation op = { .host = host, .conn = host->connect(host), .name = word };
+    Operation op = { .host = host, .conn = host->connect(host), .name = word,
+                     .readonly = host->is_readonly(host) };
     g_autoptr(virDomain) dom = NULL;
     g_autoptr(Journal) journal = NULL;
 
@@ -429,7 +431,7 @@ static gboolean repair_lost(VextHost *host, const VextCmd *cmd, const RepairOpti
         *status = VEXT_FAILED;
         return TRUE;
     }
-    backend_errors_quiet();
+    backend_errors_quiet(op.conn);
     dom = backend_domain_by_word(op.conn, word, NULL);
     journal = dom ? NULL : journal_load(op.conn, word, NULL);
     if (!journal)

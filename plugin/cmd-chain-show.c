@@ -189,7 +189,7 @@ int cmd_chain_show(VextHost *host, const VextCmd *cmd)
     conn = host->connect(host);
     if (!conn)
         return VEXT_FAILED;
-    backend_errors_quiet();
+    backend_errors_quiet(conn);
     if (name) {
         dom = backend_domain_by_word(conn, name, &error);
         if (!dom) {

@@ -292,10 +292,11 @@ static VextStatus delete(Operation *op, const DeleteOptions *o)
     g_autoptr(GError) problem = NULL;
     Plan *plan;
 
-    if (!op->host->is_readonly(op->host)) {
+    if (!op->readonly) {
         journal = journal_load(op->conn, op->name, &problem);
         /* one that cannot be read is refused with the plan */
-        if (g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT))
+        if (g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT) ||
+            g_error_matches(problem, JOURNAL_ERROR, JOURNAL_ERROR_FOREIGN))
             g_clear_error(&problem);
         if (problem)
             return failed(op, o, problem);

@@ -97,7 +97,7 @@ gboolean operation_open(Operation *op, VextHost *host, const VextCmd *cmd)
     op->conn = host->connect(host);
     if (!op->conn)
         return FALSE;
-    backend_errors_quiet();
+    backend_errors_quiet(op->conn);
     op->dom = backend_domain_by_word(op->conn, word, &problem);
     if (!op->dom) {
         g_autofree char *first = g_strdup_printf(_("failed to get domain '%s'"), word);
@@ -107,6 +107,7 @@ gboolean operation_open(Operation *op, VextHost *host, const VextCmd *cmd)
         return FALSE;
     }
     op->name = g_strdup(backend_domain_name(op->dom));
+    op->readonly = host->is_readonly(host) || backend_domain_readonly(op->dom);
     return TRUE;
 }
 
@@ -131,10 +132,10 @@ gboolean operation_read(Operation *op, GError **error)
 {
     BackendReadOptions options = {
         .domain = op->dom,
-        .secure = !op->host->is_readonly(op->host),
+        .secure = !op->readonly,
         .complete = TRUE,
         .scan_orphans = TRUE,
-        .pools = !op->host->is_readonly(op->host),
+        .pools = !op->readonly,
         .state = TRUE,
         .domain_of_helper = journal_domain_of_helper,
         .operation_from_xml = journal_operation_from_xml,
@@ -210,7 +211,8 @@ static Plan *plan_now(Operation *op, gboolean ignore_operation)
 {
     g_autoptr(GPtrArray) strings = g_ptr_array_new_with_free_func(g_free);
     PlanFacts facts = {
-        .readonly = op->host->is_readonly(op->host),
+        .readonly = op->readonly,
+        .name_too_long = !journal_name_fits(op->name),
         .ignore_operation = ignore_operation,
         .measures = op->measures,
         .now = op->now,
@@ -400,7 +402,7 @@ bool operation_claims(VextHost *host, const VextCmd *cmd, const char *name)
 
     if (!conn)
         return false;
-    backend_errors_quiet();
+    backend_errors_quiet(conn);
     dom = backend_domain_by_word(conn, word, NULL);
     if (!dom)
         return false;

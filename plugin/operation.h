@@ -22,6 +22,7 @@ typedef struct {
     virConnectPtr conn;   /**< borrowed */
     virDomainPtr dom;
     char *name;           /**< the domain's */
+    gboolean readonly;    /**< the connection: as it was asked for, or its socket is */
     ChainGraph *graph;    /**< after operation_read() */
     ChainDomain *domain;  /**< in it */
     gboolean planned;     /**< the rest is of the last operation_plan() */

@@ -115,6 +115,15 @@ static const char *find_value(const VextStrv *words, const char *option)
     return value;
 }
 
+/* What is not is no name of virsh's, which would say so with the name raw: in its words, but as
+ * all that is printed here, we do. */
+static bool is_printable(const char *name)
+{
+    vext_autofree char *printable = vext_printable(name);
+
+    return vext_streq(printable, name);
+}
+
 static VextSegmentKind builtin_kind(VextSession *s, const VextStrv *words)
 {
     const char *name = words->items[0];
@@ -137,7 +146,7 @@ static VextSegmentKind builtin_kind(VextSession *s, const VextStrv *words)
         if (!topic && words->n > 1)
             return VEXT_SEG_STOCK; /* an error, or an option that is ignored */
         if (!topic || !*topic || vext_registry_find(s, topic) ||
-            vext_registry_find_group(s, topic))
+            vext_registry_find_group(s, topic) || !is_printable(topic))
             return VEXT_SEG_HELP;
     }
     return VEXT_SEG_STOCK;
@@ -246,6 +255,16 @@ static VextToken parse_command(VextSession *s, VextBatch *b, VextLexer *lx, cons
         return tk;
     }
 
+    if (!is_printable(name)) {
+        char *message = NULL;
+
+        if (asprintf(&message, V_("unknown command: '%s'"), name) < 0)
+            abort();
+        collect_error(b, message);
+        free(message);
+        b->failed = true;
+        return VEXT_TK_ERROR;
+    }
     vext_strv_add(&words, name);
     tk = read_words(lx, &words, &end);
     if (tk == VEXT_TK_ERROR) {

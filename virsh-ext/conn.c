@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
@@ -97,12 +98,36 @@ static bool start_loop(VextConn *c)
     return c->loop_runs;
 }
 
+/* Returns new @text, a URI or with one in it, without the name of the file that has the passwords:
+ * the value of its parameter "authfile", up to one of @ends. */
+static char *without_authfile(const char *text, const char *ends)
+{
+    static const char name[] = "authfile=";
+    VextBuf out = {0};
+
+    vext_buf_adds(&out, "");
+    while (*text) {
+        bool parameter = strchr("?&;", *text);
+
+        vext_buf_add(&out, text++, 1);
+        if (!parameter || strncasecmp(text, name, strlen(name)) != 0)
+            continue;
+        vext_buf_add(&out, text, strlen(name));
+        vext_buf_adds(&out, "***");
+        text += strlen(name);
+        text += strcspn(text, ends);
+    }
+    return out.data;
+}
+
 /* Returns new libvirt's message, or NULL. */
 static char *last_error(VextConn *c)
 {
     virErrorPtr err = c->virGetLastError();
 
-    return err && err->code != VIR_ERR_OK ? vext_strdup(err->message) : NULL;
+    return err && err->code != VIR_ERR_OK && err->message
+               ? without_authfile(err->message, "&;#'\" \t\n")
+               : NULL;
 }
 
 /* Loads libvirt. Returns NULL with @problem new. */
@@ -144,6 +169,7 @@ incomplete:
 static void connection_lost(virConnectPtr conn, int reason, void *opaque)
 {
     VextSession *s = opaque;
+    vext_autofree char *shown = NULL;
     char *uri;
 
     if (reason == VIR_CONNECT_CLOSE_REASON_CLIENT)
@@ -152,20 +178,21 @@ static void connection_lost(virConnectPtr conn, int reason, void *opaque)
     if (s->interactive)
         return; /* the virsh behind the shell says so: once is enough */
     uri = s->conn->virConnectGetURI(conn);
+    shown = without_authfile(uri ? uri : "", "&;#");
+    free(uri);
     pthread_mutex_lock(&s->report_lock);
     switch (s->reporting ? VIR_CONNECT_CLOSE_REASON_CLIENT : reason) {
     case VIR_CONNECT_CLOSE_REASON_ERROR:
-        vext_error(s, V_("Disconnected from %s due to I/O error"), uri ? uri : "");
+        vext_error(s, V_("Disconnected from %s due to I/O error"), shown);
         break;
     case VIR_CONNECT_CLOSE_REASON_EOF:
-        vext_error(s, V_("Disconnected from %s due to end of file"), uri ? uri : "");
+        vext_error(s, V_("Disconnected from %s due to end of file"), shown);
         break;
     case VIR_CONNECT_CLOSE_REASON_KEEPALIVE:
-        vext_error(s, V_("Disconnected from %s due to keepalive timeout"), uri ? uri : "");
+        vext_error(s, V_("Disconnected from %s due to keepalive timeout"), shown);
         break;
     }
     pthread_mutex_unlock(&s->report_lock);
-    free(uri);
 }
 
 /* One attempt after the other, as virsh: polkit may want an agent, or ask again. */

@@ -38,10 +38,17 @@ virAdmConnectPtr connection_open(char **uris)
     return admin;
 }
 
-int connection_fail(void)
+/* Of the last error. */
+static const char *last_reason(void)
 {
     virErrorPtr error = virGetLastError();
-    const char *reason = error && error->message ? error->message : _("unknown error");
+
+    return error && error->message ? error->message : _("unknown error");
+}
+
+int connection_open_failed(void)
+{
+    const char *reason = last_reason();
 
     if (last_errno() == EACCES || last_errno() == EPERM)
         fprintf(stderr, _("%s; the daemon's admin socket is open to its owner alone: run the "
@@ -52,5 +59,11 @@ int connection_fail(void)
                           "daemon's\n"), reason);
     else
         fprintf(stderr, "%s\n", reason);
+    return 1;
+}
+
+int connection_fail(void)
+{
+    fprintf(stderr, "%s\n", last_reason());
     return 1;
 }

@@ -16,8 +16,12 @@ virAdmConnectPtr connection_open(char **uris);
 /** Whether the last error says that no daemon is there. */
 gboolean connection_absent(void);
 
-/** Prints the last error, and what to do about it where it is that the socket cannot be used;
- *  1, for the exit status. */
+/** Prints why connection_open() failed, and what to do about it where it is that the socket cannot
+ *  be used; 1, for the exit status. */
+int connection_open_failed(void);
+
+/** Prints the last error of a daemon that is connected to: its errno is not the socket's, but of a
+ *  file, say; 1, for the exit status. */
 int connection_fail(void);
 
 G_END_DECLS

@@ -164,7 +164,7 @@ int main(int argc, char **argv)
         return 1;
     }
     if (virAdmInitialize() < 0 || !(admin = connection_open(argv + first)))
-        return connection_fail();
+        return connection_open_failed();
     rc = log ? daemon_log(&admin, argv + first, argv[2])
              : tidy ? cmd_tidy(admin) : cmd_show(admin);
     if (admin)

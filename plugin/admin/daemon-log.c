@@ -149,9 +149,12 @@ static int end(virAdmConnectPtr *admin, char **uris, const char *mark)
     g_auto(LogSettings) s = { NULL, NULL };
     gboolean same = TRUE;
 
-    if (!read_again(admin, uris, &s, &same))
+    if (!read_again(admin, uris, &s, &same)) {
+        if (*admin)
+            return connection_fail();
         /* A daemon that has ended has lost its settings. */
-        return !*admin && connection_absent() ? 0 : connection_fail();
+        return connection_absent() ? 0 : connection_open_failed();
+    }
     /* Somebody may have set all filters anew meanwhile, and the mark is gone. Of another daemon
      * that says that the output is not ours. */
     if (!log_settings_take(&s, mark) && !(same && log_settings_take_output(&s, mark)))

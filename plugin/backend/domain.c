@@ -68,6 +68,15 @@ char *backend_domain_uuid(virDomainPtr dom, GError **error)
     return g_strdup(uuid);
 }
 
+gboolean backend_domain_readonly(virDomainPtr dom)
+{
+    char *xml = virDomainGetXMLDesc(dom, VIR_DOMAIN_XML_SECURE);
+    gboolean denied = !xml && virGetLastErrorCode() == VIR_ERR_OPERATION_DENIED;
+
+    free(xml);
+    return denied;
+}
+
 int backend_domain_active(virDomainPtr dom, GError **error)
 {
     int active = virDomainIsActive(dom);

@@ -27,6 +27,9 @@ int backend_domain_id(virDomainPtr dom);
 int backend_domain_paused(virDomainPtr dom, GError **error);
 gboolean backend_domain_suspend(virDomainPtr dom, GError **error);
 gboolean backend_domain_resume(virDomainPtr dom, GError **error);
+/** Whether its connection is read-only, which it also is where it was not asked for but the socket
+ *  is (access control denies with another error). */
+gboolean backend_domain_readonly(virDomainPtr dom);
 /** Its XML with secrets: the live one if @live and it runs, else the persistent one. New string,
  *  NULL with @error. */
 char *backend_domain_xml(virDomainPtr dom, gboolean live, GError **error);

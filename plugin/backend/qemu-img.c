@@ -17,6 +17,7 @@
 #include "include/vext-i18n.h"
 #include "plugin/backend/qemu-img.h"
 #include "plugin/backend/vir.h"
+#include "plugin/xml/disk-source.h"
 
 /* The first of the files: beyond the descriptors that GLib's launcher has for itself (before 2.72
  * it loses one of them where a file is to have its number). */
@@ -66,6 +67,7 @@ static void set_complaint(int err, const char *const *paths, gsize n, GError **e
 {
     g_autofree char *raw = content(err);
     g_autofree char *message = g_utf8_make_valid(raw, -1);
+    g_autofree char *shown = NULL;
 
     message[strcspn(message, "\n")] = '\0';
     for (gsize i = 0; i < n; i++) {
@@ -75,8 +77,8 @@ static void set_complaint(int err, const char *const *paths, gsize n, GError **e
         g_free(message);
         message = g_strjoinv(paths[i], parts);
     }
-    g_set_error_literal(error, BACKEND_ERROR, VIR_ERR_INTERNAL_ERROR,
-                        *message ? message : _("qemu-img failed"));
+    shown = xml_text_hide_secrets(*message ? message : _("qemu-img failed"));
+    g_set_error_literal(error, BACKEND_ERROR, VIR_ERR_INTERNAL_ERROR, shown);
 }
 
 /* A file for the output: unlike a pipe it has a limit, and two of them cannot block each other. */

@@ -203,20 +203,25 @@ static void scan_pools(Scan *scan)
         return;
     n = virConnectListAllStoragePools(scan->r->conn, &pools,
                                       VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE);
-    if (n < 0)
+    if (n < 0) {
+        g_autofree char *reason = backend_error_text();
+
         reading_unknown(scan->r, "pool", NULL,
                         g_strdup_printf(_("The storage pools could not be looked through: %s"),
-                                        virGetLastErrorMessage()));
+                                        reason));
+    }
     for (i = 0; i < n; i++) {
         virStorageVolPtr *volumes = NULL;
         int m = virStoragePoolListAllVolumes(pools[i], &volumes, 0);
         int j;
 
-        if (m < 0)
+        if (m < 0) {
+            g_autofree char *reason = backend_error_text();
+
             reading_unknown(scan->r, "pool", NULL,
                             g_strdup_printf(_("Storage pool '%s' could not be looked through: "
-                                              "%s"), virStoragePoolGetName(pools[i]),
-                                            virGetLastErrorMessage()));
+                                              "%s"), virStoragePoolGetName(pools[i]), reason));
+        }
         for (j = 0; j < m; j++) {
             scan_volume(scan, volumes[j]);
             virStorageVolFree(volumes[j]);

@@ -289,10 +289,13 @@ static void list_saved(Reading *r)
     guint i;
 
     if (virConnectListAllDomains(r->conn, &domains, VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE) < 0 &&
-        virGetLastErrorCode() != VIR_ERR_NO_SUPPORT)
+        virGetLastErrorCode() != VIR_ERR_NO_SUPPORT) {
+        g_autofree char *reason = backend_error_text();
+
         reading_unknown(r, "managed-save", NULL,
                         g_strdup_printf(_("Which domains have a managed save image is not known: "
-                                          "%s"), virGetLastErrorMessage()));
+                                          "%s"), reason));
+    }
     for (i = 0; domains && domains[i]; i++)
         g_hash_table_add(r->saved, g_strdup(virDomainGetName(domains[i])));
 }

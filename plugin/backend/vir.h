@@ -25,8 +25,12 @@ GQuark backend_error_quark(void);
 gboolean backend_error(GError **error);
 /** Whether @error is libvirt's @number. */
 gboolean backend_error_is(const GError *error, virErrorNumber number);
-/** Lets libvirt print nothing by itself: errors reach the user through GError alone. */
-void backend_errors_quiet(void);
+/** The text of libvirt's last error of this thread as it may be shown: in one line, without
+ *  secrets (xml_text_hide_secrets()). New string. */
+char *backend_error_text(void);
+/** Lets libvirt print nothing by itself: errors reach the user through GError alone. Where libvirt
+ *  has no text for one, they tell whether @conn was lost; it must outlive the command. */
+void backend_errors_quiet(virConnectPtr conn);
 
 #define BACKEND_VIR_FREE(type, freefunc) \
     static inline void backend_free_##type(type *p) \

@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "plugin/backend/domain.h"
@@ -60,6 +61,12 @@ char *journal_domain_of_helper(const char *name)
     if (length <= suffix || !g_str_has_suffix(name, JOURNAL_SUFFIX))
         return NULL;
     return g_strndup(name, length - suffix);
+}
+
+gboolean journal_name_fits(const char *domain)
+{
+    /* libvirt writes NAME.xml by way of NAME.xml.new (seen with 9.0) */
+    return strlen(domain) + strlen(JOURNAL_SUFFIX ".xml.new") <= NAME_MAX;
 }
 
 static gboolean busy(GError **error, const Journal *journal)

@@ -57,6 +57,7 @@ G_BEGIN_DECLS
 typedef enum {
     JOURNAL_ERROR_BUSY,     /**< another operation holds the domain; message names it */
     JOURNAL_ERROR_FORMAT,   /**< unreadable, or of a newer virsh-ext */
+    JOURNAL_ERROR_FOREIGN,  /**< a domain of the helper's name that virsh-ext did not make */
     JOURNAL_ERROR_TOO_BIG,
     JOURNAL_ERROR_LIBVIRT,
 } JournalError;
@@ -111,6 +112,9 @@ gboolean journal_step(virConnectPtr conn, Journal *journal, guint n, GError **er
 gboolean journal_has_reached(const Journal *journal, PlanAction action);
 /** Writes all of it again but the progress: its snapshots are others than when it was begun. */
 gboolean journal_rewrite(virConnectPtr conn, Journal *journal, GError **error);
+/** Whether libvirt can define a helper for a domain of this name. */
+gboolean journal_name_fits(const char *domain);
+
 /** Destroys the helper if it runs and undefines it. Not there is success. */
 gboolean journal_end(virConnectPtr conn, Journal *journal, GError **error);
 /** Reads the journal of @domain. Returns NULL without @error set when there is none. */

@@ -472,8 +472,9 @@ Journal *journal_parse_helper(const char *helper_xml, const char *domain, GError
     g_autoptr(Journal) journal = NULL;
 
     if (!operation) {
-        g_set_error(error, JOURNAL_ERROR, JOURNAL_ERROR_FORMAT,
-                    _("Domain '%s' has the name of a helper of virsh-ext and is none"), name);
+        g_set_error(error, JOURNAL_ERROR, JOURNAL_ERROR_FOREIGN,
+                    _("Domain '%s' has the name of a helper of virsh-ext, which did not make it"),
+                    name);
         return NULL;
     }
     journal = journal_parse(operation, progress ? progress : "", error);

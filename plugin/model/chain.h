@@ -94,7 +94,7 @@ gboolean chain_spec_is_hidden(const char *spec);
 
 /**
  * The URI @spec without its secrets: of USER:PASSWORD@ (with a % in iSCSI) the password, and the
- * value of each parameter of the query whose name speaks of one, as in a signed URL.
+ * value of each parameter of the query that is none of the few that are known to be no secrets.
  * Returns: new string, or NULL: there is nothing to hide, or it is no URI
  */
 char *chain_uri_hide_secrets(const char *spec);
@@ -295,7 +295,8 @@ struct ChainDomain {
     ChainOperation *operation; /**< or NULL */
     char *helper;           /**< the domain that by its name keeps the record of an operation on
                                  this one, or NULL */
-    char *unreadable;       /**< why that record cannot be read, or NULL */
+    char *unreadable;       /**< why that record cannot be read, or NULL; without an operation
+                                 the domain of the helper's name is none of ours */
     char *problem;          /**< why it could not be read, or, with xml, its snapshots; or NULL */
     GPtrArray *unknown;     /**< ChainUnknown *: set by chain_graph_unknowns(), or NULL */
 };
@@ -320,9 +321,9 @@ const char *chain_domain_word(const ChainDomain *d);
 /** For a sentence: "'a', 'b'". @names: char *. New string. */
 char *chain_quote_names(const GPtrArray *names);
 
-/** What can be done about a record of an operation, kept by @helper, that cannot be read. New
- *  string. */
-char *chain_unreadable_remedy(const char *helper);
+/** What can be done about a record of an operation, kept by @helper, that cannot be read; or, where
+ *  @helper has no record of @ours, about a guest of that name. New string. */
+char *chain_unreadable_remedy(const char *helper, gboolean ours);
 
 /** What is wrong or worth to know. */
 typedef enum { CHAIN_NOTICE, CHAIN_WARNING, CHAIN_ERROR } ChainSeverity;

@@ -463,7 +463,8 @@ static void check_interrupted(Check *c)
         return;
     if (c->domain->unreadable) {
         check_add(c, "unreadable-operation", CHAIN_ERROR, NULL, NULL,
-                  g_strdup(c->domain->unreadable), chain_unreadable_remedy(c->domain->helper));
+                  g_strdup(c->domain->unreadable),
+                  chain_unreadable_remedy(c->domain->helper, c->domain->operation != NULL));
         return;
     }
     if (op && op->domain && !g_str_equal(op->domain, c->domain->name)) {

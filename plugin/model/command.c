@@ -75,10 +75,14 @@ static void append_words(GString *out, const GPtrArray *words)
         append_word(out, g_ptr_array_index(words, i));
 }
 
-char *chain_unreadable_remedy(const char *helper)
+char *chain_unreadable_remedy(const char *helper, gboolean ours)
 {
-    g_autofree char *command = chain_command("virsh", "undefine", helper, NULL);
+    g_autofree char *command = ours ? chain_command("virsh", "undefine", helper, NULL)
+                                    : chain_command("virsh", "domrename", helper, "NEWNAME", NULL);
 
+    if (!ours)
+        return g_strdup_printf(_("Give that domain another name with '%s', which takes a domain "
+                                 "that is shut off"), command);
     return g_strdup_printf(_("Use the virsh-ext that wrote it; if it is nobody's, drop it with "
                              "'%s'"), command);
 }

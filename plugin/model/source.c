@@ -169,25 +169,46 @@ gboolean chain_spec_is_hidden(const char *spec)
     return spec[strcspn(spec, ":/")] == ':' && strstr(spec, CHAIN_HIDDEN);
 }
 
-/* The value of each parameter whose name speaks of a secret, as in a signed URL. Others stay: they
- * may tell one image from another. Returns: whether there was any */
+/* The parameters that QEMU, its libraries and libvirt define for the URLs of images and
+ * connections and that are no secrets: block/nbd.c, block/ssh.c, block/nfs.c and block/gluster.c of
+ * QEMU, libiscsi's iscsi_parse_url(), libvirt's docs/uri.rst and the attributes of its <source>. */
+static gboolean is_known_parameter(const char *name, gsize len)
+{
+    static const char *const names[] = {
+        "data_digest", "debug", "header_digest", "host_key_check", "iser", "mode", "no_tty",
+        "no_verify", "pagecache", "readahead", "snapshot", "socket", "sslverify", "tcp-syncnt",
+        "timeout", "transport", "uid", "gid", NULL
+    };
+
+    for (guint i = 0; names[i]; i++)
+        if (strlen(names[i]) == len && strncmp(name, names[i], len) == 0)
+            return TRUE;
+    return FALSE;
+}
+
+/* @query: "" or from its "?" or "#" on. Any server has names of its own for what it signs URLs
+ * with, and some have a word without a name. Returns: whether there was any */
 static gboolean hide_in_query(GString *out, const char *query)
 {
     gboolean any = FALSE;
 
-    for (;;) {
-        gsize name = strcspn(query, "=&"), len = strcspn(query, "&");
-        gboolean secret = name < len && chain_names_secret(query, (gssize) name);
+    while (*query) {
+        gsize name, len;
 
-        g_string_append_len(out, query, (gssize) (secret ? name + 1 : len));
-        if (secret)
-            g_string_append(out, CHAIN_HIDDEN);
-        any |= secret;
-        query += len;
-        if (!*query)
-            return any;
         g_string_append_c(out, *query++);
+        name = strcspn(query, "=&;");
+        len = name + strcspn(query + name, "&;");
+        if (len == 0 || is_known_parameter(query, name)) {
+            g_string_append_len(out, query, (gssize) len);
+        } else {
+            if (query[name] == '=')
+                g_string_append_len(out, query, (gssize) name + 1);
+            g_string_append(out, CHAIN_HIDDEN);
+            any = TRUE;
+        }
+        query += len;
     }
+    return any;
 }
 
 char *chain_uri_hide_secrets(const char *spec)

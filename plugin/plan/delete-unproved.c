@@ -33,6 +33,12 @@ void delete_note_kept(DeleteState *st, const WorkNode *node, const char *unprove
 {
     const char *path = node->image->path;
 
+    if (!unproved && !node->kept && !node->foreign) {
+        if (node->internal)
+            unproved = _("it has internal snapshots, which would be lost");
+        else if (work_has_flag(node, CHAIN_IMAGE_NOT_WRITABLE))
+            unproved = _("it is not writable");
+    }
     if (unproved)
         plan_note(st->plan,
                   g_strdup_printf(_("Image '%s' is not needed for disk '%s' any more, but stays: "

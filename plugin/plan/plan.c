@@ -613,7 +613,7 @@ void plan_check_operation(Plan *plan, const ChainDomain *d, const PlanFacts *fac
 
     if (d->unreadable) {
         plan_refuse(plan, "unreadable-operation", g_strdup(d->unreadable),
-                    chain_unreadable_remedy(d->helper));
+                    chain_unreadable_remedy(d->helper, d->operation != NULL));
         return;
     }
     if (!d->operation || facts->ignore_operation)
@@ -641,6 +641,11 @@ void plan_check_operation(Plan *plan, const ChainDomain *d, const PlanFacts *fac
                     chain_command("virsh-ext", "chain-repair", chain_domain_word(d), NULL));
 }
 
+char *plan_readonly_remedy(void)
+{
+    return g_strdup(_("Connect without --readonly, and not to a socket that is read-only"));
+}
+
 void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanFacts *facts)
 {
     g_autofree char *repair = NULL;
@@ -652,7 +657,13 @@ void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const Plan
     if (facts->readonly)
         plan_refuse(plan, "read-only",
                     g_strdup(_("The connection is read-only")),
-                    g_strdup(_("Connect without --readonly")));
+                    plan_readonly_remedy());
+    if (facts->name_too_long)
+        plan_refuse(plan, "name-too-long",
+                    g_strdup_printf(_("The name of domain '%s' is too long: libvirt cannot keep "
+                                      "the record of the operation under a name that begins with "
+                                      "it"), d->name),
+                    chain_command("virsh", "domrename", chain_domain_word(d), "NEWNAME", NULL));
     plan_check_operation(plan, d, facts);
     if (plan->metadata_only)
         return;

@@ -73,10 +73,14 @@ typedef struct {
 
 #define PLAN_RANDOM_BYTES 16
 
+/** What can be done about a read-only connection. New string. */
+char *plan_readonly_remedy(void);
+
 /** What the planner has to know beside the model. */
 typedef struct {
     GHashTable *measures;      /**< plan_measure_key() -> PlanMeasure *, or NULL */
     gboolean readonly;         /**< the connection is read-only */
+    gboolean name_too_long;    /**< for the record of an operation */
     gboolean ignore_operation; /**< the unfinished operation in the graph is our own (resume) */
     gint64 now;                /**< seconds since the epoch, for names */
     const guint8 *random;      /**< revert: PLAN_RANDOM_BYTES that nobody can guess, for names; or

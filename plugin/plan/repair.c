@@ -722,7 +722,7 @@ void plan_repair(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanReques
     }
     if (facts->readonly) {
         plan_refuse(plan, "read-only", g_strdup(_("The connection is read-only")),
-                    g_strdup(_("Connect without --readonly")));
+                    plan_readonly_remedy());
         return;
     }
     /* What a commit has taken away is forgotten first: it may end in a way that leaves no trace

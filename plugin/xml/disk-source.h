@@ -48,4 +48,11 @@ ChainSource *xml_source_from_spec(const char *spec, const char *base_dir, char *
 /** The name as it may be shown: without passwords, cookies and keys. New string. */
 char *xml_spec_hide_secrets(const char *spec);
 
+/**
+ * What libvirt or QEMU says, as it may be shown: names of images and URLs in it as
+ * xml_spec_hide_secrets() shows them, and without the values of members of JSON whose names speak
+ * of a secret. New string.
+ */
+char *xml_text_hide_secrets(const char *text);
+
 G_END_DECLS

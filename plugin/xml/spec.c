@@ -12,108 +12,6 @@
 #include "plugin/model/json.h"
 #include "plugin/xml/disk-source.h"
 
-/* --- secrets -------------------------------------------------------------------------------- */
-
-/* A flag is none: qcow2 has some that pass discards on. */
-static gboolean is_secret(const char *name, JsonNode *value)
-{
-    return chain_names_secret(name, -1) && !JSON_NODE_HOLDS_NULL(value) &&
-           !(JSON_NODE_HOLDS_VALUE(value) && json_node_get_value_type(value) == G_TYPE_BOOLEAN);
-}
-
-static gboolean hide_members(JsonNode *node);
-
-/* What is to be in the place of @value, of an object's member @name or (NULL) of an array; new,
- * or NULL: it stays, changed in place where something in it was hidden, which *@any tells. */
-static JsonNode *hide_value(const char *name, JsonNode *value, gboolean *any)
-{
-    const char *text = JSON_NODE_HOLDS_VALUE(value) ? json_node_get_string(value) : NULL;
-    g_autofree char *hidden = text ? xml_spec_hide_secrets(text) : NULL;
-
-    if (name && is_secret(name, value)) {
-        g_free(hidden);
-        hidden = g_strdup(CHAIN_HIDDEN);
-    }
-    if (!hidden) {
-        *any |= hide_members(value);
-        return NULL;
-    }
-    if (g_strcmp0(hidden, text) == 0)
-        return NULL;
-    *any = TRUE;
-    return json_node_init_string(json_node_alloc(), hidden);
-}
-
-/* json_read() has limited the depth. Returns: whether there was anything */
-static gboolean hide_members(JsonNode *node)
-{
-    JsonObject *object = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-    JsonArray *array = JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
-    g_autoptr(GList) names = object ? json_object_get_members(object) : NULL;
-    g_autoptr(JsonArray) shown = array ? json_array_new() : NULL;
-    gboolean any = FALSE;
-
-    for (GList *name = names; name; name = name->next) {
-        JsonNode *instead = hide_value(name->data, json_object_get_member(object, name->data),
-                                       &any);
-
-        if (instead)
-            json_object_set_member(object, name->data, instead);
-    }
-    /* an array has no function that sets one of its elements */
-    for (guint i = 0; array && i < json_array_get_length(array); i++) {
-        JsonNode *value = json_array_get_element(array, i);
-        JsonNode *instead = hide_value(NULL, value, &any);
-
-        json_array_add_element(shown, instead ? instead : json_node_copy(value));
-    }
-    if (array && any)
-        json_node_set_array(node, shown);
-    return any;
-}
-
-/* The values of "key" in "rbd:POOL/IMAGE[:KEY=VALUE…]", with "\" before a ":" in one. */
-static char *hide_in_rbd(const char *spec)
-{
-    g_autoptr(GString) out = g_string_new(NULL);
-    const char *end;
-
-    for (; *spec; spec = end) {
-        gboolean key = g_str_has_prefix(spec, ":key=");
-
-        for (end = spec + 1; *end && *end != ':'; end++)
-            end += *end == '\\' && end[1];
-        g_string_append_len(out, spec, key ? (gssize) strlen(":key=") : end - spec);
-        if (key)
-            g_string_append(out, CHAIN_HIDDEN);
-    }
-    return g_string_free(g_steal_pointer(&out), FALSE);
-}
-
-char *xml_spec_hide_secrets(const char *spec)
-{
-    char *hidden = NULL;
-
-    if (g_str_has_prefix(spec, "json:")) {
-        const char *text = spec + strlen("json:");
-        g_autoptr(JsonNode) root = json_read(text, strlen(text), NULL);
-
-        /* nobody can tell what is what in it */
-        if (!root)
-            return g_strdup("json:" CHAIN_HIDDEN);
-        if (hide_members(root)) {
-            g_autofree char *json = json_to_string(root, FALSE);
-
-            return g_strconcat("json:", json, NULL);
-        }
-    } else if (g_str_has_prefix(spec, "rbd:")) {
-        return hide_in_rbd(spec);
-    } else {
-        hidden = chain_uri_hide_secrets(spec);
-    }
-    return hidden ? hidden : g_strdup(spec);
-}
-
 /* Nothing is ever done with it but to print it. */
 static ChainSource *other(const char *spec)
 {
@@ -184,9 +82,24 @@ static ChainSource *rbd_old(const char *rest)
     return source;
 }
 
+/* The user of a URL is not where its image is, and ends at the last "@" of the authority: to GLib
+ * at the first. */
+static char *without_user(const char *spec)
+{
+    const char *authority = strstr(spec, "://");
+    const char *at;
+
+    if (!authority)
+        return g_strdup(spec);
+    authority += strlen("://");
+    at = g_strrstr_len(authority, (gssize) strcspn(authority, "/?#"), "@");
+    return at ? g_strdup_printf("%.*s%s", (int) (authority - spec), spec, at + 1) : g_strdup(spec);
+}
+
 static ChainSource *uri(const char *spec)
 {
-    g_autoptr(GUri) parsed = g_uri_parse(spec, G_URI_FLAGS_NON_DNS, NULL);
+    g_autofree char *plain = without_user(spec);
+    g_autoptr(GUri) parsed = g_uri_parse(plain, G_URI_FLAGS_NON_DNS, NULL);
     g_auto(GStrv) scheme = NULL;
     g_autoptr(GHashTable) query = NULL;
     const char *socket = NULL;

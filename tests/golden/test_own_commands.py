@@ -89,6 +89,12 @@ bad = ext(["-c", "test:///\x1b]0;t\x07\x9b2J", "example-uri"])
 tap.ok(bad.status == 1 and "\x1b" not in bad.err and "\x07" not in bad.err and
        "\x9b" not in bad.err and "\\x1b]0;t\\x07\\u009b2J" in bad.err,
        "no error message commands the terminal", "%s %r" % (bad, bad.err))
+for line in (["help", "\x1b]0,t\x07\u202e"], ["\x1b]0,t\x07\u202e"],
+             ["echo a; \x1b]0,t\x07\u202e; echo b"]):
+    bad = ext(T + line)
+    tap.ok(bad.status == 1 and "\x1b" not in bad.err and "\x07" not in bad.err and
+           "\u202e" not in bad.err and "\\x1b]0,t\\x07\\u202e'" in bad.err,
+           "nor one of a command that does not exist", "%s %r" % (bad, bad.err))
 check("read-only", ext(["-r", "example-show", "d"]), out=show(domain="d", readonly="yes"))
 check("quiet", ext(["-q", "example-show", "d"]), out=show(domain="d")[:-len("shown\n\n")])
 timed = ext(["-t", "example-show", "d"])

@@ -201,5 +201,34 @@ def names_of_snapshots_and_domains(t):
         t.rc(g.virsh("snapshot-info", "--domain", g.name, "--snapshotname", name), 0)
 
 
+@test(cases=["snapshot-delete-external", "snapshot-revert-external"])
+@requires("program")
+def a_name_that_is_too_long_for_the_record_is_refused(t, command):
+    """libvirt has a file for each domain, and writes it under a longer name first."""
+    for length, rc in ((238, 1), (237, 0)):
+        g = t.guest(name="n" * length)
+        g.snapshot("s1")
+        r = t.rc(g.vext(command, g.name, "s1"), rc)
+        if rc:
+            t.has(r.err, "is too long")
+            t.has(r.err, f"virsh domrename {g.name} NEWNAME")
+
+
+@test
+@requires("program")
+def a_guest_with_the_name_of_a_helper_is_not_to_be_undefined(t):
+    t.guest(name="x.virsh-ext")
+    g = t.guest(name="x")
+    g.snapshot("s1")
+    for args in (["chain-show", "x", "--check"], ["snapshot-delete-external", "x", "s1"],
+                 ["snapshot-revert-external", "x", "s1"], ["chain-repair", "x"]):
+        r = t.rc(g.vext(*args), 1)
+        t.has(r.out + r.err, "which did not make it")
+        t.has(r.out + r.err, "'virsh domrename x.virsh-ext NEWNAME'")
+        t.ok("undefine" not in r.out + r.err, r)
+    t.rc(g.virsh("domrename", "x.virsh-ext", "y"), 0)
+    t.rc(g.vext("snapshot-delete-external", "x", "s1"), 0)
+
+
 if __name__ == "__main__":
     main()

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """--daemon-log: the daemon's log in a file for the time of an operation, and nothing of it left."""
+import contextlib
 import json
 import os
 import signal
@@ -117,6 +118,20 @@ def settings_are_put_back_after_a_failure(t):
     t.eq(r.rc, 1)
     t.eq(settings(g.daemon), before)
     t.has(g.virsh("snapshot-list", g.name, "--name").out, "s1")
+
+
+@test(cases=["missing", "immutable"])
+@requires("program")
+def a_file_that_cannot_be_opened_is_no_fault_of_the_socket(t, how):
+    g = snapshots(t)
+    os.mkdir(t.path("dir"))
+    with contextlib.ExitStack() as stack:
+        if how == "immutable":
+            stack.enter_context(faults.immutable(t.path("dir")))
+        path = t.path("dir", "log") if how == "immutable" else "/nowhere/log"
+        r = t.rc(g.vext("snapshot-delete-external", g.name, "s1", "--daemon-log", path), 1)
+    t.has(r.err, f"failed to open {path}: ")
+    t.ok("socket" not in r.err and "as root" not in r.err, r.err)
 
 
 def put_back_after(t, number):

@@ -95,5 +95,20 @@ def what_changes_something_is_refused_with_the_log_of_the_daemon_too(t, how):
     t.ok(not os.path.exists(path), "the daemon's log was begun")
 
 
+@test
+@requires("program")
+def a_socket_that_is_read_only_is_said_to_be(t):
+    """Nobody asked for such a connection: the URI names the socket."""
+    g = some(t, False)
+    before = state(t, g)
+    uri = g.daemon.uri.replace("libvirt-sock", "libvirt-sock-ro")
+    for args in (["snapshot-delete-external", g.name, "s1"],
+                 ["snapshot-delete-external", g.name, "s1", "--dry-run"],
+                 ["snapshot-revert-external", g.name, "s1"]):
+        r = t.rc(util.run([*util.program(), "-c", uri, *args], check=False), 1)
+        t.has(r.err, "The connection is read-only")
+        t.eq(state(t, g), before, f"after {args}")
+
+
 if __name__ == "__main__":
     main()

@@ -3,11 +3,12 @@
 """What must not be in any output: passwords and cookies in the XML of domains and snapshots,
 credentials, and the files that hold them."""
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from vext import *  # noqa: E402,F403
-from vext import matrix  # noqa: E402
+from vext import journals, matrix  # noqa: E402
 
 DELETE, REVERT, REPAIR = "snapshot-delete-external", "snapshot-revert-external", "chain-repair"
 VNC = "<graphics type='vnc' autoport='yes' listen='127.0.0.1' passwd='hushvnc'/>"
@@ -91,6 +92,18 @@ def an_images_name_has_none(t):
         g.undefine()
 
 
+@test
+@requires("program")
+def nor_has_what_qemu_says_of_one(t):
+    """It cannot open the medium, and tells with which URL."""
+    g = some(t, COOKIES.replace("name='iso?token=hushtoken'",
+                                "name='iso' query='Signature=hushsig&amp;tok=hushtok'"))
+    for args in LOOKING:
+        quiet(t, g.vext(*args))
+    r = quiet(t, t.rc(g.vext(REVERT, g.name, "s1", "--running"), 1))
+    t.has(r.err, "https://127.0.0.1:9/iso?Signature=***&tok=***")
+
+
 def authenticated(t, password, content=None):
     """A host of the test driver that asks for a password, and the file that has one."""
     node, auth = t.path("node.xml"), t.path("auth-of-anna.conf")
@@ -140,6 +153,23 @@ def nor_where_the_daemon_has_a_problem(t):
     d.kill9()
     r = quiet(t, util.run([*program, "chain-show", g.name], check=False), "auth-of-anna")
     t.rc(r, 1)
+
+
+@test
+@requires("program", matrix.require_faults)
+def nor_where_the_daemon_is_restarted_meanwhile(t):
+    g = some(t)
+    uri = f"{g.daemon.uri}&authfile={t.path('auth-of-anna.conf')}"
+    p = journals.stopped(t, g, "remove-file-before", DELETE, g.name, "s2", "--direction",
+                         "commit", uri=uri)
+    g.daemon.restart()
+    p.send_signal(signal.SIGCONT)
+    out, err = p.communicate(timeout=60)
+    t.eq(p.returncode, 3, err)
+    t.has(err, "authfile=*** due to end of file")
+    t.ok("auth-of-anna" not in out + err and "cause is unknown" not in err, err)
+    t.rc(g.vext(REPAIR, g.name), 0)
+    g.oracle.deleted("s2")
 
 
 if __name__ == "__main__":

@@ -312,6 +312,7 @@ static void check_says_what_is_gone(World *w)
 
 static void test_interrupted(void)
 {
+    g_autofree char *ours = NULL, *others = NULL;
     World w;
 
     world_make(&w);
@@ -328,8 +329,15 @@ static void test_interrupted(void)
     check_found(w.graph, w.d, "unreadable-operation:error:-:-:-");
     w.d->operation->alive = TRUE;
     check_found(w.graph, w.d, "");
+    w.d->operation->alive = FALSE;
+    ours = first_remedy(w.graph, w.d);
+    g_assert_nonnull(strstr(ours, "'virsh undefine vm1.virsh-ext'"));
+    /* somebody's guest, that is: nothing of ours is in it */
     g_clear_pointer(&w.d->operation, chain_operation_free);
     check_found(w.graph, w.d, "unreadable-operation:error:-:-:-");
+    others = first_remedy(w.graph, w.d);
+    g_assert_nonnull(strstr(others, "'virsh domrename vm1.virsh-ext NEWNAME'"));
+    g_assert_null(strstr(others, "undefine"));
     world_clear(&w);
 }
 

@@ -171,6 +171,8 @@ static void test_the_root_stays(Fixture *f, const void *data)
     assert_possible(f);
     assert_merge(f, 0, "pull 0..1 gone 0");
     g_assert_false(removes(f, 0));
+    g_assert_cmpuint(f->plan->notes->len, ==, 1);
+    g_assert_nonnull(strstr(g_ptr_array_index(f->plan->notes, 0), "stays: it is not writable"));
 }
 
 static void test_a_run_is_one_merge(Fixture *f, const void *data)

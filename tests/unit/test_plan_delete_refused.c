@@ -75,6 +75,9 @@ static void test_what_a_domain_may_not_have(Fixture *f, const void *data)
     f->facts.readonly = TRUE;
     assert_refused(f, "read-only");
     f->facts.readonly = FALSE;
+    f->facts.name_too_long = TRUE;
+    assert_refused(f, "name-too-long");
+    f->facts.name_too_long = FALSE;
     f->graph->complete = FALSE;
     assert_refused(f, "incomplete-view");
     f->graph->complete = TRUE;

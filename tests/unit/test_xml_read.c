@@ -445,10 +445,17 @@ static void test_specs_without_secrets(void)
         { "iscsi://u%secret@h/i/0", "iscsi://u%***@h/i/0" },
         { "https://h:1/i", "https://h:1/i" },
         { "https://u:se/secret@h/x", "https://u:***@h/x" },
-        { "https://h/i?id=1&sig=secret&b=2", "https://h/i?id=1&sig=***&b=2" },
+        { "https://h/i?id=secret&sig=secret&", "https://h/i?id=***&sig=***&" },
+        { "https://h/i?secret", "https://h/i?***" },
+        { "https://h/i?socket=/a;tok=secret&b=c=secret#secret",
+          "https://h/i?socket=/a;tok=***&b=***" },
+        { "https://h/i#secret", "https://h/i#***" },
+        { "https://u:secret@secret@h/x", "https://u:***@h/x" },
+        { "nbd+unix:///e?socket=/a", "nbd+unix:///e?socket=/a" },
+        { "ssh://u@h/i?host_key_check=no", "ssh://u@h/i?host_key_check=no" },
+        { "nfs://h/i?uid=1&readahead=4096", "nfs://h/i?uid=1&readahead=4096" },
         { "https://h/i?X-Amz-Credential=secret&X-Amz-Signature=secret",
           "https://h/i?X-Amz-Credential=***&X-Amz-Signature=***" },
-        { "https://h/i?a=1&b", "https://h/i?a=1&b" },
         { "json:{\"driver\":\"raw\",\"file\":{\"driver\":\"ftp\",\"url\":\"ftp://u:secret@h/i\"}}",
           "json:{\"driver\":\"raw\",\"file\":{\"driver\":\"ftp\",\"url\":\"ftp://u:***@h/i\"}}" },
         { "json:{\"x\":[{\"url\":\"https://h/i?token=secret\"}]}",
@@ -488,6 +495,42 @@ static void test_specs_without_secrets(void)
         g_assert_cmpstr(shown, ==, specs[i][1]);
         g_assert_cmpstr(twice, ==, shown);
         g_assert_null(strstr(described, "secret"));
+    }
+}
+
+/* What libvirt and QEMU say when something fails names images as they do. */
+static void test_texts_without_secrets(void)
+{
+    static const char *const texts[][2] = {
+        { "Could not open '/a': No such file", "Could not open '/a': No such file" },
+        { "-blockdev {\"driver\":\"https\",\"url\":\"https://h:9/i?sig=secret&tok=secret\","
+          "\"node-name\":\"n\"}: CURL: Error opening file",
+          "-blockdev {\"driver\":\"https\",\"url\":\"https://h:9/i?sig=***&tok=***\","
+          "\"node-name\":\"n\"}: CURL: Error opening file" },
+        { "Could not open 'https://u:sec'ret@h/i?a=secret': gone",
+          "Could not open 'https://u:***@h/i?a=***': gone" },
+        { "https://u:secret@h/i?a=secret: gone; ftp://h/i?secret, and",
+          "https://u:***@h/i?a=***: gone; ftp://h/i?***, and" },
+        { "'json:{\"driver\":\"https\", \"cookie\" : \"sec\\\"ret\", \"x\": \"y\"}'",
+          "'json:{\"driver\":\"https\", \"cookie\" : \"***\", \"x\": \"y\"}'" },
+        { "{\"filename\":\"json:{\\\"password\\\":\\\"secret\\\",\\\"a\\\":\\\"b\\\"}\"}",
+          "{\"filename\":\"json:{\\\"password\\\":\\\"***\\\",\\\"a\\\":\\\"b\\\"}\"}" },
+        { "cut \"key\":\"secret", "cut \"key\":\"***" },
+        { "cut 'https://u:secret@h/i?b=secret", "cut 'https://u:***@h/i?b=***" },
+        { "'rbd:p/i:key=secret:id=a': gone", "'rbd:p/i:key=***:id=a': gone" },
+        { "rbd:p/i:key=secret", "rbd:p/i:key=***" },
+        { "qemu:///system?socket=/a&authfile=/secret due to",
+          "qemu:///system?socket=/a&authfile=*** due to" },
+        { "\xff 'https://h/i?a=secret\xff'", "\xff 'https://h/i?a=***'" },
+        { "", "" },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_autofree char *shown = xml_text_hide_secrets(texts[i][0]);
+        g_autofree char *twice = xml_text_hide_secrets(shown);
+
+        g_assert_cmpstr(shown, ==, texts[i][1]);
+        g_assert_cmpstr(twice, ==, shown);
     }
 }
 
@@ -596,6 +639,7 @@ int main(int argc, char **argv)
     ADD(qcow2_damaged);
     ADD(specs);
     ADD(specs_without_secrets);
+    ADD(texts_without_secrets);
     ADD(specs_of_other_places);
     ADD(xml_and_header_agree);
     ADD(written_files);
