@@ -245,11 +245,15 @@ typedef enum { NO_DISKS, FROZEN_IMAGES, NEW_OVERLAYS } HelperDisks;
 
 static gboolean set_helper_disks(ExecStep *s, HelperDisks which, GError **error)
 {
-    const char *snapshot = revert_snapshot_xml(s->journal);
+    const char *snapshot = revert_snapshot_xml(s->journal); /* journal_load() makes sure of it */
     g_autofree XmlDisk *disks = g_new0(XmlDisk, s->plan->overlays->len);
     g_autofree char *base = NULL, *xml = NULL;
 
-    base = snapshot ? xml_snapshot_extract_domain(snapshot, FALSE, error) : NULL;
+    if (snapshot)
+        base = xml_snapshot_extract_domain(snapshot, FALSE, error);
+    else
+        g_set_error_literal(error, EXEC_ERROR, EXEC_ERROR_FAILED,
+                            _("The journal does not hold the snapshot's XML"));
     if (!base)
         return FALSE;
     for (guint i = 0; i < s->plan->overlays->len; i++) {
