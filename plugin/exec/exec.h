@@ -87,6 +87,8 @@ typedef struct {
     GHashTable *finished;   /**< merge index + 1 -> itself: pivoted by us, the configuration may
                                  not say so yet */
     /* revert */
+    gboolean never_run;     /**< the guest was stopped that ran on the disks of before: so none can
+                                 have been started on the new overlays until then */
     gboolean overlays_used; /**< undoing: a guest may have written its overlays, which cannot be
                                  seen from here */
     /* remove-file */

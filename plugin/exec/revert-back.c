@@ -169,6 +169,9 @@ static gboolean check_unwritten(ExecContext *ctx, GError **error)
     if (ctx->journal->plan->overlays->len > 0 && revert_runs_on_overlays(ctx))
         return refuse(error, g_strdup_printf(_("Domain '%s' runs on the reverted disks"),
                                              ctx->journal->plan->domain));
+    if (revert_is_saved_since(ctx))
+        return refuse(error, g_strdup_printf(_("The managed save image of domain '%s' is that of "
+                                               "the reverted disks"), ctx->journal->plan->domain));
     if (!revert_stands_on_overlays(ctx, FALSE))
         return TRUE;
     pristine = revert_overlays_pristine(ctx);

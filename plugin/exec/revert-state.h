@@ -33,6 +33,9 @@ gboolean revert_overlays_exist(ExecContext *ctx);
  *  libvirt would start it on the disks that it had. */
 gboolean revert_has_old_memory(ExecContext *ctx);
 
+/** Whether it has one that is: it has run on them, and goes on from there when it is started. */
+gboolean revert_is_saved_since(ExecContext *ctx);
+
 /** Whether the snapshot of --save-current is there: one that stands on our overlays, not
  *  somebody else's of that name. */
 gboolean revert_saved(ExecContext *ctx);

@@ -504,6 +504,8 @@ static gboolean run_stop(ExecStep *s, GError **error)
                                             "meanwhile and goes on"), s->plan->domain));
     else if (!backend_stop(s->ctx->dom, error))
         return FALSE;
+    else
+        s->ctx->never_run = TRUE;
     s->journal->suspended = FALSE; /* the next step records it */
     exec_no_return(s->ctx);
     s->ctx->merged_all = TRUE; /* the rest is quick, and better than a stopped guest */
@@ -676,6 +678,18 @@ static gboolean undo_update(ExecStep *s, GError **error)
 
 /* --- restore-memory, start-guest ------------------------------------------------------------- */
 
+/** Whether somebody can have started the domain on the new overlays: its configuration has named
+ *  them since a run that was interrupted. */
+static gboolean may_have_run(const ExecStep *s)
+{
+    guint define = 0;
+
+    while (((const PlanStep *) g_ptr_array_index(s->plan->steps, define))->action !=
+               PLAN_STEP_DEFINE_DOMAIN && define < s->index)
+        define++;
+    return s->ctx->taken_up && s->ctx->furthest >= define && !s->ctx->never_run;
+}
+
 static ExecDone start_is_done(ExecStep *s, GError **error)
 {
     gboolean never;
@@ -689,7 +703,14 @@ static ExecDone start_is_done(ExecStep *s, GError **error)
     never = s->ctx->furthest < s->index; /* the step that runs now may be an earlier one again */
     if (never && s->step->action != PLAN_STEP_RESTORE_MEMORY)
         return EXEC_NOT_DONE;
-    /* It may have run and ended again. Memory over disks that have changed is worse than none. */
+    if (s->step->action == PLAN_STEP_RESTORE_MEMORY && revert_is_saved_since(s->ctx)) {
+        exec_note(s->ctx, g_strdup_printf(_("Domain '%s' has run since the revert and was saved: "
+                                            "it is not started, and goes on from there when it "
+                                            "is"), s->plan->domain));
+        return EXEC_IS_DONE;
+    }
+    /* It may have run and ended again. Memory over disks that have changed is worse than none
+     * (run_restore()). */
     pristine = revert_overlays_pristine(s->ctx);
     if (pristine == 1 || (pristine == -1 && never))
         return EXEC_NOT_DONE;
@@ -712,7 +733,7 @@ static gboolean check_restore(ExecStep *s, GError **error)
 {
     if (!s->ctx->dom ||
         (!exec_domain_active(s->ctx) && (revert_has_old_memory(s->ctx) ||
-                                         (!backend_managed_save(s->ctx->dom) &&
+                                         (!revert_is_saved_since(s->ctx) &&
                                           revert_overlays_pristine(s->ctx) != 0))))
         return TRUE;
     exec_no_return(s->ctx); /* what it has written since is kept */
@@ -744,8 +765,9 @@ static gboolean run_restore(ExecStep *s, GError **error)
     g_autofree char *saved = NULL, *xml = NULL;
 
     s->ctx->merged_all = TRUE;
-    /* A transient domain that may have run on the reverted disks and ended. */
-    if (!s->ctx->dom && s->ctx->taken_up && s->ctx->furthest >= s->index &&
+    /* It may have run on the reverted disks and ended: a transient domain by our own start, another
+     * by anybody's. */
+    if ((s->ctx->dom ? may_have_run(s) : s->ctx->taken_up && s->ctx->furthest >= s->index) &&
         revert_overlays_pristine(s->ctx) != 1) {
         exec_note(s->ctx, g_strdup_printf(_("Domain '%s' may have run since the revert and is "
                                             "started without its memory state"),
