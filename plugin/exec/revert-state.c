@@ -322,10 +322,41 @@ char *revert_with_abort(ExecContext *ctx, const char *message)
     return g_strdup_printf(_("%s; to undo what was begun, run: %s --abort"), message, command);
 }
 
+gboolean revert_refuse(ExecContext *ctx, const char *message, GError **error)
+{
+    return changed(error, ctx->taken_up ? revert_with_abort(ctx, message) : g_strdup(message));
+}
+
+gboolean revert_check_overlays(ExecContext *ctx, GError **error)
+{
+    g_autoptr(ChainGraph) graph = exec_read_domain(ctx, error);
+
+    for (guint i = 0; graph && i < ctx->journal->plan->overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(ctx->journal->plan->overlays, i);
+        const ChainImage *image = exec_find_image(graph, o->overlay);
+        g_autofree char *message = NULL;
+
+        if (!image || !revert_overlay_is_used(ctx->journal, image))
+            continue;
+        message = g_strdup_printf(_("Somebody has put the new overlay '%s' to another use "
+                                    "meanwhile"), o->overlay->path);
+        return revert_refuse(ctx, message, error);
+    }
+    return graph != NULL;
+}
+
+gboolean revert_check_kept(ExecContext *ctx, const char *xml, const char *now_xml, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+
+    return revert_kept_disks_same(ctx->journal, xml, now_xml, &problem) ||
+           revert_refuse(ctx, problem->message, error);
+}
+
 gboolean revert_settle_managed_save(ExecContext *ctx, GError **error)
 {
     const Plan *plan = ctx->journal->plan;
-    g_autofree char *command = NULL, *message = NULL, *text = NULL;
+    g_autofree char *command = NULL, *message = NULL;
 
     if (!revert_has_old_memory(ctx))
         return TRUE;
@@ -338,9 +369,7 @@ gboolean revert_settle_managed_save(ExecContext *ctx, GError **error)
     message = g_strdup_printf(_("Domain '%s' has got a managed save image meanwhile, which would "
                                 "not fit the reverted disks: drop it with: %s"), plan->domain,
                               command);
-    text = ctx->taken_up ? revert_with_abort(ctx, message) : NULL;
-    g_set_error_literal(error, EXEC_ERROR, EXEC_ERROR_CHANGED, text ? text : message);
-    return FALSE;
+    return revert_refuse(ctx, message, error);
 }
 
 /** Whether the revert can still be undone: else it is better finished, whatever it finds. */
@@ -405,10 +434,7 @@ gboolean revert_check_target(ExecContext *ctx, GError **error)
     for (guint i = 0; same && i < plan->overlays->len; i++)
         same = check_target_disk(plan, graph, target, g_ptr_array_index(plan->overlays, i),
                                  &problem);
-    if (same || !is_open(ctx))
-        return TRUE;
-    return ctx->taken_up ? changed(error, revert_with_abort(ctx, problem->message))
-                         : changed(error, g_strdup(problem->message));
+    return same || !is_open(ctx) || revert_refuse(ctx, problem->message, error);
 }
 
 /** The step before which the state that --save-current saves may still have been written. */

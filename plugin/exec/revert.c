@@ -361,17 +361,19 @@ static gboolean create_overlays(ExecStep *s, GError **error)
 
 static gboolean run_overlays(ExecStep *s, GError **error)
 {
-    g_autoptr(GError) problem = NULL;
+    g_autoptr(GError) problem = NULL, in_use = NULL;
 
     exec_helper_stop(s->ctx, NULL);
     if (create_overlays(s, &problem)) {
         EXEC_FAULT("create-overlays-made");
         return TRUE;
     }
-    if (!s->ctx->resuming || !remove_overlays(s, s->plan->overlays, FALSE, NULL)) {
+    if (!s->ctx->resuming) {
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
+    if (!remove_overlays(s, s->plan->overlays, FALSE, &in_use))
+        return revert_refuse(s->ctx, in_use->message, error);
     return create_overlays(s, error);
 }
 
@@ -399,26 +401,6 @@ static ExecDone define_is_done(ExecStep *s, GError **error)
         ? EXEC_IS_DONE : EXEC_NOT_DONE;
 }
 
-/** The overlays are about to be what the domain writes. Where somebody has put them to a use of
- *  his own meanwhile, that would be overwritten. */
-static gboolean check_overlays_unused(ExecStep *s, GError **error)
-{
-    g_autoptr(ChainGraph) graph = exec_read_domain(s->ctx, error);
-
-    for (guint i = 0; graph && i < s->plan->overlays->len; i++) {
-        const PlanOverlay *o = g_ptr_array_index(s->plan->overlays, i);
-        const ChainImage *image = exec_find_image(graph, o->overlay);
-
-        if (!image || !revert_overlay_is_used(s->journal, image))
-            continue;
-        g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
-                    _("Somebody has put the new overlay '%s' to another use meanwhile"),
-                    o->overlay->path);
-        return FALSE;
-    }
-    return graph != NULL;
-}
-
 /** Disks that the snapshot leaves out go on with the image that was read when it was planned. */
 static gboolean check_kept_disks(ExecStep *s, GError **error)
 {
@@ -427,14 +409,14 @@ static gboolean check_kept_disks(ExecStep *s, GError **error)
     if (!s->ctx->dom)
         return TRUE; /* a transient domain that is stopped already */
     xml = exec_domain_xml(s->ctx, TRUE, error);
-    return xml && revert_kept_disks_same(s->journal, NULL, xml, error);
+    return xml && revert_check_kept(s->ctx, NULL, xml, error);
 }
 
 static gboolean check_define(ExecStep *s, GError **error)
 {
     /* With --force it is dropped when the configuration stands. */
     return (s->plan->force || revert_settle_managed_save(s->ctx, error)) &&
-           check_kept_disks(s, error) && check_overlays_unused(s, error) &&
+           check_kept_disks(s, error) && revert_check_overlays(s->ctx, error) &&
            revert_check_target(s->ctx, error) && revert_check_saved(s->ctx, error);
 }
 
@@ -491,7 +473,7 @@ static gboolean check_stop(ExecStep *s, GError **error)
      * the configuration, too, which goes on with it. */
     if (now && s->ctx->resuming && !revert_is_transient(s->journal))
         next = exec_domain_xml(s->ctx, FALSE, error);
-    return now && revert_kept_disks_same(s->journal, next, now, error) &&
+    return now && revert_check_kept(s->ctx, next, now, error) &&
            (!s->ctx->resuming || (revert_check_target(s->ctx, error) &&
                                   revert_check_saved(s->ctx, error)));
 }
