@@ -9,8 +9,8 @@
  *
  * For each step of the plan in order:
  *
- *      is_done?  -> only on resume: the world is asked (chains, configuration, files), never
- *                   the journal's progress, which is for people
+ *      is_done?  -> only on resume: the world is asked (chains, configuration, files). Only
+ *                   where that cannot tell, how far the operation ever was (furthest) decides
  *      check        what must hold right before; changes nothing
  *      journal      "step n is about to run"
  *      run          idempotent: a crash in it is answered by running it again
@@ -164,7 +164,7 @@ char *exec_finish_remedy(const Plan *plan);
 
 /* --- for the steps ------------------------------------------------------------------------ */
 
-/** From now on only forward is safe. @committing: also recorded in the journal by the caller. */
+/** From now on only forward is safe. */
 void exec_no_return(ExecContext *ctx);
 /** Reference to the domain by the plan's UUID in ctx->dom, looked up again. FALSE with @error:
  *  it is gone. */

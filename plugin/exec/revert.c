@@ -496,21 +496,23 @@ static gboolean run_stop(ExecStep *s, GError **error)
 
 /* --- update-snapshots ----------------------------------------------------------------------- */
 
-/** Whether any other snapshot names @name as its parent now. */
-static gboolean has_children(ExecContext *ctx, const char *name)
+/** Whether any other snapshot names the target as its parent now. -1 with @error: not known. */
+static int has_children(ExecStep *s, GError **error)
 {
-    g_autoptr(ChainGraph) graph = exec_read_domain(ctx, NULL);
-    ChainDomain *d = graph ? chain_graph_domain(graph, ctx->journal->plan->domain) : NULL;
-    ChainSnapshot *s = d ? chain_domain_snapshot(d, name) : NULL;
+    g_autoptr(ChainGraph) graph = exec_read_domain(s->ctx, error);
+    ChainDomain *d = graph ? chain_graph_domain(graph, s->plan->domain) : NULL;
+    ChainSnapshot *target = d ? chain_domain_snapshot(d, g_ptr_array_index(s->plan->snapshots, 0))
+                              : NULL;
 
-    return s && s->children->len > 0;
+    return !graph ? -1 : target && target->children->len > 0;
 }
 
-static gboolean redefine_target(ExecStep *s, const char *xml, gboolean children, gboolean current,
-                                GError **error)
+static gboolean redefine_target(ExecStep *s, const char *xml, gboolean current, GError **error)
 {
-    gboolean revert_disks = children && backend_keeps_revert_disks(s->ctx->conn);
-    g_autofree char *changed = revert_target_xml(s->journal, xml, revert_disks, error);
+    int children = has_children(s, error);
+    gboolean revert_disks = children > 0 && backend_keeps_revert_disks(s->ctx->conn);
+    g_autofree char *changed = children < 0 ? NULL : revert_target_xml(s->journal, xml,
+                                                                       revert_disks, error);
 
     return changed && backend_snapshot_redefine(s->ctx->dom, changed, current, error);
 }
@@ -539,11 +541,8 @@ static gboolean bring_back(ExecStep *s, const char *current, GError **error)
 
 static gboolean redefine_all(ExecStep *s, GError **error)
 {
-    const char *target = g_ptr_array_index(s->plan->snapshots, 0);
-
     return bring_back(s, NULL, error) &&
-           redefine_target(s, revert_snapshot_xml(s->journal), has_children(s->ctx, target), TRUE,
-                           error);
+           redefine_target(s, revert_snapshot_xml(s->journal), TRUE, error);
 }
 
 /** Resuming: what is current stays so where it is a snapshot that was taken of the reverted disks
@@ -613,7 +612,7 @@ static gboolean run_update(ExecStep *s, GError **error)
         return FALSE;
     past = is_past_target(s);
     xml = backend_snapshot_xml(s->ctx->dom, target, error);
-    if (!xml || !redefine_target(s, xml, has_children(s->ctx, target), !past, error))
+    if (!xml || !redefine_target(s, xml, !past, error))
         return FALSE;
     say_left_over(s);
     return TRUE;
