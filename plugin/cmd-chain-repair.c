@@ -289,6 +289,17 @@ static gboolean has_job(const ChainDomain *d)
     return FALSE;
 }
 
+/* Something was put to its end; a job that has begun since is not looked at. */
+static void print_left(const Operation *op, const RepairOptions *o)
+{
+    g_autoptr(Plan) plan = plan_new(PLAN_REPAIR);
+
+    plan->domain = g_strdup(op->name);
+    plan_note(plan, g_strdup(_("The operation is undone; a block job that has begun since goes "
+                               "on")));
+    print_plan(op, o, plan);
+}
+
 /* Plans and runs one round. *@done: what the rounds before did, if there were any, then what this
  * did; it stays as it is where there is nothing to do. */
 static VextStatus round_of(Operation *op, const RepairOptions *o, GHashTable *merged,
@@ -310,8 +321,11 @@ static VextStatus round_of(Operation *op, const RepairOptions *o, GHashTable *me
 
     if (!operation_read(op, &problem))
         return failed(op, problem);
-    if (o->no_jobs && has_job(op->domain))
+    if (o->no_jobs && has_job(op->domain)) {
+        if (o->json && !*done)
+            print_left(op, o);
         return VEXT_OK;
+    }
     plan = plan_make(op->graph, op->domain, &request, &facts);
     if (plan->refusals->len)
         return refused(op, o, plan);

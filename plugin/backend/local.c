@@ -111,12 +111,12 @@ int local_open_image(const char *path, struct stat *st, GError **error)
     return fd;
 }
 
-static gssize read_start(int fd, guint8 *data, gsize len)
+static gssize read_at(int fd, guint64 at, guint8 *data, gsize len)
 {
     gsize done = 0;
 
     while (done < len) {
-        ssize_t n = pread(fd, data + done, len - done, done);
+        ssize_t n = pread(fd, data + done, len - done, (off_t) (at + done));
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -129,10 +129,15 @@ static gssize read_start(int fd, guint8 *data, gsize len)
     return done;
 }
 
-/* Qcow2ReadFunc of an open file. */
-static gssize read_file(gpointer opaque, guint8 *data, gsize len, GError **error)
+static gssize read_start(int fd, guint8 *data, gsize len)
 {
-    gssize got = read_start(*(const int *) opaque, data, len);
+    return read_at(fd, 0, data, len);
+}
+
+/* Qcow2ReadFunc of an open file. */
+static gssize read_file(gpointer opaque, guint64 at, guint8 *data, gsize len, GError **error)
+{
+    gssize got = read_at(*(const int *) opaque, at, data, len);
 
     if (got < 0)
         g_set_error_literal(error, BACKEND_ERROR, VIR_ERR_OPEN_FAILED, g_strerror(errno));
@@ -215,6 +220,19 @@ ImageInfo *local_read_header(const char *path, const char *format, gboolean *imm
         info->allocation = S_ISBLK(st.st_mode) ? bytes : (guint64) st.st_blocks * 512;
     close(fd);
     return info;
+}
+
+int local_maps_nothing(const char *path)
+{
+    struct stat st;
+    int fd = local_open_image(path, &st, NULL);
+    int nothing;
+
+    if (fd < 0)
+        return -1;
+    nothing = qcow2_maps_nothing(read_file, &fd);
+    close(fd);
+    return nothing;
 }
 
 gboolean local_has_qcow2_magic(const char *path, gboolean *closed)

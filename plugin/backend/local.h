@@ -48,6 +48,9 @@ guint64 local_free_bytes(const char *path);
 ImageInfo *local_read_header(const char *path, const char *format, gboolean *immutable,
                              GError **error);
 
+/** qcow2_maps_nothing() of the qcow2 image at @path. */
+int local_maps_nothing(const char *path);
+
 /** Whether the file begins as a qcow2 image does. For files that no domain uses.
  *  @closed: whether it may not be read; or NULL. */
 gboolean local_has_qcow2_magic(const char *path, gboolean *closed);

@@ -88,6 +88,13 @@ gboolean backend_data_left(const ChainSource *const *sources, const char *const 
                            gsize merged, guint64 *bytes);
 
 /**
+ * Whether the qcow2 image at @path has nothing of its own (qcow2_maps_nothing()), by the file or by
+ * the storage driver. @local: the connection's files are files of this machine
+ * Returns: 1, 0, or -1 where it cannot be told
+ */
+int backend_maps_nothing(virConnectPtr conn, const char *path, gboolean local);
+
+/**
  * What merging would copy, exactly, by qemu-img map of local images.
  *
  * @lo: the lowest image of the range (F_lo), @hi: the highest frozen one, @top: the overlay O

@@ -9,8 +9,8 @@
  *
  * For each step of the plan in order:
  *
- *      is_done?  -> only on resume: the world is asked (chains, configuration, files), never
- *                   the journal's progress, which is for people
+ *      is_done?  -> only on resume: the world is asked (chains, configuration, files). Only
+ *                   where that cannot tell, how far the operation ever was (furthest) decides
  *      check        what must hold right before; changes nothing
  *      journal      "step n is about to run"
  *      run          idempotent: a crash in it is answered by running it again
@@ -87,6 +87,8 @@ typedef struct {
     GHashTable *finished;   /**< merge index + 1 -> itself: pivoted by us, the configuration may
                                  not say so yet */
     /* revert */
+    gboolean never_run;     /**< the guest was stopped that ran on the disks of before: so none can
+                                 have been started on the new overlays until then */
     gboolean overlays_used; /**< undoing: a guest may have written its overlays, which cannot be
                                  seen from here */
     /* remove-file */
@@ -163,7 +165,7 @@ char *exec_finish_remedy(const Plan *plan);
 
 /* --- for the steps ------------------------------------------------------------------------ */
 
-/** From now on only forward is safe. @committing: also recorded in the journal by the caller. */
+/** From now on only forward is safe. */
 void exec_no_return(ExecContext *ctx);
 /** Reference to the domain by the plan's UUID in ctx->dom, looked up again. FALSE with @error:
  *  it is gone. */

@@ -169,6 +169,9 @@ static gboolean check_unwritten(ExecContext *ctx, GError **error)
     if (ctx->journal->plan->overlays->len > 0 && revert_runs_on_overlays(ctx))
         return refuse(error, g_strdup_printf(_("Domain '%s' runs on the reverted disks"),
                                              ctx->journal->plan->domain));
+    if (revert_is_saved_since(ctx))
+        return refuse(error, g_strdup_printf(_("The managed save image of domain '%s' is that of "
+                                               "the reverted disks"), ctx->journal->plan->domain));
     if (!revert_stands_on_overlays(ctx, FALSE))
         return TRUE;
     pristine = revert_overlays_pristine(ctx);
@@ -209,8 +212,7 @@ gboolean exec_revert_can_abort(ExecContext *ctx, Journal *journal, GError **erro
     if (revert_is_transient(journal) && !ctx->dom)
         return refuse(error, g_strdup_printf(_("The transient domain '%s' has been stopped and can "
                                                "only be reverted"), journal->plan->domain));
-    if (journal_has_reached(journal, PLAN_STEP_REMOVE_FILE) ||
-        journal_has_reached(journal, PLAN_STEP_UNLOCK))
+    if (journal_has_reached(journal, PLAN_STEP_REMOVE_FILE))
         return refuse(error, g_strdup(_("The images of the state before the revert are being "
                                         "removed already")));
     if (!revert_owns_configuration(ctx)) {

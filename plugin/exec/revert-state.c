@@ -67,6 +67,7 @@ int revert_overlay_pristine(ExecContext *ctx, const ChainGraph *graph, const Pla
     const ChainImage *overlay = exec_find_image(graph, o->overlay);
     const ChainImage *frozen = exec_find_image(graph, o->frozen);
     guint64 commit = CHAIN_UNKNOWN, growth, pull;
+    int pristine;
 
     /* A transient domain that is gone names it no more. */
     if (!overlay && backend_file_exists(ctx->conn, o->overlay->path, ctx->local))
@@ -76,11 +77,17 @@ int revert_overlay_pristine(ExecContext *ctx, const ChainGraph *graph, const Pla
     /* The guest may have gone on in what stands on it. */
     if (overlay->overlays->len > 0)
         return 0;
-    if (!graph->local || !frozen ||
-        !backend_measure_range(frozen, frozen, overlay, &commit, &growth, &pull) ||
-        commit == CHAIN_UNKNOWN)
-        return -1;
-    return commit == 0;
+    if (graph->local && frozen &&
+        backend_measure_range(frozen, frozen, overlay, &commit, &growth, &pull) &&
+        commit != CHAIN_UNKNOWN)
+        return commit == 0;
+    /* Chains that are encrypted or keep their data in other files are not mapped, nor is what is
+     * on another host. */
+    pristine = backend_maps_nothing(ctx->conn, o->overlay->path, ctx->local);
+    if (pristine == -1 && overlay->modified && overlay->born &&
+        overlay->modified - overlay->born > SETTLING_NSEC)
+        return 0;
+    return pristine;
 }
 
 int revert_overlays_pristine(ExecContext *ctx)
@@ -141,6 +148,11 @@ gboolean revert_has_old_memory(ExecContext *ctx)
     xml = backend_managed_save_xml(ctx->dom, NULL);
     return !xml || !(revert_names_overlays(ctx->journal->plan->overlays, xml) ||
                      saved_above(ctx));
+}
+
+gboolean revert_is_saved_since(ExecContext *ctx)
+{
+    return ctx->dom && backend_managed_save(ctx->dom) && !revert_has_old_memory(ctx);
 }
 
 /* --- snapshots of later ---------------------------------------------------------------------- */
@@ -310,10 +322,41 @@ char *revert_with_abort(ExecContext *ctx, const char *message)
     return g_strdup_printf(_("%s; to undo what was begun, run: %s --abort"), message, command);
 }
 
+gboolean revert_refuse(ExecContext *ctx, const char *message, GError **error)
+{
+    return changed(error, ctx->taken_up ? revert_with_abort(ctx, message) : g_strdup(message));
+}
+
+gboolean revert_check_overlays(ExecContext *ctx, GError **error)
+{
+    g_autoptr(ChainGraph) graph = exec_read_domain(ctx, error);
+
+    for (guint i = 0; graph && i < ctx->journal->plan->overlays->len; i++) {
+        const PlanOverlay *o = g_ptr_array_index(ctx->journal->plan->overlays, i);
+        const ChainImage *image = exec_find_image(graph, o->overlay);
+        g_autofree char *message = NULL;
+
+        if (!image || !revert_overlay_is_used(ctx->journal, image))
+            continue;
+        message = g_strdup_printf(_("Somebody has put the new overlay '%s' to another use "
+                                    "meanwhile"), o->overlay->path);
+        return revert_refuse(ctx, message, error);
+    }
+    return graph != NULL;
+}
+
+gboolean revert_check_kept(ExecContext *ctx, const char *xml, const char *now_xml, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+
+    return revert_kept_disks_same(ctx->journal, xml, now_xml, &problem) ||
+           revert_refuse(ctx, problem->message, error);
+}
+
 gboolean revert_settle_managed_save(ExecContext *ctx, GError **error)
 {
     const Plan *plan = ctx->journal->plan;
-    g_autofree char *command = NULL, *message = NULL, *text = NULL;
+    g_autofree char *command = NULL, *message = NULL;
 
     if (!revert_has_old_memory(ctx))
         return TRUE;
@@ -326,9 +369,7 @@ gboolean revert_settle_managed_save(ExecContext *ctx, GError **error)
     message = g_strdup_printf(_("Domain '%s' has got a managed save image meanwhile, which would "
                                 "not fit the reverted disks: drop it with: %s"), plan->domain,
                               command);
-    text = ctx->taken_up ? revert_with_abort(ctx, message) : NULL;
-    g_set_error_literal(error, EXEC_ERROR, EXEC_ERROR_CHANGED, text ? text : message);
-    return FALSE;
+    return revert_refuse(ctx, message, error);
 }
 
 /** Whether the revert can still be undone: else it is better finished, whatever it finds. */
@@ -340,7 +381,7 @@ static gboolean is_open(ExecContext *ctx)
         return FALSE;
     if (!revert_stands_on_overlays(ctx, FALSE))
         return TRUE;
-    if (journal_has_reached(ctx->journal, PLAN_STEP_REMOVE_FILE))
+    if (journal_has_reached(ctx->journal, PLAN_STEP_REMOVE_FILE) || revert_is_saved_since(ctx))
         return FALSE;
     pristine = revert_overlays_pristine(ctx);
     return pristine == 1 || (pristine == -1 && exec_domain_active(ctx));
@@ -393,10 +434,7 @@ gboolean revert_check_target(ExecContext *ctx, GError **error)
     for (guint i = 0; same && i < plan->overlays->len; i++)
         same = check_target_disk(plan, graph, target, g_ptr_array_index(plan->overlays, i),
                                  &problem);
-    if (same || !is_open(ctx))
-        return TRUE;
-    return ctx->taken_up ? changed(error, revert_with_abort(ctx, problem->message))
-                         : changed(error, g_strdup(problem->message));
+    return same || !is_open(ctx) || revert_refuse(ctx, problem->message, error);
 }
 
 /** The step before which the state that --save-current saves may still have been written. */
@@ -412,7 +450,7 @@ static guint first_past(const Plan *plan)
 }
 
 /** Whether anything, or perhaps something, was written on top of what was saved. */
-static gboolean saved_is_written(const ChainGraph *world, const PlanOverlay *o)
+static gboolean saved_is_written(ExecContext *ctx, const ChainGraph *world, const PlanOverlay *o)
 {
     const ChainImage *image = exec_find_image(world, o->overlay);
     const ChainImage *frozen = exec_find_image(world, o->frozen);
@@ -425,8 +463,11 @@ static gboolean saved_is_written(const ChainGraph *world, const PlanOverlay *o)
     /* QEMU may keep to itself for a while where it has put what the guest wrote. */
     if (image->modified && image->born && image->modified - image->born > SETTLING_NSEC)
         return TRUE;
-    return !backend_measure_range(frozen, frozen, image, &commit, &growth, &pull) ||
-           commit == CHAIN_UNKNOWN || commit > 0;
+    if (backend_measure_range(frozen, frozen, image, &commit, &growth, &pull) &&
+        commit != CHAIN_UNKNOWN)
+        return commit > 0;
+    return exec_domain_active(ctx) ||
+           backend_maps_nothing(ctx->conn, o->overlay->path, ctx->local) != 1;
 }
 
 gboolean revert_check_saved(ExecContext *ctx, GError **error)
@@ -448,7 +489,7 @@ gboolean revert_check_saved(ExecContext *ctx, GError **error)
         const PlanOverlay *o = g_ptr_array_index(plan->save_overlays, i);
         g_autofree char *message = NULL;
 
-        if (!saved_is_written(world, o))
+        if (!saved_is_written(ctx, world, o))
             continue;
         message = g_strdup_printf(_("What was written into '%s' since the operation was "
                                     "interrupted is not in snapshot '%s' and would be lost"),

@@ -33,11 +33,16 @@ gboolean revert_overlays_exist(ExecContext *ctx);
  *  libvirt would start it on the disks that it had. */
 gboolean revert_has_old_memory(ExecContext *ctx);
 
+/** Whether it has one that is: it has run on them, and goes on from there when it is started. */
+gboolean revert_is_saved_since(ExecContext *ctx);
+
 /** Whether the snapshot of --save-current is there: one that stands on our overlays, not
  *  somebody else's of that name. */
 gboolean revert_saved(ExecContext *ctx);
 /** @message, and the other way out. New string. */
 char *revert_with_abort(ExecContext *ctx, const char *message);
+/** FALSE with @error: @message, and where the revert was taken up the other way out. */
+gboolean revert_refuse(ExecContext *ctx, const char *message, GError **error);
 
 /**
  * The saved memory is that of the disks as they were, and libvirt starts the domain from it: on
@@ -60,6 +65,12 @@ gboolean revert_overlay_is_used(const Journal *journal, const ChainImage *image)
  * disks got the wrong parent. FALSE with @error.
  */
 gboolean revert_correct_newer(ExecContext *ctx, GError **error);
+
+/** The overlays are about to be what the domain writes. Where somebody has put them to a use of his
+ *  own meanwhile, that would be overwritten: FALSE with @error. */
+gboolean revert_check_overlays(ExecContext *ctx, GError **error);
+/** revert_kept_disks_same(); FALSE with @error. */
+gboolean revert_check_kept(ExecContext *ctx, const char *xml, const char *now_xml, GError **error);
 
 /** Whether the state that is reverted to is still what it was when that was planned. True also
  *  where the guest may have gone on from it already, and nothing is to be gained by stopping.

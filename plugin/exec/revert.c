@@ -245,11 +245,15 @@ typedef enum { NO_DISKS, FROZEN_IMAGES, NEW_OVERLAYS } HelperDisks;
 
 static gboolean set_helper_disks(ExecStep *s, HelperDisks which, GError **error)
 {
-    const char *snapshot = revert_snapshot_xml(s->journal);
+    const char *snapshot = revert_snapshot_xml(s->journal); /* journal_load() makes sure of it */
     g_autofree XmlDisk *disks = g_new0(XmlDisk, s->plan->overlays->len);
     g_autofree char *base = NULL, *xml = NULL;
 
-    base = snapshot ? xml_snapshot_extract_domain(snapshot, FALSE, error) : NULL;
+    if (snapshot)
+        base = xml_snapshot_extract_domain(snapshot, FALSE, error);
+    else
+        g_set_error_literal(error, EXEC_ERROR, EXEC_ERROR_FAILED,
+                            _("The journal does not hold the snapshot's XML"));
     if (!base)
         return FALSE;
     for (guint i = 0; i < s->plan->overlays->len; i++) {
@@ -357,17 +361,19 @@ static gboolean create_overlays(ExecStep *s, GError **error)
 
 static gboolean run_overlays(ExecStep *s, GError **error)
 {
-    g_autoptr(GError) problem = NULL;
+    g_autoptr(GError) problem = NULL, in_use = NULL;
 
     exec_helper_stop(s->ctx, NULL);
     if (create_overlays(s, &problem)) {
         EXEC_FAULT("create-overlays-made");
         return TRUE;
     }
-    if (!s->ctx->resuming || !remove_overlays(s, s->plan->overlays, FALSE, NULL)) {
+    if (!s->ctx->resuming) {
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
+    if (!remove_overlays(s, s->plan->overlays, FALSE, &in_use))
+        return revert_refuse(s->ctx, in_use->message, error);
     return create_overlays(s, error);
 }
 
@@ -395,26 +401,6 @@ static ExecDone define_is_done(ExecStep *s, GError **error)
         ? EXEC_IS_DONE : EXEC_NOT_DONE;
 }
 
-/** The overlays are about to be what the domain writes. Where somebody has put them to a use of
- *  his own meanwhile, that would be overwritten. */
-static gboolean check_overlays_unused(ExecStep *s, GError **error)
-{
-    g_autoptr(ChainGraph) graph = exec_read_domain(s->ctx, error);
-
-    for (guint i = 0; graph && i < s->plan->overlays->len; i++) {
-        const PlanOverlay *o = g_ptr_array_index(s->plan->overlays, i);
-        const ChainImage *image = exec_find_image(graph, o->overlay);
-
-        if (!image || !revert_overlay_is_used(s->journal, image))
-            continue;
-        g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
-                    _("Somebody has put the new overlay '%s' to another use meanwhile"),
-                    o->overlay->path);
-        return FALSE;
-    }
-    return graph != NULL;
-}
-
 /** Disks that the snapshot leaves out go on with the image that was read when it was planned. */
 static gboolean check_kept_disks(ExecStep *s, GError **error)
 {
@@ -423,14 +409,14 @@ static gboolean check_kept_disks(ExecStep *s, GError **error)
     if (!s->ctx->dom)
         return TRUE; /* a transient domain that is stopped already */
     xml = exec_domain_xml(s->ctx, TRUE, error);
-    return xml && revert_kept_disks_same(s->journal, NULL, xml, error);
+    return xml && revert_check_kept(s->ctx, NULL, xml, error);
 }
 
 static gboolean check_define(ExecStep *s, GError **error)
 {
     /* With --force it is dropped when the configuration stands. */
     return (s->plan->force || revert_settle_managed_save(s->ctx, error)) &&
-           check_kept_disks(s, error) && check_overlays_unused(s, error) &&
+           check_kept_disks(s, error) && revert_check_overlays(s->ctx, error) &&
            revert_check_target(s->ctx, error) && revert_check_saved(s->ctx, error);
 }
 
@@ -487,7 +473,7 @@ static gboolean check_stop(ExecStep *s, GError **error)
      * the configuration, too, which goes on with it. */
     if (now && s->ctx->resuming && !revert_is_transient(s->journal))
         next = exec_domain_xml(s->ctx, FALSE, error);
-    return now && revert_kept_disks_same(s->journal, next, now, error) &&
+    return now && revert_check_kept(s->ctx, next, now, error) &&
            (!s->ctx->resuming || (revert_check_target(s->ctx, error) &&
                                   revert_check_saved(s->ctx, error)));
 }
@@ -500,6 +486,8 @@ static gboolean run_stop(ExecStep *s, GError **error)
                                             "meanwhile and goes on"), s->plan->domain));
     else if (!backend_stop(s->ctx->dom, error))
         return FALSE;
+    else
+        s->ctx->never_run = TRUE;
     s->journal->suspended = FALSE; /* the next step records it */
     exec_no_return(s->ctx);
     s->ctx->merged_all = TRUE; /* the rest is quick, and better than a stopped guest */
@@ -508,21 +496,23 @@ static gboolean run_stop(ExecStep *s, GError **error)
 
 /* --- update-snapshots ----------------------------------------------------------------------- */
 
-/** Whether any other snapshot names @name as its parent now. */
-static gboolean has_children(ExecContext *ctx, const char *name)
+/** Whether any other snapshot names the target as its parent now. -1 with @error: not known. */
+static int has_children(ExecStep *s, GError **error)
 {
-    g_autoptr(ChainGraph) graph = exec_read_domain(ctx, NULL);
-    ChainDomain *d = graph ? chain_graph_domain(graph, ctx->journal->plan->domain) : NULL;
-    ChainSnapshot *s = d ? chain_domain_snapshot(d, name) : NULL;
+    g_autoptr(ChainGraph) graph = exec_read_domain(s->ctx, error);
+    ChainDomain *d = graph ? chain_graph_domain(graph, s->plan->domain) : NULL;
+    ChainSnapshot *target = d ? chain_domain_snapshot(d, g_ptr_array_index(s->plan->snapshots, 0))
+                              : NULL;
 
-    return s && s->children->len > 0;
+    return !graph ? -1 : target && target->children->len > 0;
 }
 
-static gboolean redefine_target(ExecStep *s, const char *xml, gboolean children, gboolean current,
-                                GError **error)
+static gboolean redefine_target(ExecStep *s, const char *xml, gboolean current, GError **error)
 {
-    gboolean revert_disks = children && backend_keeps_revert_disks(s->ctx->conn);
-    g_autofree char *changed = revert_target_xml(s->journal, xml, revert_disks, error);
+    int children = has_children(s, error);
+    gboolean revert_disks = children > 0 && backend_keeps_revert_disks(s->ctx->conn);
+    g_autofree char *changed = children < 0 ? NULL : revert_target_xml(s->journal, xml,
+                                                                       revert_disks, error);
 
     return changed && backend_snapshot_redefine(s->ctx->dom, changed, current, error);
 }
@@ -551,11 +541,8 @@ static gboolean bring_back(ExecStep *s, const char *current, GError **error)
 
 static gboolean redefine_all(ExecStep *s, GError **error)
 {
-    const char *target = g_ptr_array_index(s->plan->snapshots, 0);
-
     return bring_back(s, NULL, error) &&
-           redefine_target(s, revert_snapshot_xml(s->journal), has_children(s->ctx, target), TRUE,
-                           error);
+           redefine_target(s, revert_snapshot_xml(s->journal), TRUE, error);
 }
 
 /** Resuming: what is current stays so where it is a snapshot that was taken of the reverted disks
@@ -625,7 +612,7 @@ static gboolean run_update(ExecStep *s, GError **error)
         return FALSE;
     past = is_past_target(s);
     xml = backend_snapshot_xml(s->ctx->dom, target, error);
-    if (!xml || !redefine_target(s, xml, has_children(s->ctx, target), !past, error))
+    if (!xml || !redefine_target(s, xml, !past, error))
         return FALSE;
     say_left_over(s);
     return TRUE;
@@ -672,6 +659,18 @@ static gboolean undo_update(ExecStep *s, GError **error)
 
 /* --- restore-memory, start-guest ------------------------------------------------------------- */
 
+/** Whether somebody can have started the domain on the new overlays: its configuration has named
+ *  them since a run that was interrupted. */
+static gboolean may_have_run(const ExecStep *s)
+{
+    guint define = 0;
+
+    while (((const PlanStep *) g_ptr_array_index(s->plan->steps, define))->action !=
+               PLAN_STEP_DEFINE_DOMAIN && define < s->index)
+        define++;
+    return s->ctx->taken_up && s->ctx->furthest >= define && !s->ctx->never_run;
+}
+
 static ExecDone start_is_done(ExecStep *s, GError **error)
 {
     gboolean never;
@@ -685,7 +684,14 @@ static ExecDone start_is_done(ExecStep *s, GError **error)
     never = s->ctx->furthest < s->index; /* the step that runs now may be an earlier one again */
     if (never && s->step->action != PLAN_STEP_RESTORE_MEMORY)
         return EXEC_NOT_DONE;
-    /* It may have run and ended again. Memory over disks that have changed is worse than none. */
+    if (s->step->action == PLAN_STEP_RESTORE_MEMORY && revert_is_saved_since(s->ctx)) {
+        exec_note(s->ctx, g_strdup_printf(_("Domain '%s' has run since the revert and was saved: "
+                                            "it is not started, and goes on from there when it "
+                                            "is"), s->plan->domain));
+        return EXEC_IS_DONE;
+    }
+    /* It may have run and ended again. Memory over disks that have changed is worse than none
+     * (run_restore()). */
     pristine = revert_overlays_pristine(s->ctx);
     if (pristine == 1 || (pristine == -1 && never))
         return EXEC_NOT_DONE;
@@ -708,7 +714,7 @@ static gboolean check_restore(ExecStep *s, GError **error)
 {
     if (!s->ctx->dom ||
         (!exec_domain_active(s->ctx) && (revert_has_old_memory(s->ctx) ||
-                                         (!backend_managed_save(s->ctx->dom) &&
+                                         (!revert_is_saved_since(s->ctx) &&
                                           revert_overlays_pristine(s->ctx) != 0))))
         return TRUE;
     exec_no_return(s->ctx); /* what it has written since is kept */
@@ -740,8 +746,9 @@ static gboolean run_restore(ExecStep *s, GError **error)
     g_autofree char *saved = NULL, *xml = NULL;
 
     s->ctx->merged_all = TRUE;
-    /* A transient domain that may have run on the reverted disks and ended. */
-    if (!s->ctx->dom && s->ctx->taken_up && s->ctx->furthest >= s->index &&
+    /* It may have run on the reverted disks and ended: a transient domain by our own start, another
+     * by anybody's. */
+    if ((s->ctx->dom ? may_have_run(s) : s->ctx->taken_up && s->ctx->furthest >= s->index) &&
         revert_overlays_pristine(s->ctx) != 1) {
         exec_note(s->ctx, g_strdup_printf(_("Domain '%s' may have run since the revert and is "
                                             "started without its memory state"),

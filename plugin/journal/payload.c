@@ -358,6 +358,11 @@ static gboolean can_be_run(const Journal *journal, GError **error)
         return bad(error, _("its plan has no steps"));
     if (plan->operation == PLAN_REVERT && (plan->snapshots->len != 1 || !plan->want_state))
         return bad(error, _("its plan does not say what to revert to"));
+    if (plan->operation == PLAN_REVERT &&
+        !g_ptr_array_find_with_equal_func(journal->snapshot_names,
+                                          g_ptr_array_index(plan->snapshots, 0), g_str_equal,
+                                          NULL))
+        return bad(error, _("it does not hold the snapshot to be reverted to"));
     for (guint i = 0; i < plan->steps->len; i++) {
         const PlanStep *step = g_ptr_array_index(plan->steps, i);
 
@@ -393,7 +398,7 @@ static gboolean read_payload(Journal *journal, const char *packed, GError **erro
     journal->plan = plan_deserialize(plan, &problem);
     if (!journal->plan)
         return bad(error, problem->message);
-    return can_be_run(journal, error) && read_snapshots(journal, object, error);
+    return read_snapshots(journal, object, error) && can_be_run(journal, error);
 }
 
 static guint64 number(xmlNode *node, const char *name)

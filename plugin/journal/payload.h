@@ -6,8 +6,8 @@
  *        <snapshot>s1</snapshot>               for people and chain-show
  *        <payload>base64(zlib(JSON))</payload>   plan, XML of domain and snapshots
  *      </operation>
- *      <progress xmlns=… owner=… client='host pid' process='…' step='3' action=… committing='no'
- *                updating='no' suspended='no'/>
+ *      <progress xmlns=… owner=… client='host pid' process='…' step='3' furthest='3' action=…
+ *                committing='no' updating='no' suspended='no'/>
  *
  * Everybody with a read-only connection can read it: secrets are taken out (xml/secrets.h).
  *

@@ -29,6 +29,7 @@
 #define SNAPSHOTS_MAX 65536
 #define L1_ENTRIES_MAX (32 * 1024 * 1024 / 8)
 #define REFCOUNT_TABLE_MAX (8u * 1024 * 1024)
+#define CHUNK 65536
 
 static guint32 be32(const guint8 *p)
 {
@@ -186,7 +187,7 @@ ImageInfo *qcow2_read_start(Qcow2ReadFunc read, gpointer opaque, GError **error)
     for (;;) {
         g_autofree guint8 *data = g_malloc(len);
         g_autoptr(GError) problem = NULL;
-        gssize got = read(opaque, data, len, error);
+        gssize got = read(opaque, 0, data, len, error);
         ImageInfo *info;
 
         if (got < 0)
@@ -200,4 +201,31 @@ ImageInfo *qcow2_read_start(Qcow2ReadFunc read, gpointer opaque, GError **error)
         }
         len = need;
     }
+}
+
+int qcow2_maps_nothing(Qcow2ReadFunc read, gpointer opaque)
+{
+    ImageInfo *info = qcow2_read_start(read, opaque, NULL);
+    gboolean sound = info != NULL, snapshots = info && info->snapshots > 0;
+    g_autofree guint8 *data = g_malloc(CHUNK);
+    guint64 at, left;
+
+    image_info_free(info);
+    if (!sound || read(opaque, 0, data, VERSION2_LENGTH, NULL) != VERSION2_LENGTH)
+        return -1;
+    if (snapshots)
+        return 0;
+    left = MIN(be32(data + 36), L1_ENTRIES_MAX) * sizeof(guint64);
+    for (at = be64(data + 40); left > 0;) {
+        gsize len = MIN(left, CHUNK);
+
+        if (at > G_MAXINT64 - len || read(opaque, at, data, len, NULL) != (gssize) len)
+            return -1;
+        for (gsize i = 0; i < len; i++)
+            if (data[i])
+                return 0;
+        at += len;
+        left -= len;
+    }
+    return 1;
 }

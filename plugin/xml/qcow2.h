@@ -24,10 +24,19 @@ gboolean qcow2_has_magic(const guint8 *data, gsize len);
  */
 ImageInfo *qcow2_read_header(const guint8 *data, gsize len, gsize *need, GError **error);
 
-/** Reads the first bytes of an image, at most @len. Returns: how many, or -1 with @error */
-typedef gssize (*Qcow2ReadFunc)(gpointer opaque, guint8 *data, gsize len, GError **error);
+/** Reads bytes of an image from @at on, at most @len. Returns: how many, or -1 with @error */
+typedef gssize (*Qcow2ReadFunc)(gpointer opaque, guint64 at, guint8 *data, gsize len,
+                                GError **error);
 
 /** qcow2_read_header() with as many bytes as it takes. */
 ImageInfo *qcow2_read_start(Qcow2ReadFunc read, gpointer opaque, GError **error);
+
+/**
+ * Whether the image has nothing of its own, neither data nor zeros: all that is seen through it is
+ * what it stands on. Told by its first table, so also of encrypted images and of those whose data
+ * are in another file. Of an image that no QEMU has open for writing.
+ * Returns: 1, 0, or -1 where it cannot be read
+ */
+int qcow2_maps_nothing(Qcow2ReadFunc read, gpointer opaque);
 
 G_END_DECLS

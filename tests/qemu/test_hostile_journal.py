@@ -159,6 +159,7 @@ def incomplete(uuid):
     yield "no steps", {**plan(uuid, DELETE), "steps": []}
     yield "no domain", plan(None, DELETE)
     yield "no snapshot", plan(uuid, REVERT, step(DEFINE), snapshots=[])
+    yield "another snapshot", plan(uuid, REVERT, step(CREATE), snapshots=["other"])
     yield "no state", plan(uuid, REVERT, step(START), want_state=None)
     yield "no memory", plan(uuid, REVERT, step(RESTORE))
     yield "a file without a source", plan(uuid, DELETE, step(REMOVE), files=[

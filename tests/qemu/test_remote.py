@@ -242,14 +242,14 @@ def killed(t, point, *args, start=False):
 
 @test(timeout=120)
 @requires("program", matrix.require_faults)
-def an_overlay_that_may_have_been_written_stays_when_undone(t):
+def an_overlay_that_has_been_written_stays_when_undone(t):
     """The guest ran on it, and then the configuration was put back by hand."""
     g, o = killed(t, "define-domain-after")
     before, overlay = g.overlay_path("s1", "vda"), g.active("vda").path
     o.write("vda", "4M", "1M", 0x33)
     g.define(g.virsh("dumpxml", g.name, "--inactive").out.replace(overlay, before))
     r = t.rc(g.far("chain-repair", g.name, "--abort"))
-    t.has(r.err, f"'{overlay}' stays: it may have been written to")
+    t.has(r.err, f"'{overlay}' stays: it has been written to")
     t.ok(os.path.exists(overlay), "what the guest has written is gone")
 
 

@@ -203,8 +203,9 @@ def a_job_of_another_kind_is_another_job(t, how):
     g.virsh("blockjob", g.name, "vda", "--bandwidth", "0", check=False)
     t.wait_for(lambda: not job_of(g), "the end of the pull")
     commit(g, "--active", "--shallow")
-    r = t.rc(g.vext("chain-repair", g.name, *(["--abort"] if how == "--abort" else [])))
+    r = t.rc(g.vext("chain-repair", g.name, *(["--abort", "--json"] if how == "--abort" else [])))
     if how == "--abort":
+        t.has(json.loads(r.out)["notes"][0], "block job that has begun since goes on")
         t.ok(job_of(g), "the commit goes on")
         r = t.rc(g.vext("chain-repair", g.name))
     t.has(r.err, "is forgotten: disk 'vda': a commit has written to its image")

@@ -347,6 +347,33 @@ def a_layer_on_all_disks_while_one_is_kept(t, how):
     finished(t, g, o)
 
 
+@test(cases=["kept", "overlay"], timeout=120)
+@requires("program", need_faults)
+def what_others_did_before_it_was_defined(t, what):
+    """It cannot be gone on with, and is undone."""
+    g = t.guest(disks=2, start=True)
+    o = g.oracle
+    o.snapshot("s1", disks=["vda"])
+    for disk in ("vda", "vdb"):
+        o.write(disk, 0, "1M", 0x11)
+    before = set(os.listdir(g.dir))
+    kill_at(t, g, "define-domain-before")
+    if what == "kept":
+        other_snapshot(o)
+    else:
+        overlay, = set(os.listdir(g.dir)) - before
+        qemu_img("create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", os.path.join(g.dir, overlay),
+                 t.path("top.qcow2"), "24M")
+        t.guest("vm2", disks=[{"path": t.path("top.qcow2"), "create": False}], daemon=g.daemon)
+    r = t.rc(g.vext("chain-repair", g.name), 3)
+    t.has(r.err, "Somebody has changed the image of disk 'vdb'" if what == "kept" else
+          "is in use and not removed")
+    t.has(r.err, f"to undo what was begun, run: virsh-ext chain-repair {g.name} --abort")
+    t.rc(g.vext("chain-repair", g.name, "--abort"))
+    t.eq(g.state(), "running")
+    o.check_all()
+
+
 @test(cases=["--save-current", "--running", "--paused", "--reset-nvram"], timeout=120)
 @requires("program", need_faults)
 def asked_for_again_with_more(t, option):
