@@ -77,6 +77,7 @@ gboolean exec_find_domain(ExecContext *ctx, GError **error)
 {
     const Plan *plan = ctx->journal->plan;
     g_autoptr(GError) problem = NULL;
+    g_autoptr(virDomain) namesake = NULL;
     virDomainPtr dom = backend_domain_by_uuid(ctx->conn, plan->uuid, &problem);
 
     if (!dom) {
@@ -84,8 +85,11 @@ gboolean exec_find_domain(ExecContext *ctx, GError **error)
             g_propagate_error(error, g_steal_pointer(&problem));
             return FALSE;
         }
+        namesake = backend_domain_by_name(ctx->conn, plan->domain, NULL);
         g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
-                    _("Domain '%s' does not exist any more"), plan->domain);
+                    namesake ? _("Domain '%s' is another one than when the operation was begun: "
+                                 "it has another UUID")
+                             : _("Domain '%s' does not exist any more"), plan->domain);
         return FALSE;
     }
     /* Of two that the journal names one would be changed and the other be locked. */

@@ -180,5 +180,18 @@ def a_domain_that_has_another_name_by_now(t):
     g.oracle.check_all()
 
 
+@test
+@requires("program", need_faults)
+def another_domain_has_the_name(t):
+    g = made(t)
+    killed(t, g, "step-1-before")
+    xml = g.virsh("dumpxml", g.name, "--inactive").out
+    g.virsh("undefine", g.name, "--snapshots-metadata")
+    g.define(xml.replace(g.uuid, "00000000-0000-4000-8000-000000000001"))
+    repair(t, g, 3, "it has another UUID", "To drop the record of the operation, run: ")
+    repair(t, g, 0, args=["--abort"])
+    no_operation(t, g)
+
+
 if __name__ == "__main__":
     main()
