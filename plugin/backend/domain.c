@@ -77,6 +77,16 @@ gboolean backend_domain_readonly(virDomainPtr dom)
     return denied;
 }
 
+int backend_domain_block_job(virDomainPtr dom, const char *disk, GError **error)
+{
+    virDomainBlockJobInfo info;
+    int rc = virDomainGetBlockJobInfo(dom, disk, &info, 0);
+
+    if (rc < 0)
+        backend_error(error);
+    return rc;
+}
+
 int backend_domain_active(virDomainPtr dom, GError **error)
 {
     int active = virDomainIsActive(dom);

@@ -30,6 +30,9 @@ gboolean backend_domain_resume(virDomainPtr dom, GError **error);
 /** Whether its connection is read-only, which it also is where it was not asked for but the socket
  *  is (access control denies with another error). */
 gboolean backend_domain_readonly(virDomainPtr dom);
+/** Whether @disk has a block job: 1, 0, or -1 with @error, also when its QEMU has just died and
+ *  libvirt takes it for running. */
+int backend_domain_block_job(virDomainPtr dom, const char *disk, GError **error);
 /** Its XML with secrets: the live one if @live and it runs, else the persistent one. New string,
  *  NULL with @error. */
 char *backend_domain_xml(virDomainPtr dom, gboolean live, GError **error);

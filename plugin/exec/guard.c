@@ -92,6 +92,13 @@ static gboolean is_untouched(const PlanMerge *merge, const ChainGraph *world)
            g_str_equal(base->key, merge->base->key);
 }
 
+gboolean exec_base_is_untouched(ExecContext *ctx, const PlanMerge *merge)
+{
+    g_autoptr(ChainGraph) graph = exec_read_domain(ctx, NULL);
+
+    return graph && is_untouched(merge, graph);
+}
+
 /* Whether some of it may be written. Of a pull nobody sees a difference before the image is cut
  * off from what it pulls. */
 static gboolean is_written(const ExecStep *s, const PlanMerge *merge, const ExecMergeView *view,

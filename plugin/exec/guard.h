@@ -25,6 +25,11 @@ gboolean exec_merge_may_begin(ExecStep *s, const ExecMergeView *view, GError **e
  * Returns: 1, 0 when there is none, -1 with @error when it cannot be told or is somebody else's
  */
 int exec_own_job(ExecContext *ctx, guint n, BackendJobInfo *info, GError **error);
+/**
+ * Whether a commit has written nothing into its base, by the base's modification time. To be asked
+ * by the client that began it alone: after a power cut the time may be older than the content.
+ */
+gboolean exec_base_is_untouched(ExecContext *ctx, const PlanMerge *merge);
 /** Whether merge @n is one that this operation has begun, or may have. */
 gboolean exec_merge_begun(ExecContext *ctx, guint n);
 

@@ -333,6 +333,29 @@ gboolean exec_merge_unseen(ExecContext *ctx, const PlanMerge *merge)
     return layers && exec_merge_compare(ctx, merge, layers, &top) == EXEC_MERGE_MERGED;
 }
 
+/*
+ * The chain of a running domain as it is known to be right now. While a job runs QEMU has to answer:
+ * one that is killed may have changed the headers, and libvirt goes on for a moment to say what was
+ * before. When there is none any more what was read may be of the time before its end.
+ */
+static gboolean look_live(ExecContext *ctx, const PlanMerge *merge, ExecMergeView *view,
+                          GError **error)
+{
+    int job = backend_domain_block_job(ctx->dom, merge->disk, error);
+
+    if (job < 0)
+        return FALSE;
+    if (job == 0) {
+        g_ptr_array_unref(view->layers);
+        view->layers = exec_live_layers(ctx->conn, ctx->dom, merge->disk, error);
+        if (!view->layers)
+            return FALSE;
+    }
+    view->live = TRUE;
+    view->state = exec_merge_compare(ctx, merge, view->layers, &view->top);
+    return TRUE;
+}
+
 gboolean exec_merge_look(ExecContext *ctx, const PlanMerge *merge, ExecMergeView *view,
                          GError **error)
 {
@@ -352,11 +375,8 @@ gboolean exec_merge_look(ExecContext *ctx, const PlanMerge *merge, ExecMergeView
             g_propagate_error(error, g_steal_pointer(&problem));
             return FALSE;
         }
-        if (view->layers && concerns(ctx, merge, view->layers)) {
-            view->live = TRUE;
-            view->state = exec_merge_compare(ctx, merge, view->layers, &view->top);
-            return TRUE;
-        }
+        if (view->layers && concerns(ctx, merge, view->layers))
+            return look_live(ctx, merge, view, error);
         g_clear_pointer(&view->layers, g_ptr_array_unref);
     }
 

@@ -349,11 +349,12 @@ static gboolean is_cut(ExecContext *ctx, const PlanMerge *merge)
            view.state != EXEC_MERGE_OLD;
 }
 
-/* A pull may still come to its end while it is cancelled. */
+/* A pull may still come to its end while it is cancelled, and QEMU to its own. */
 static void abort_job(ExecContext *ctx, const PlanMerge *merge)
 {
-    backend_jobs_abort(ctx->jobs, merge->disk, NULL);
-    if (merge->direction == PLAN_PULL && is_cut(ctx, merge))
+    gboolean ended = backend_jobs_abort(ctx->jobs, merge->disk, NULL);
+
+    if (merge->direction == PLAN_PULL && (!ended || is_cut(ctx, merge)))
         exec_no_return(ctx);
 }
 
@@ -659,6 +660,10 @@ static gboolean run_merge(ExecStep *s, GError **error)
     } else if (!exec_go_on(ctx, error)) {
         return FALSE;
     } else if (!begin_job(ctx, merge, s->step->merge, &pivot, &problem)) {
+        /* QEMU may have begun it, and died. */
+        if (exec_merge_begun(ctx, s->step->merge) &&
+            (commit ? !exec_base_is_untouched(ctx, merge) : is_cut(ctx, merge)))
+            exec_no_return(ctx);
         if (ctx->taken_up && view.live && exec_merge_unseen(ctx, merge))
             g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
                         _("The images of disk '%s' are merged, but libvirt did not see it: shut "
@@ -736,8 +741,11 @@ gboolean exec_delete_can_abort(ExecContext *ctx, const Journal *journal, GError 
         const PlanMerge *merge = merge_at(journal->plan, i);
         g_auto(ExecMergeView) view = { 0 };
 
-        if (merge->direction != PLAN_PULL || !exec_merge_look(ctx, merge, &view, NULL) ||
-            !view.cut)
+        if (merge->direction != PLAN_PULL)
+            continue;
+        if (!exec_merge_look(ctx, merge, &view, error))
+            return FALSE;
+        if (!view.cut)
             continue;
         g_set_error(error, EXEC_ERROR, EXEC_ERROR_FAILED,
                     _("Image '%s' has been cut off from what it was to pull and may lack some of "

@@ -3,6 +3,7 @@
 """snapshot-delete-external and others who work on the same domain while it lies interrupted, or
 between its merges: clients of ours that take over, and changes of the disks and of snapshots that
 the operation is to pass by or to stop at."""
+import json
 import os
 import signal
 import sys
@@ -178,6 +179,34 @@ def a_domain_that_has_another_name_by_now(t):
     g.oracle.forget("s1")
     g.oracle.extra_files |= g.oracle._files()
     g.oracle.check_all()
+
+
+@test(cases=["noticed first", "asked first"])
+@requires("program", need_faults)
+def libvirt_has_not_noticed_the_end_of_a_pull_when_qemu_dies(t, when):
+    """Nothing was changed, says its XML; but the header was, and what was pulled is not written."""
+    g = made(t, snapshots=["s1", "s2"], start=True)
+    top, below = g.active("vda").path, g.chain("vda")[2]
+    p = journals.stopped(t, g, "block-pull-running", COMMAND, g.name, "s2", "--bandwidth", "1",
+                         *PULL)
+    g.daemon.freeze()
+
+    def header():
+        info = json.loads(qemu_img("info", "-U", "--output=json", top, log=False).out)
+        return info["full-backing-filename"]
+
+    t.wait_for(lambda: header() == below, "the end of the pull")
+    os.kill(g.qemu_pid(), signal.SIGKILL)
+    if when == "noticed first":
+        g.daemon.thaw()
+    p.send_signal(signal.SIGCONT)
+    if when == "asked first":
+        g.daemon.thaw()
+    out, err = p.communicate(timeout=90)
+    t.eq(p.returncode, 3, out + err)
+    repair(t, g, 0)
+    g.oracle.deleted("s2")
+    no_operation(t, g)
 
 
 @test
