@@ -334,8 +334,8 @@ gboolean exec_merge_unseen(ExecContext *ctx, const PlanMerge *merge)
 }
 
 /*
- * The chain of a running domain as it is known to be right now. While a job runs QEMU has to answer:
- * one that is killed may have changed the headers, and libvirt goes on for a moment to say what was
+ * The chain of a running domain as it is known to be now. While a job runs QEMU has to answer:
+ * one that is killed may have changed the headers, and libvirt says for a moment still what was
  * before. When there is none any more what was read may be of the time before its end.
  */
 static gboolean look_live(ExecContext *ctx, const PlanMerge *merge, ExecMergeView *view,
