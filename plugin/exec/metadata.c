@@ -140,8 +140,11 @@ static gboolean check_define(ExecStep *s, GError **error)
         return FALSE;
     for (guint i = 0; s->plan->operation == PLAN_DELETE && i < s->plan->merges->len; i++) {
         const PlanMerge *merge = g_ptr_array_index(s->plan->merges, i);
+        gboolean pivoted = merge->direction == PLAN_COMMIT && merge->top_is_active;
         g_auto(ExecMergeView) view = { 0 };
 
+        if (!pivoted && !exec_domain_active(ctx))
+            continue;
         if (!exec_merge_look(ctx, merge, &view, error))
             return FALSE;
         if (view.state != EXEC_MERGE_OLD)
@@ -151,7 +154,7 @@ static gboolean check_define(ExecStep *s, GError **error)
                         _("Domain '%s' was started meanwhile"), s->plan->domain);
             return FALSE;
         }
-        if (merge->direction == PLAN_COMMIT && merge->top_is_active && view.top > 0) {
+        if (pivoted && view.top > 0) {
             const ExecLayer *above = g_ptr_array_index(view.layers, (guint)view.top - 1);
 
             g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,
