@@ -71,7 +71,7 @@ struct Journal {
     char *domain, *uuid;
     char *helper_name, *helper_uuid;
     char *started;               /**< ISO 8601 UTC */
-    char *client;                /**< "host pid" */
+    char *client;                /**< "process 617 on host", for people */
     Plan *plan;
     char *domain_xml;            /**< persistent XML of the domain as it was, or NULL */
     char *live_xml;              /**< live XML as it was, or NULL */

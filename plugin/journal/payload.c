@@ -32,7 +32,7 @@ static gboolean bad(GError **error, const char *why)
 
 char *journal_client_describe(void)
 {
-    return g_strdup_printf("%s %ld", g_get_host_name(), (long)getpid());
+    return g_strdup_printf("process %ld on %s", (long)getpid(), g_get_host_name());
 }
 
 /* When a process began, in clock ticks since the boot: 22nd field of /proc/PID/stat, counted
@@ -529,6 +529,7 @@ ChainOperation *journal_operation_from_xml(const char *helper_xml, const char *d
         g_autofree char *token = xml_attr(p, "process");
 
         op->step = xml_attr(p, "action");
+        op->client = xml_attr(p, "client");
         op->committing = xml_attr_is(p, "committing", "yes");
         lives = journal_client_lives(token);
     }

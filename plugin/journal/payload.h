@@ -6,8 +6,8 @@
  *        <snapshot>s1</snapshot>               for people and chain-show
  *        <payload>base64(zlib(JSON))</payload>   plan, XML of domain and snapshots
  *      </operation>
- *      <progress xmlns=… owner=… client='host pid' process='…' step='3' furthest='3' action=…
- *                committing='no' updating='no' suspended='no'/>
+ *      <progress xmlns=… owner=… client='process N on HOST' process='…' step='3' furthest='3'
+ *                action=… committing='no' updating='no' suspended='no'/>
  *
  * Everybody with a read-only connection can read it: secrets are taken out (xml/secrets.h).
  *
@@ -33,7 +33,7 @@ Journal *journal_parse(const char *operation, const char *progress, GError **err
 /** The same from the XML of @domain's helper. */
 Journal *journal_parse_helper(const char *helper_xml, const char *domain, GError **error);
 
-/** "host pid" of this process, for people. New string. */
+/** "process 617 on HOST" for this process, for people. New string. */
 char *journal_client_describe(void);
 /** What identifies this process for others on this machine. New string. */
 char *journal_client_token(void);

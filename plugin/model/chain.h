@@ -265,6 +265,7 @@ typedef struct {
     GPtrArray *snapshot_names; /**< char * */
     char *step;       /**< the step that was recorded last, for people */
     char *started;    /**< ISO 8601 UTC */
+    char *client;     /**< who has it, for people, or NULL */
     gboolean alive;   /**< somebody is at it now */
     gboolean committing; /**< a delete has begun a commit: the states of its snapshots are gone */
 } ChainOperation;

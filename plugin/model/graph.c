@@ -84,6 +84,7 @@ void chain_operation_free(ChainOperation *op)
     g_clear_pointer(&op->snapshot_names, g_ptr_array_unref);
     g_free(op->step);
     g_free(op->started);
+    g_free(op->client);
     g_free(op);
 }
 

@@ -622,11 +622,11 @@ void plan_check_operation(Plan *plan, const ChainDomain *d, const PlanFacts *fac
     back = rename_back(d);
     if (d->operation->alive)
         plan_refuse(plan, "operation-running",
-                    g_strdup_printf(_("Another operation (%s, begun %s) is running on domain "
+                    g_strdup_printf(_("Another operation (%s, begun %s by %s) is running on domain "
                                       "'%s'"), operation,
                                     d->operation->started ? d->operation->started : "?",
-                                    d->name),
-                    g_strdup(_("Wait until it has finished")));
+                                    d->operation->client ? d->operation->client : "?", d->name),
+                    g_strdup(_("Wait until it has finished, or end that client")));
     else if (back)
         plan_refuse(plan, "interrupted-operation",
                     g_strdup_printf(_("An interrupted operation (%s) on domain '%s', which was "
