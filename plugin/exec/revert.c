@@ -478,8 +478,26 @@ static gboolean check_stop(ExecStep *s, GError **error)
                                   revert_check_saved(s->ctx, error)));
 }
 
+/** One that was undefined while it runs would be gone with its end, and its snapshots too. */
+static gboolean check_persistent(ExecStep *s, GError **error)
+{
+    int persistent = backend_domain_persistent(s->ctx->dom, error);
+    g_autofree char *message = NULL;
+
+    if (persistent < 0)
+        return FALSE;
+    if (persistent || revert_is_transient(s->journal))
+        return TRUE;
+    message = g_strdup_printf(_("Domain '%s' was undefined meanwhile and would be gone when it is "
+                                "stopped"), s->plan->domain);
+    return revert_refuse(s->ctx, message, error);
+}
+
 static gboolean run_stop(ExecStep *s, GError **error)
 {
+    /* As late as can be. */
+    if (!check_persistent(s, error))
+        return FALSE;
     /* Whoever has ended it and started it again has started it on the reverted disks. */
     if (s->plan->overlays->len > 0 && revert_runs_on_overlays(s->ctx))
         exec_note(s->ctx, g_strdup_printf(_("Domain '%s' has been started on the reverted disks "

@@ -122,5 +122,22 @@ def a_guest_that_was_started_is_not_left_on_other_disks(t):
     o.check_chain_clean()
 
 
+@test
+@requires("program", need_faults)
+def a_domain_that_is_undefined_while_it_runs(t):
+    """Stopped it would be gone, and all its snapshots."""
+    g = t.guest(start=True)
+    o = g.oracle
+    o.write("vda", 0, "1M", 0x11)
+    o.snapshot("s1")
+    o.write("vda", "1M", "1M", 0x22)
+    rc, err = revert_with_between(t, g, "stop-guest-before",
+                                  lambda: g.virsh("undefine", g.name))
+    t.eq(rc, 1, err)
+    t.has(err, "was undefined meanwhile and would be gone when it is stopped")
+    t.eq((g.state(), g.snapshots()), ("running", ["s1"]))
+    o.check_all()
+
+
 if __name__ == "__main__":
     main()

@@ -476,11 +476,11 @@ def _recover(scenario, injection, event, rc):
         if "Finished" in r.out:
             return seen + ", repaired"
         seen += ", nothing to repair"
-    # Without --direction: what can be done may depend on whether the guest runs now.
     argv = scenario.argv(again=True)
-    if g.is_active() != scenario.running and not scenario.save:
-        argv = argv[:2] + [*scenario.names]
     r = _as_told(g, argv)
+    if r.rc == 1 and g.is_active() != scenario.running and not scenario.save:
+        # What can be done may depend on whether the guest runs now.
+        r = _as_told(g, argv[:2] + [*scenario.names])
     if r.rc != 0 and not g.vext("chain-show", g.name).out:
         raise AssertionError("chain-show fails")
     if r.rc != 0:
