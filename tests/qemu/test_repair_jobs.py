@@ -99,7 +99,7 @@ def a_branch_on_the_base_is_lost_too(t):
     g = large(t)
     t.rc(g.vext("snapshot-revert-external", g.name, "s1", "--running"))
     g.oracle.revert("s1")
-    g.oracle.write("vda", "0", "4M", 0x55)
+    g.oracle.write("vda", "0", "16M", 0x55)
     g.oracle.snapshot("s4")
     g.oracle.write("vda", "0", "2M", 0x56)
     commit(g, "--active", "--base", g.disks["vda"].path)
