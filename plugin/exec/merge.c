@@ -598,6 +598,15 @@ static gboolean check_merge(ExecStep *s, GError **error)
     return exec_merge_may_begin(s, &view, error);
 }
 
+/* Asking for its job has failed: whether QEMU may have begun it all the same, and written. */
+static gboolean may_be_written(ExecContext *ctx, const PlanMerge *merge)
+{
+    if (merge->direction == PLAN_PULL)
+        return is_cut(ctx, merge);
+    /* Only a QEMU that is dead does not write any more. */
+    return backend_domain_active(ctx->jobs_dom, NULL) != 0 || !exec_base_is_untouched(ctx, merge);
+}
+
 /* Asks for the job of merge @n. Unless libvirt is sure that there is none it counts as begun. */
 static gboolean begin_job(ExecContext *ctx, const PlanMerge *merge, guint n, gboolean *pivot,
                           GError **error)
@@ -660,9 +669,7 @@ static gboolean run_merge(ExecStep *s, GError **error)
     } else if (!exec_go_on(ctx, error)) {
         return FALSE;
     } else if (!begin_job(ctx, merge, s->step->merge, &pivot, &problem)) {
-        /* QEMU may have begun it, and died. */
-        if (exec_merge_begun(ctx, s->step->merge) &&
-            (commit ? !exec_base_is_untouched(ctx, merge) : is_cut(ctx, merge)))
+        if (exec_merge_begun(ctx, s->step->merge) && may_be_written(ctx, merge))
             exec_no_return(ctx);
         if (ctx->taken_up && view.live && exec_merge_unseen(ctx, merge))
             g_set_error(error, EXEC_ERROR, EXEC_ERROR_CHANGED,

@@ -353,6 +353,19 @@ gboolean revert_check_kept(ExecContext *ctx, const char *xml, const char *now_xm
            revert_refuse(ctx, problem->message, error);
 }
 
+gboolean revert_check_persistent(ExecContext *ctx, GError **error)
+{
+    int persistent = revert_is_transient(ctx->journal) ||
+                     backend_domain_persistent(ctx->dom, error);
+    g_autofree char *message = NULL;
+
+    if (persistent != 0)
+        return persistent > 0;
+    message = g_strdup_printf(_("Domain '%s' was undefined meanwhile and would be gone when it is "
+                                "stopped"), ctx->journal->plan->domain);
+    return revert_refuse(ctx, message, error);
+}
+
 gboolean revert_settle_managed_save(ExecContext *ctx, GError **error)
 {
     const Plan *plan = ctx->journal->plan;

@@ -72,6 +72,10 @@ gboolean revert_check_overlays(ExecContext *ctx, GError **error);
 /** revert_kept_disks_same(); FALSE with @error. */
 gboolean revert_check_kept(ExecContext *ctx, const char *xml, const char *now_xml, GError **error);
 
+/** To be asked right before the guest is stopped: one that was undefined while it runs would be
+ *  gone then, and its snapshots too. FALSE with @error. */
+gboolean revert_check_persistent(ExecContext *ctx, GError **error);
+
 /** Whether the state that is reverted to is still what it was when that was planned. True also
  *  where the guest may have gone on from it already, and nothing is to be gained by stopping.
  *  FALSE with @error. */

@@ -478,31 +478,13 @@ static gboolean check_stop(ExecStep *s, GError **error)
                                   revert_check_saved(s->ctx, error)));
 }
 
-/** One that was undefined while it runs would be gone with its end, and its snapshots too. */
-static gboolean check_persistent(ExecStep *s, GError **error)
-{
-    int persistent = backend_domain_persistent(s->ctx->dom, error);
-    g_autofree char *message = NULL;
-
-    if (persistent < 0)
-        return FALSE;
-    if (persistent || revert_is_transient(s->journal))
-        return TRUE;
-    message = g_strdup_printf(_("Domain '%s' was undefined meanwhile and would be gone when it is "
-                                "stopped"), s->plan->domain);
-    return revert_refuse(s->ctx, message, error);
-}
-
 static gboolean run_stop(ExecStep *s, GError **error)
 {
-    /* As late as can be. */
-    if (!check_persistent(s, error))
-        return FALSE;
     /* Whoever has ended it and started it again has started it on the reverted disks. */
     if (s->plan->overlays->len > 0 && revert_runs_on_overlays(s->ctx))
         exec_note(s->ctx, g_strdup_printf(_("Domain '%s' has been started on the reverted disks "
                                             "meanwhile and goes on"), s->plan->domain));
-    else if (!backend_stop(s->ctx->dom, error))
+    else if (!revert_check_persistent(s->ctx, error) || !backend_stop(s->ctx->dom, error))
         return FALSE;
     else
         s->ctx->never_run = TRUE;
@@ -681,12 +663,13 @@ static gboolean undo_update(ExecStep *s, GError **error)
  *  them since a run that was interrupted. */
 static gboolean may_have_run(const ExecStep *s)
 {
-    guint define = 0;
+    for (guint i = 0; i < s->index && i <= s->ctx->furthest; i++) {
+        const PlanStep *step = g_ptr_array_index(s->plan->steps, i);
 
-    while (((const PlanStep *) g_ptr_array_index(s->plan->steps, define))->action !=
-               PLAN_STEP_DEFINE_DOMAIN && define < s->index)
-        define++;
-    return s->ctx->taken_up && s->ctx->furthest >= define && !s->ctx->never_run;
+        if (step->action == PLAN_STEP_DEFINE_DOMAIN)
+            return s->ctx->taken_up && !s->ctx->never_run;
+    }
+    return FALSE;
 }
 
 static ExecDone start_is_done(ExecStep *s, GError **error)

@@ -319,6 +319,9 @@ char *chain_command(const char *word, ...) G_GNUC_NULL_TERMINATED;
  *  a UUID before it looks for a name: a domain that is called so is given by its UUID. Borrowed. */
 const char *chain_word_for(const char *name, const char *uuid);
 const char *chain_domain_word(const ChainDomain *d);
+/** Whether @d has an operation that was begun when it had another name, under which it is to be
+ *  finished. */
+gboolean chain_domain_is_renamed(const ChainDomain *d);
 /** For a sentence: "'a', 'b'". @names: char *. New string. */
 char *chain_quote_names(const GPtrArray *names);
 

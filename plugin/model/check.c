@@ -467,18 +467,14 @@ static void check_interrupted(Check *c)
                   chain_unreadable_remedy(c->domain->helper, c->domain->operation != NULL));
         return;
     }
-    if (op && op->domain && !g_str_equal(op->domain, c->domain->name)) {
-        check_add(c, "interrupted-operation", CHAIN_ERROR, NULL, NULL, describe_interrupted(c, op),
-                  check_remedy(_("Give it the name back that it had then, with '%s'"),
-                               chain_command("domrename", chain_domain_word(c->domain),
-                                             op->domain, NULL)));
-        return;
-    }
     if (op) {
+        const char *word = chain_domain_word(c->domain);
+
         check_add(c, "interrupted-operation", CHAIN_ERROR, NULL, NULL, describe_interrupted(c, op),
-                  check_remedy(_("Run '%s'"), chain_command("chain-repair",
-                                                            chain_domain_word(c->domain),
-                                                            NULL)));
+                  chain_domain_is_renamed(c->domain)
+                      ? check_remedy(_("Give it the name back that it had then, with '%s'"),
+                                     chain_command("domrename", word, op->domain, NULL))
+                      : check_remedy(_("Run '%s'"), chain_command("chain-repair", word, NULL)));
         return;
     }
     for (i = 0; i < c->domain->disks->len; i++) {

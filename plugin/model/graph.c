@@ -520,3 +520,8 @@ gboolean chain_snapshot_descends(const ChainSnapshot *s, const ChainSnapshot *an
     }
     return FALSE;
 }
+
+gboolean chain_domain_is_renamed(const ChainDomain *d)
+{
+    return d->operation && d->operation->domain && !g_str_equal(d->operation->domain, d->name);
+}

@@ -598,15 +598,6 @@ char *plan_job_remedy(const ChainDomain *d, const ChainDisk *disk)
     return g_strdup(_("Wait until it has finished"));
 }
 
-/* The helper has the name of before, and under that one it is finished. New string, NULL when it
- * has not been renamed. */
-static char *rename_back(const ChainDomain *d)
-{
-    if (!d->operation->domain || g_str_equal(d->operation->domain, d->name))
-        return NULL;
-    return chain_command("virsh", "domrename", chain_domain_word(d), d->operation->domain, NULL);
-}
-
 void plan_check_operation(Plan *plan, const ChainDomain *d, const PlanFacts *facts)
 {
     g_autofree char *operation = NULL, *back = NULL;
@@ -619,7 +610,9 @@ void plan_check_operation(Plan *plan, const ChainDomain *d, const PlanFacts *fac
     if (!d->operation || facts->ignore_operation)
         return;
     operation = describe_operation(d->operation);
-    back = rename_back(d);
+    if (chain_domain_is_renamed(d))
+        back = chain_command("virsh", "domrename", chain_domain_word(d), d->operation->domain,
+                             NULL);
     if (d->operation->alive)
         plan_refuse(plan, "operation-running",
                     g_strdup_printf(_("Another operation (%s, begun %s by %s) is running on domain "

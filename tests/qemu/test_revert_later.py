@@ -325,14 +325,19 @@ def a_configuration_that_is_not_ours_is_left(t):
     finished(t, g, o)
 
 
+def with_a_kept_disk(t):
+    """A guest whose snapshot s1 leaves vdb out, and both written since."""
+    g = t.guest(disks=2, start=True)
+    g.oracle.snapshot("s1", disks=["vda"])
+    for disk in ("vda", "vdb"):
+        g.oracle.write(disk, 0, "1M", 0x11)
+    return g, g.oracle
+
+
 @test(cases=["abort", "forward"], timeout=120)
 @requires("program", need_faults)
 def a_layer_on_all_disks_while_one_is_kept(t, how):
-    g = t.guest(disks=2, start=True)
-    o = g.oracle
-    o.snapshot("s1", disks=["vda"])
-    for disk in ("vda", "vdb"):
-        o.write(disk, 0, "1M", 0x11)
+    g, o = with_a_kept_disk(t)
     kill_at(t, g, "stop-guest-before")
     other_snapshot(o)
     newest = g.active("vda").path
@@ -351,11 +356,7 @@ def a_layer_on_all_disks_while_one_is_kept(t, how):
 @requires("program", need_faults)
 def what_others_did_before_it_was_defined(t, what):
     """It cannot be gone on with, and is undone."""
-    g = t.guest(disks=2, start=True)
-    o = g.oracle
-    o.snapshot("s1", disks=["vda"])
-    for disk in ("vda", "vdb"):
-        o.write(disk, 0, "1M", 0x11)
+    g, o = with_a_kept_disk(t)
     before = set(os.listdir(g.dir))
     kill_at(t, g, "define-domain-before")
     if what == "kept":
