@@ -641,7 +641,6 @@ char *plan_readonly_remedy(void)
 
 void plan_check_domain(Plan *plan, ChainGraph *graph, ChainDomain *d, const PlanFacts *facts)
 {
-    g_autofree char *repair = NULL;
     g_autofree char *discard = NULL;
     g_autofree char *checkpoints = NULL;
     g_autofree char *delete_checkpoint = NULL;
