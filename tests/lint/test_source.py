@@ -76,6 +76,19 @@ tap.test("files are opened so that no child inherits them",
           or (name == "fopen" and "e" not in arguments[-1])
           or (name == "socketpair" and "SOCK_CLOEXEC" not in arguments[1])])
 
+
+def unused():
+    """gcc takes a variable with a cleanup for used; clang does not, and CI builds with both."""
+    for path in c_files:
+        for m in re.finditer(r"\n( +)g_auto\w*(?:\(\w+\))?[^;=()]*?(\w+) = NULL;", plain[path]):
+            block = plain[path][m.end():]
+            end = re.search(r"\n {0,%d}\}" % (len(m[1]) - 4), block)
+            if not re.search(r"\b%s\b" % m[2], block[:end.start() if end else len(block)]):
+                yield "%s:%d: %s" % (path, lint.line_of(plain[path], m.end()), m[2])
+
+
+tap.test("a variable that is freed by itself is used", unused())
+
 # --- messages ---------------------------------------------------------------------------------
 
 SAYS = r"(?:\w+(?:->|\.))?(?:error|warn)|g_set_error|g_set_error_literal|g_prefix_error" \
