@@ -91,8 +91,10 @@ static VextStatus refused(const Operation *op, const RepairOptions *o, const Pla
 
 typedef enum { RUN, RESUME, UNDO } How;
 
-/* Runs, resumes or undoes what is in @journal; prints why it did not work. */
-static VextStatus execute(const Operation *op, const RepairOptions *o, Journal *journal, How how)
+/* Runs, resumes or undoes what is in @journal; prints why it did not work. *@dropped (or NULL): as
+ * in the context. */
+static VextStatus execute(const Operation *op, const RepairOptions *o, Journal *journal, How how,
+                          gboolean *dropped)
 {
     g_autoptr(GPtrArray) reasons = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) problem = NULL;
@@ -114,6 +116,8 @@ static VextStatus execute(const Operation *op, const RepairOptions *o, Journal *
         op->host->interrupted(op->host);
     for (guint i = 0; i < ctx.notes->len; i++)
         operation_print_warning(op->host, g_ptr_array_index(ctx.notes, i));
+    if (dropped)
+        *dropped = ctx.dropped;
     exec_context_clear(&ctx);
     if (log && !backend_daemon_log_end(log, &problem))
         operation_print_warning(op->host, problem->message);
@@ -226,6 +230,7 @@ static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *jo
                         gboolean more)
 {
     const Plan *plan = journal->plan;
+    gboolean dropped = FALSE;
     VextStatus status;
 
     if (journal_alive(op->conn, journal))
@@ -238,12 +243,16 @@ static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *jo
     tidy_log(op);
     if (!o->json && !o->abort)
         operation_say_discarded(op->host, plan, FALSE, FALSE);
-    status = execute(op, o, journal, o->abort ? UNDO : RESUME);
+    status = execute(op, o, journal, o->abort ? UNDO : RESUME, &dropped);
     if (status != VEXT_OK)
         return status;
     if (o->json) {
         if (!more)
             print_journal_plan(op, o, plan);
+    } else if (dropped) {
+        print_line(op, g_strdup_printf(_("Dropped the record of %s: domain '%s' is not there any "
+                                         "more, its images stay as they are"), plan->command,
+                                       op->name));
     } else if (o->abort) {
         print_line(op, g_strdup_printf(_("Undone: %s of domain '%s'"), plan->command, op->name));
     } else {
@@ -350,7 +359,7 @@ static VextStatus round_of(Operation *op, const RepairOptions *o, GHashTable *me
     journal = operation_journal(op, g_steal_pointer(&plan), &problem);
     if (!journal)
         return failed(op, problem);
-    status = execute(op, o, journal, RUN);
+    status = execute(op, o, journal, RUN, NULL);
     if (status != VEXT_OK)
         return status;
     journal_free(*done);

@@ -175,6 +175,7 @@ int cmd_chain_show(VextHost *host, const VextCmd *cmd)
         .partial = TRUE,
         .complete = TRUE,
         .scan_orphans = host->opt_bool(cmd, "orphans"),
+        .undefined = all,
         .domain_of_helper = journal_domain_of_helper,
         .operation_from_xml = journal_operation_from_xml,
     };

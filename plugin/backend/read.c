@@ -439,6 +439,26 @@ static void assign_helper(ChainDomain *d, Helper *helper)
     d->unreadable = g_steal_pointer(&helper->unreadable);
 }
 
+/* What is left belongs to nobody. */
+static void add_undefined(Reading *r, GHashTable *helpers)
+{
+    GHashTableIter iter;
+    gpointer key, value;
+
+    g_hash_table_iter_init(&iter, helpers);
+    while (g_hash_table_iter_next(&iter, &key, &value)) {
+        Helper *helper = value;
+        ChainDomain *d;
+
+        if (!helper->operation)
+            continue;
+        d = chain_graph_add_domain(r->graph, key, helper->operation->uuid);
+        d->undefined = TRUE;
+        d->state = g_strdup("undefined");
+        assign_helper(d, helper);
+    }
+}
+
 /* By the name that the domain has, or had when the operation was begun. */
 static void assign_helpers(Reading *r, GHashTable *helpers)
 {
@@ -532,6 +552,8 @@ static gboolean read_domains(Reading *r, GError **error)
         return FALSE;
     }
     assign_helpers(r, helpers);
+    if (r->opt->undefined)
+        add_undefined(r, helpers);
     r->graph->complete = !r->graph->unknown->len &&
                          (!r->opt->domain || r->opt->complete || r->opt->scan_orphans);
     return TRUE;

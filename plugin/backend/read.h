@@ -43,6 +43,8 @@ typedef struct {
     gboolean pools;        /**< before anything is changed: where images cannot be seen from here,
                                 pools are read anew, and made over their directories for the
                                 time of the reading */
+    gboolean undefined;    /**< to show: a domain that is not there any more is in the graph with an
+                                operation whose record is left */
     gboolean state;        /**< managed save, checkpoints, backup jobs: needed for plans */
 
     const BackendNamed *named; /**< images beside those that are named by what is read; with

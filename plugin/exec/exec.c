@@ -523,6 +523,7 @@ VextStatus exec_abort(ExecContext *ctx, Journal *journal, GPtrArray *reasons)
                                               _("The operation is being worked on")));
             return VEXT_FAILED;
         }
+        ctx->dropped = TRUE;
         return VEXT_OK;
     }
     if (exec_repair_ends_jobs(journal->plan)) {

@@ -71,6 +71,8 @@ typedef struct {
     Journal *journal;       /**< borrowed during exec_run() */
     virDomainPtr dom;       /**< the domain; reference held; NULL: it does not exist now */
     gboolean no_return;     /**< see above */
+    gboolean dropped;       /**< undoing: there is no such domain any more, so there was
+                                 nothing but the record */
     gboolean taken_up;      /**< the journal was loaded, not begun */
     guint reached;          /**< taken up: the step that had not ended */
     guint furthest;         /**< taken up: the furthest that was ever begun */

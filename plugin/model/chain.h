@@ -298,6 +298,7 @@ struct ChainDomain {
                                  this one, or NULL */
     char *unreadable;       /**< why that record cannot be read, or NULL; without an operation
                                  the domain of the helper's name is none of ours */
+    gboolean undefined;     /**< it is there no more: what is left is the record of an operation */
     char *problem;          /**< why it could not be read, or, with xml, its snapshots; or NULL */
     GPtrArray *unknown;     /**< ChainUnknown *: set by chain_graph_unknowns(), or NULL */
 };

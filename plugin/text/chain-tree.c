@@ -556,7 +556,9 @@ static void append_title(Tree *tree, const ChainDomain *d)
     g_autoptr(GString) label = g_string_new(NULL);
 
     append_colour(label, options, BOLD, name);
-    if (d->current) {
+    if (d->undefined) {
+        g_string_append_printf(tree->out, "%s: %s", label->str, state);
+    } else if (d->current) {
         g_autofree char *current = text_name(d->current->name, options->utf8);
 
         g_string_append_printf(tree->out, _("%s: %s, current snapshot %s"), label->str, state,

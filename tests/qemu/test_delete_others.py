@@ -222,5 +222,46 @@ def another_domain_has_the_name(t):
     no_operation(t, g)
 
 
+@test
+@requires("program", need_faults)
+def a_domain_that_is_not_defined_any_more(t):
+    """Its record is named by chain-show --all, and dropped on request; the images stay."""
+    g = made(t)
+    killed(t, g, "block-commit-running")
+    xml = g.virsh("dumpxml", g.name, "--inactive").out
+    g.virsh("undefine", g.name, "--snapshots-metadata")
+    shown = t.rc(g.daemon.vext("chain-show", "--all"), 0).out
+    t.has(shown, f"{g.name}: undefined\n")
+    shown = t.rc(g.daemon.vext("chain-show", "--all", "--check"), 1).out
+    t.has(shown, f"'{COMMAND}' of domain '{g.name}', which is not defined any more, was "
+                 "interrupted at")
+    t.has(shown, f"chain-repair {g.name}")
+    d, = json.loads(t.rc(g.daemon.vext("chain-show", "--all", "--json"), 0).out)
+    t.eq((d["domain"], d["operation"]["snapshots"]),
+         ({"name": g.name, "uuid": g.uuid, "state": "undefined"}, ["s1"]))
+    repair(t, g, 3, "To drop the record of the operation, run: ")
+    r = repair(t, g, 0, args=["--abort"])
+    t.eq(r.out, f"Dropped the record of {COMMAND}: domain '{g.name}' is not there any more, its "
+                "images stay as they are\n\n")
+    no_operation(t, g)
+    t.eq(t.rc(g.daemon.vext("chain-show", "--all", "--check"), 0).out.strip(), "")
+    g.define(xml)
+    g.oracle.forget("s1")       # the commit had begun
+    g.oracle.check_active()
+
+
+@test(cases=[(d, w) for d in ("commit", "pull") for w in ("running", "shut off")])
+@requires("program", need_faults)
+def who_looks_between_the_merge_and_the_metadata_is_not_alarmed(t, direction, state):
+    g = made(t, snapshots=["s1", "s2"], start=state == "running")
+    name = "s2" if direction == "pull" else "s1"    # a running guest pulls into its active image
+    p = journals.stopped(t, g, "update-snapshots-before", COMMAND, g.name, name,
+                         "--direction", direction)
+    t.eq(t.rc(g.vext("chain-show", g.name, "--check"), 0).out.strip(), "")
+    t.has(t.rc(g.vext("chain-show", g.name), 0).out, f"{COMMAND} {name} is under way since")
+    goes_on(t, p, 0)
+    g.oracle.deleted(name)
+
+
 if __name__ == "__main__":
     main()

@@ -32,6 +32,7 @@ def stopped(t, g, point, *args, uri=None):
     p = util.spawn([*program(), "-c", uri or g.daemon.uri, *args], env=environment(point, "stop"))
 
     def state():
+        assert p.poll() is None, f"it ended with {p.returncode}: {''.join(p.communicate())}"
         with open(f"/proc/{p.pid}/stat", encoding="ascii") as f:
             return f.read().split()[2]
 
