@@ -436,13 +436,6 @@ static void check_orphans(Check *c, ChainDisk *disk, GPtrArray *images)
 
 /* --- operations ------------------------------------------------------------------------------ */
 
-/* Between a merge and the correction of what names its images they disagree: who is at it puts that
- * right, and who looks then is not to be alarmed. */
-static gboolean is_at_work(const ChainDomain *d)
-{
-    return d->operation && d->operation->alive;
-}
-
 /* New string. */
 static char *describe_interrupted(const Check *c, const ChainOperation *op)
 {
@@ -470,7 +463,7 @@ static void check_interrupted(Check *c)
     const ChainOperation *op = c->domain->operation;
     guint i;
 
-    if (is_at_work(c->domain))
+    if (op && op->alive)
         return;
     if (c->domain->unreadable) {
         check_add(c, "unreadable-operation", CHAIN_ERROR, NULL, NULL,
@@ -553,16 +546,13 @@ GPtrArray *chain_graph_check(ChainGraph *graph, ChainDomain *d)
         /* it may be the state of one that could not be read */
         if (!d->problem)
             check_unmanaged(&c, disk, images);
-        if (!is_at_work(d)) {
-            check_agreement(&c, disk, disk->active, disk->live_chain, FALSE, TRUE);
-            check_agreement(&c, disk, disk->configured, disk->config_chain,
-                            disk->config_chain_ends, FALSE);
-        }
+        check_agreement(&c, disk, disk->active, disk->live_chain, FALSE, TRUE);
+        check_agreement(&c, disk, disk->configured, disk->config_chain, disk->config_chain_ends,
+                        FALSE);
         check_depth(&c, disk);
         check_relative(&c, disk, images);
         check_orphans(&c, disk, images);
     }
-    if (!is_at_work(d))
-        check_snapshots(&c);
+    check_snapshots(&c);
     return c.findings;
 }

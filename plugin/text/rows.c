@@ -7,11 +7,27 @@
 #include "include/vext-i18n.h"
 #include "plugin/text/rows.h"
 
+/* Between a merge and the correction of what names its images they disagree: who is at it puts that
+ * right, and who looks then is not to be alarmed. (A plan is made of all findings: what comes
+ * between the request and the first change is to be seen.) */
+static void leave_out_passing(GPtrArray *findings)
+{
+    for (guint i = findings->len; i-- > 0;) {
+        const ChainFinding *finding = g_ptr_array_index(findings, i);
+
+        if (g_str_equal(finding->code, "stale-snapshot") ||
+            g_str_equal(finding->code, "chain-mismatch"))
+            g_ptr_array_remove_index(findings, i);
+    }
+}
+
 void text_domain_init(TextDomain *td, ChainGraph *graph, ChainDomain *d)
 {
     td->domain = d;
     td->findings = chain_graph_check(graph, d);
     td->unknown = chain_graph_unknowns(graph, d);
+    if (d->operation && d->operation->alive)
+        leave_out_passing(td->findings);
 }
 
 void text_domain_clear(TextDomain *td)
