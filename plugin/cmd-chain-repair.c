@@ -250,8 +250,9 @@ static VextStatus go_on(const Operation *op, const RepairOptions *o, Journal *jo
         if (!more)
             print_journal_plan(op, o, plan);
     } else if (dropped) {
-        print_line(op, g_strdup_printf(_("Dropped the record of %s: domain '%s' is not there any "
-                                         "more, its images stay as they are"), plan->command,
+        print_line(op, g_strdup_printf(_("Dropped the record of %s: the domain '%s' that it was "
+                                         "begun on is not there any more, its images stay as "
+                                         "they are"), plan->command,
                                        op->name));
     } else if (o->abort) {
         print_line(op, g_strdup_printf(_("Undone: %s of domain '%s'"), plan->command, op->name));

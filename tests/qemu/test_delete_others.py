@@ -209,13 +209,19 @@ def libvirt_has_not_noticed_the_end_of_a_pull_when_qemu_dies(t, when):
     no_operation(t, g)
 
 
+def killed_and_undefined(t, g, point):
+    """Returns what the domain was."""
+    killed(t, g, point)
+    xml = g.virsh("dumpxml", g.name, "--inactive").out
+    g.virsh("undefine", g.name, "--snapshots-metadata")
+    return xml
+
+
 @test
 @requires("program", need_faults)
 def another_domain_has_the_name(t):
     g = made(t)
-    killed(t, g, "step-1-before")
-    xml = g.virsh("dumpxml", g.name, "--inactive").out
-    g.virsh("undefine", g.name, "--snapshots-metadata")
+    xml = killed_and_undefined(t, g, "step-1-before")
     g.define(xml.replace(g.uuid, "00000000-0000-4000-8000-000000000001"))
     repair(t, g, 3, "it has another UUID", "To drop the record of the operation, run: ")
     repair(t, g, 0, args=["--abort"])
@@ -227,9 +233,7 @@ def another_domain_has_the_name(t):
 def a_domain_that_is_not_defined_any_more(t):
     """Its record is named by chain-show --all, and dropped on request; the images stay."""
     g = made(t)
-    killed(t, g, "block-commit-running")
-    xml = g.virsh("dumpxml", g.name, "--inactive").out
-    g.virsh("undefine", g.name, "--snapshots-metadata")
+    xml = killed_and_undefined(t, g, "block-commit-running")
     shown = t.rc(g.daemon.vext("chain-show", "--all"), 0).out
     t.has(shown, f"{g.name}: undefined\n")
     shown = t.rc(g.daemon.vext("chain-show", "--all", "--check"), 1).out
@@ -241,8 +245,8 @@ def a_domain_that_is_not_defined_any_more(t):
          ({"name": g.name, "uuid": g.uuid, "state": "undefined"}, ["s1"]))
     repair(t, g, 3, "To drop the record of the operation, run: ")
     r = repair(t, g, 0, args=["--abort"])
-    t.eq(r.out, f"Dropped the record of {COMMAND}: domain '{g.name}' is not there any more, its "
-                "images stay as they are\n\n")
+    t.eq(r.out, f"Dropped the record of {COMMAND}: the domain '{g.name}' that it was begun on is "
+                "not there any more, its images stay as they are\n\n")
     no_operation(t, g)
     t.eq(t.rc(g.daemon.vext("chain-show", "--all", "--check"), 0).out.strip(), "")
     g.define(xml)
